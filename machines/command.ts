@@ -1,0 +1,127 @@
+/**
+ * Commands are intents; entries are facts. This file decides, from a timer's snapshot and the instant
+ * a command arrived, which entry it leads to, or why none is possible.
+ */
+import type { SnapshotFrom } from 'xstate';
+import type { Entry, EntryBody, TimerDefinition } from './entry.js';
+import { stateOf, type TimerState } from './record.js';
+import type { timerMachine } from './timer.machine.js';
+
+export type TimerSnapshot = SnapshotFrom<typeof timerMachine>;
+
+/** What an instructor can do to a timer's clock, in the order errors list it. */
+export const ACTIONS = ['start', 'pause', 'resume', 'extend', 'stop'] as const;
+export type Action = (typeof ACTIONS)[number];
+
+export type Command = { readonly timerId: string } & (
+  | { readonly type: 'create'; readonly definition: TimerDefinition }
+  | { readonly type: 'start' | 'pause' | 'resume' | 'stop' | 'delete' }
+  | { readonly type: 'extend'; readonly addedMs: number }
+  /** Sent by a timer at its deadline, never by a person. */
+  | { readonly type: 'expire' }
+);
+
+/** Why a command changed nothing. */
+export type Refusal =
+  | { readonly reason: 'unknown_timer' }
+  | { readonly reason: 'timer_exists' }
+  | {
+      readonly reason: 'impossible_action';
+      readonly action: Command['type'];
+      readonly state: TimerState;
+      readonly possible: readonly Action[];
+    }
+  | { readonly reason: 'too_many_timers'; readonly limit: number }
+  | { readonly reason: 'recovering' }
+  | { readonly reason: 'shutting_down' }
+  | { readonly reason: 'timer_restarting' }
+  | { readonly reason: 'journal_unavailable' };
+
+export type Decision =
+  | { readonly type: 'propose'; readonly entry: Entry }
+  /** The deadline passed unnoticed before the command came: record the expiry, then decide again. */
+  | { readonly type: 'expire_first'; readonly entry: Entry }
+  | { readonly type: 'refuse'; readonly refusal: Refusal };
+
+/** A command with what the registry stamped on it. */
+export interface StampedCommand {
+  readonly command: Command;
+  /** Epoch milliseconds at which the command arrived; one instant for a whole bulk (T7). */
+  readonly atMs: number;
+  readonly by: string;
+}
+
+export const EXPIRED_BY = 'deadline';
+
+/** Decides a command for a timer, or for none when nothing is known by that id. */
+export function decide(snapshot: TimerSnapshot | undefined, stamped: StampedCommand): Decision {
+  const { command, atMs, by } = stamped;
+  if (command.type === 'create') {
+    if (snapshot !== undefined) return refuse({ reason: 'timer_exists' });
+    const { timerId, definition } = command;
+    return {
+      type: 'propose',
+      entry: { timerId, revision: 1, atMs, by, type: 'created', data: definition },
+    };
+  }
+  if (snapshot === undefined) return refuse({ reason: 'unknown_timer' });
+
+  const expiry = entryOf(snapshot, { type: 'expired', data: {} }, deadlineOf(snapshot), EXPIRED_BY);
+  const isTimeUp = stateOf(snapshot.context.record) === 'RUNNING' && atMs >= expiry.atMs;
+  if (isTimeUp && command.type !== 'delete') {
+    return { type: command.type === 'expire' ? 'propose' : 'expire_first', entry: expiry };
+  }
+  const entry = bodiesOf(command)
+    .map((body) => entryOf(snapshot, body, atMs, by))
+    .find((candidate) => snapshot.can(candidate));
+  return entry === undefined
+    ? refuse(impossible(snapshot, command.type, atMs))
+    : { type: 'propose', entry };
+}
+
+/** The entries a command may lead to: `start` resumes a paused timer, so it has two. */
+function bodiesOf(command: Exclude<Command, { type: 'create' }>): readonly EntryBody[] {
+  switch (command.type) {
+    case 'start':
+      return [
+        { type: 'started', data: {} },
+        { type: 'resumed', data: {} },
+      ];
+    case 'pause':
+      return [{ type: 'paused', data: {} }];
+    case 'resume':
+      return [{ type: 'resumed', data: {} }];
+    case 'extend':
+      return [{ type: 'extended', data: { addedMs: command.addedMs } }];
+    case 'stop':
+      return [{ type: 'stopped', data: {} }];
+    case 'delete':
+      return [{ type: 'deleted', data: {} }];
+    case 'expire':
+      return [];
+  }
+}
+
+function entryOf(snapshot: TimerSnapshot, body: EntryBody, atMs: number, by: string): Entry {
+  const { id, revision } = snapshot.context.record;
+  return { timerId: id, revision: revision + 1, atMs, by, ...body };
+}
+
+function deadlineOf(snapshot: TimerSnapshot): number {
+  return snapshot.context.record.deadlineMs ?? Number.POSITIVE_INFINITY;
+}
+
+function impossible(snapshot: TimerSnapshot, action: Command['type'], atMs: number): Refusal {
+  const possible = ACTIONS.filter((type) => {
+    const command: Command = {
+      timerId: '',
+      ...(type === 'extend' ? { type, addedMs: 0 } : { type }),
+    };
+    return bodiesOf(command).some((body) => snapshot.can(entryOf(snapshot, body, atMs, '')));
+  });
+  return { reason: 'impossible_action', action, state: stateOf(snapshot.context.record), possible };
+}
+
+function refuse(refusal: Refusal): Decision {
+  return { type: 'refuse', refusal };
+}

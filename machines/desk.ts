@@ -1,0 +1,158 @@
+/**
+ * The registry's desk: commands in hand, in the order they arrived for each timer. Only the first
+ * command of a timer is decided and proposed to the journal; the others wait, so that each is decided
+ * on the state it will meet. Whatever happens, the desk says which entries to propose next.
+ */
+import { decide, type Refusal, type StampedCommand } from './command.js';
+import type { TimerDirectory } from './directory.js';
+import type { Entry } from './entry.js';
+
+/** What became of a command. */
+export type Outcome = { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal };
+
+export type JournalAnswer = 'committed' | 'conflict';
+
+export interface DeskCommand extends StampedCommand {
+  /** Called once, when the fate of the command is known. */
+  readonly settle: (outcome: Outcome) => void;
+}
+
+interface InHand extends DeskCommand {
+  proposal?: {
+    readonly entry: Entry;
+    /** This entry records an expiry that had to come first; the command itself is still to be decided. */
+    readonly isExpiryFirst: boolean;
+    answer: JournalAnswer | undefined;
+    /** The timer has applied this entry, or the one that came in its place. */
+    isApplied: boolean;
+  };
+}
+
+export class CommandDesk {
+  readonly #directory: TimerDirectory;
+  readonly #maxTimers: number;
+  readonly #queues = new Map<string, InHand[]>();
+  /** Ids of timers that commands in hand are about to create. */
+  readonly #creating = new Set<string>();
+
+  constructor(directory: TimerDirectory, maxTimers: number) {
+    this.#directory = directory;
+    this.#maxTimers = maxTimers;
+  }
+
+  /** Whether no command is in hand. */
+  get isClear(): boolean {
+    return this.#queues.size === 0;
+  }
+
+  /** Takes new commands in hand. */
+  take(commands: readonly DeskCommand[]): Entry[] {
+    return commands.flatMap((command) => {
+      const { timerId, type } = command.command;
+      const queue = this.#queues.get(timerId);
+      if (queue !== undefined) {
+        queue.push({ ...command });
+        return [];
+      }
+      if (type === 'create') this.#creating.add(timerId);
+      this.#queues.set(timerId, [{ ...command }]);
+      return this.#decideNext(timerId);
+    });
+  }
+
+  /** Takes a timer's word that its time is up, unless it said so already. */
+  takeExpiry(timerId: string, atMs: number): Entry[] {
+    const isInHand = this.#queues.get(timerId)?.some(({ command }) => command.type === 'expire');
+    if (isInHand === true) return [];
+    return this.take([{ command: { type: 'expire', timerId }, atMs, by: '', settle: () => {} }]);
+  }
+
+  /** Notes that committed entries were applied, which may be what commands in hand were waiting for. */
+  applied(entries: readonly Entry[]): Entry[] {
+    return entries.flatMap(({ timerId, revision }) => {
+      this.#creating.delete(timerId);
+      const proposal = this.#queues.get(timerId)?.[0]?.proposal;
+      if (proposal !== undefined && revision >= proposal.entry.revision) proposal.isApplied = true;
+      return this.#proceed(timerId);
+    });
+  }
+
+  /** Notes the journal's answer to proposed entries. */
+  answered(entries: readonly Entry[], answers: readonly JournalAnswer[]): Entry[] {
+    return entries.flatMap((entry, index) => {
+      const proposal = this.#proposalOf(entry);
+      if (proposal !== undefined) proposal.answer = answers[index];
+      return this.#proceed(entry.timerId);
+    });
+  }
+
+  /** Notes that the journal could not take proposed entries: their commands are refused, nothing changed. */
+  failed(entries: readonly Entry[]): Entry[] {
+    return entries.flatMap((entry) => {
+      if (this.#proposalOf(entry) === undefined) return [];
+      this.#settle(entry.timerId, refused({ reason: 'journal_unavailable' }));
+      return this.#decideNext(entry.timerId);
+    });
+  }
+
+  /** Goes on with a timer's first command once its proposal is answered and the answer has been applied. */
+  #proceed(timerId: string): Entry[] {
+    const proposal = this.#queues.get(timerId)?.[0]?.proposal;
+    if (proposal?.answer === undefined) return [];
+    const { entry, isExpiryFirst, answer, isApplied } = proposal;
+    if (answer === 'conflict' && entry.type === 'created') {
+      this.#settle(timerId, refused({ reason: 'timer_exists' }));
+    } else if (!isApplied) {
+      return [];
+    } else if (answer === 'committed' && !isExpiryFirst) {
+      this.#settle(timerId, { ok: true });
+    }
+    return this.#decideNext(timerId);
+  }
+
+  /** Decides commands of a timer until one of them is an entry to propose. */
+  #decideNext(timerId: string): Entry[] {
+    for (;;) {
+      const inHand = this.#queues.get(timerId)?.[0];
+      if (inHand === undefined) return [];
+      const decision = this.#decide(inHand);
+      if (decision.type !== 'refuse') {
+        const isExpiryFirst = decision.type === 'expire_first';
+        const { entry } = decision;
+        inHand.proposal = { entry, isExpiryFirst, answer: undefined, isApplied: false };
+        return [entry];
+      }
+      this.#settle(timerId, refused(decision.refusal));
+    }
+  }
+
+  #decide(inHand: InHand): ReturnType<typeof decide> {
+    const { timerId, type } = inHand.command;
+    if (this.#directory.isDown(timerId)) {
+      return { type: 'refuse', refusal: { reason: 'timer_restarting' } };
+    }
+    if (type === 'create' && !this.#directory.makeRoomFor(this.#creating.size)) {
+      return { type: 'refuse', refusal: { reason: 'too_many_timers', limit: this.#maxTimers } };
+    }
+    return decide(this.#directory.snapshotOf(timerId), inHand);
+  }
+
+  #proposalOf(entry: Entry): InHand['proposal'] {
+    const proposal = this.#queues.get(entry.timerId)?.[0]?.proposal;
+    return proposal?.entry === entry ? proposal : undefined;
+  }
+
+  /** Takes the first command of a timer out of the queue and settles it. */
+  #settle(timerId: string, outcome: Outcome): void {
+    const queue = this.#queues.get(timerId);
+    const settled = queue?.shift();
+    if (queue === undefined || settled === undefined) return;
+    if (queue.length === 0) this.#queues.delete(timerId);
+    if (settled.command.type === 'create') this.#creating.delete(timerId);
+    settled.settle(outcome);
+  }
+}
+
+function refused(refusal: Refusal): Outcome {
+  return { ok: false, refusal };
+}

@@ -1,0 +1,179 @@
+/**
+ * The directory: every timer in memory, the shards that supervise them, and which ones are down.
+ * Part of the registry; changed in place, because copying an index of 100,000 timers for each command
+ * would cost more than the command.
+ */
+import { type AnyActorRef, createActor, type InspectionEvent, type Observer } from 'xstate';
+import type { MachineClock } from './clock.js';
+import type { TimerSnapshot } from './command.js';
+import type { Entry } from './entry.js';
+import { createRecord, ImpossibleEntryError, stateOf, type TimerRecord } from './record.js';
+import type { ShardRef, shardMachine, TimerRef } from './shard.machine.js';
+
+/** More shards make spawning and stopping timers cheaper; each costs about 4 KB. */
+const SHARD_COUNT = 1024;
+const FIRST_BACKOFF_MS = 1000;
+const LONGEST_BACKOFF_MS = 30_000;
+
+export interface DirectorySettings {
+  /** Timers in memory; the longest finished ones make room for new ones. */
+  readonly maxTimers: number;
+  /** How long a finished timer stays in memory. */
+  readonly retainFinishedMs: number;
+}
+
+export interface DirectoryOptions extends DirectorySettings {
+  readonly clock: MachineClock;
+  readonly registry: AnyActorRef;
+  readonly shardLogic: typeof shardMachine;
+  readonly inspect?: Observer<InspectionEvent> | undefined;
+}
+
+export class TimerDirectory {
+  readonly #options: DirectoryOptions;
+  /** Started when their first timer comes. */
+  readonly #shards = new Map<number, ShardRef>();
+  readonly #timers = new Map<string, TimerRef>();
+  /** Ids of finished timers, the longest finished first. */
+  readonly #finished = new Set<string>();
+  /** How often each failing timer failed since it last applied an entry. */
+  readonly #failures = new Map<string, number>();
+
+  constructor(options: DirectoryOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#timers.size;
+  }
+
+  /** Timers that are neither expired nor completed. */
+  get unfinished(): number {
+    return this.#timers.size - this.#finished.size;
+  }
+
+  get(timerId: string): TimerRef | undefined {
+    return this.#timers.get(timerId);
+  }
+
+  snapshotOf(timerId: string): TimerSnapshot | undefined {
+    return this.#timers.get(timerId)?.getSnapshot();
+  }
+
+  /** The ids of all timers, oldest first: ids begin with the time of their creation. */
+  sortedIds(): string[] {
+    return [...this.#timers.keys()].sort();
+  }
+
+  /** Whether a timer failed and is waiting to be restarted (T11). */
+  isDown(timerId: string): boolean {
+    return this.#failures.has(timerId) && !this.#timers.has(timerId);
+  }
+
+  /** Makes room for `coming` timers, if need be by retiring finished ones; false when there is none. */
+  makeRoomFor(coming: number): boolean {
+    const { maxTimers } = this.#options;
+    for (const timerId of this.#finished) {
+      if (this.#timers.size + coming <= maxTimers) break;
+      const timer = this.#timers.get(timerId);
+      this.remove(timerId);
+      timer?.send({ type: 'retire' });
+    }
+    return this.#timers.size + coming <= maxTimers;
+  }
+
+  /** Spawns the actor of a timer in the state its record says. */
+  spawn(record: TimerRecord): void {
+    const { clock, registry, retainFinishedMs } = this.#options;
+    const shard = this.#shardOf(record.id);
+    shard.send({ type: 'spawn', input: { record, clock, registry, retainFinishedMs } });
+    const timer = shard.getSnapshot().children[record.id];
+    if (timer === undefined) return;
+    this.#timers.set(record.id, timer);
+    this.#noteIfFinished(record);
+  }
+
+  /**
+   * Applies a committed entry to its timer; an entry the timer has already seen changes nothing.
+   * False when the timer is down, or went down over this entry: its restart will apply it.
+   */
+  apply(entry: Entry): boolean {
+    if (this.isDown(entry.timerId)) return false;
+    const timer = this.#timers.get(entry.timerId);
+    if (timer === undefined) {
+      if (entry.type === 'created') this.spawn(createRecord(entry));
+      return true;
+    }
+    if (entry.revision <= timer.getSnapshot().context.record.revision) return true;
+    timer.send(entry);
+    const { status, context } = timer.getSnapshot();
+    if (status === 'error') return false;
+    if (context.record.revision !== entry.revision) {
+      const error = new ImpossibleEntryError(entry, `refused in ${stateOf(context.record)}`);
+      this.#shardOf(entry.timerId).send({ type: 'condemn', actorId: entry.timerId, error });
+      return false;
+    }
+    this.#noteIfFinished(context.record);
+    this.#failures.delete(entry.timerId);
+    return true;
+  }
+
+  /** Forgets a timer that was deleted or has left memory. */
+  remove(timerId: string): void {
+    this.#timers.delete(timerId);
+    this.#finished.delete(timerId);
+    this.#failures.delete(timerId);
+  }
+
+  /** Notes that a timer failed, and gives the time to wait before its restart, in ms. */
+  fail(timerId: string): number {
+    this.#timers.delete(timerId);
+    this.#finished.delete(timerId);
+    const failures = this.#failures.get(timerId) ?? 0;
+    this.#failures.set(timerId, failures + 1);
+    if (failures === 0) return 0;
+    return Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (failures - 1));
+  }
+
+  /** Drops a shard that failed, and gives the ids of the timers that went down with it. */
+  dropShard(index: number): string[] {
+    this.#shards.delete(index);
+    return [...this.#timers.keys()].filter((timerId) => shardIndexOf(timerId) === index);
+  }
+
+  /** Stops every shard with its timers; nothing fires after this. */
+  stop(): void {
+    for (const shard of this.#shards.values()) shard.stop();
+  }
+
+  #shardOf(timerId: string): ShardRef {
+    const index = shardIndexOf(timerId);
+    const shard = this.#shards.get(index) ?? this.#startShard(index);
+    this.#shards.set(index, shard);
+    return shard;
+  }
+
+  #startShard(index: number): ShardRef {
+    const { registry, clock, shardLogic, inspect } = this.#options;
+    const shard = createActor(shardLogic, {
+      clock,
+      input: { registry },
+      ...(inspect === undefined ? {} : { inspect }),
+    });
+    shard.subscribe({ error: (error) => registry.send({ type: 'shard.failed', index, error }) });
+    return shard.start();
+  }
+
+  #noteIfFinished(record: TimerRecord): void {
+    if (record.completedAtMs !== null) this.#finished.add(record.id);
+  }
+}
+
+/** A stable spread of ids over shards (FNV-1a). */
+function shardIndexOf(timerId: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < timerId.length; index += 1) {
+    hash = Math.imul(hash ^ timerId.charCodeAt(index), 0x01000193);
+  }
+  return (hash >>> 0) % SHARD_COUNT;
+}

@@ -1,0 +1,70 @@
+/**
+ * The entries of the journal: every change that ever happens to a timer, in the words of the domain.
+ * An entry is also the event that a timer's statechart receives once the journal has committed it.
+ */
+
+/** What a timer is born with. */
+export interface TimerDefinition {
+  readonly name: string;
+  /** Whole seconds, as milliseconds. */
+  readonly durationMs: number;
+  /** Remaining times at which displays are warned, in the order they were given. */
+  readonly warningThresholdsMs: readonly number[];
+  /** A timer that starts at the instant of its creation. */
+  readonly autoStart: boolean;
+}
+
+type Nothing = Readonly<Record<string, never>>;
+
+export type EntryBody =
+  | { readonly type: 'created'; readonly data: TimerDefinition }
+  | { readonly type: 'started'; readonly data: Nothing }
+  | { readonly type: 'paused'; readonly data: Nothing }
+  | { readonly type: 'resumed'; readonly data: Nothing }
+  | { readonly type: 'extended'; readonly data: { readonly addedMs: number } }
+  | { readonly type: 'stopped'; readonly data: Nothing }
+  | { readonly type: 'expired'; readonly data: Nothing }
+  | { readonly type: 'deleted'; readonly data: Nothing };
+
+export type EntryType = EntryBody['type'];
+
+export type Entry = EntryBody & {
+  readonly timerId: string;
+  /** 1 for the entry that creates the timer, then one more each time. */
+  readonly revision: number;
+  /** Epoch milliseconds at which the change took effect; for `expired` the deadline itself (T4). */
+  readonly atMs: number;
+  /** Who caused the change. */
+  readonly by: string;
+};
+
+export const ENTRY_TYPES = [
+  'created',
+  'started',
+  'paused',
+  'resumed',
+  'extended',
+  'stopped',
+  'expired',
+  'deleted',
+] as const satisfies readonly EntryType[];
+
+/**
+ * When a timer whose last entry is this one came to its end, in epoch milliseconds: `null` while it
+ * has not. A deleted timer ended before all time, so that nothing ever loads it again.
+ */
+export function endedAtMs(entry: Entry): number | null {
+  switch (entry.type) {
+    case 'stopped':
+    case 'expired':
+      return entry.atMs;
+    case 'deleted':
+      return 0;
+    case 'created':
+    case 'started':
+    case 'paused':
+    case 'resumed':
+    case 'extended':
+      return null;
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * The registry: the one supervising actor. Commands come in, are decided on the snapshots of timers
+ * and proposed to the journal; what the journal has committed comes back and is applied to the timers.
+ */
+import {
+  type ActorSystem,
+  type ActorSystemInfo,
+  type AnyActorRef,
+  emit,
+  enqueueActions,
+  fromCallback,
+  type InspectionEvent,
+  type Observer,
+  raise,
+  setup,
+} from 'xstate';
+import type { MachineClock } from './clock.js';
+import type { Command, Refusal } from './command.js';
+import { CommandDesk, type JournalAnswer, type Outcome } from './desk.js';
+import { type DirectorySettings, TimerDirectory } from './directory.js';
+import type { Entry } from './entry.js';
+import { recordOf } from './record.js';
+import { type ShardReport, shardMachine } from './shard.machine.js';
+
+export interface RegistryInput extends DirectorySettings {
+  readonly clock: MachineClock;
+  readonly shardLogic?: typeof shardMachine;
+  readonly inspect?: Observer<InspectionEvent> | undefined;
+}
+
+export interface RegistryContext {
+  readonly clock: MachineClock;
+  readonly directory: TimerDirectory;
+  readonly desk: CommandDesk;
+}
+
+/** What the journal actor is asked to do. */
+export type JournalRequest =
+  | { readonly type: 'append'; readonly entries: readonly Entry[] }
+  | { readonly type: 'read'; readonly timerId: string };
+
+/** What the journal actor reports. */
+export type JournalReport =
+  /** Whole histories, no timer's in two reports, all of them before `journal.replayed`. */
+  | { readonly type: 'journal.histories'; readonly histories: readonly (readonly Entry[])[] }
+  | { readonly type: 'journal.replayed' }
+  | { readonly type: 'journal.broken'; readonly error: unknown }
+  /** Newly committed entries, everybody's, in the order of their commit. */
+  | { readonly type: 'journal.committed'; readonly entries: readonly Entry[] }
+  /** The fate of entries that this registry proposed. */
+  | {
+      readonly type: 'journal.answered';
+      readonly entries: readonly Entry[];
+      readonly answers: readonly JournalAnswer[];
+    }
+  | { readonly type: 'journal.failed'; readonly entries: readonly Entry[]; readonly error: unknown }
+  | { readonly type: 'journal.read'; readonly timerId: string; readonly history: readonly Entry[] }
+  | { readonly type: 'journal.unread'; readonly timerId: string; readonly error: unknown };
+
+export type RegistryEvent =
+  | {
+      readonly type: 'commands';
+      readonly commands: readonly Command[];
+      readonly by: string;
+      /** Called once for each command with its index, at the moment its fate is known. */
+      readonly settle: (index: number, outcome: Outcome) => void;
+    }
+  | { readonly type: 'timer.due'; readonly timerId: string }
+  | { readonly type: 'timer.restart'; readonly timerId: string }
+  | { readonly type: 'shard.failed'; readonly index: number; readonly error: unknown }
+  | { readonly type: 'drain' }
+  | ShardReport
+  | JournalReport;
+
+/** What the registry tells the process around it. */
+export type RegistryNotice =
+  | { readonly type: 'timer.failed'; readonly timerId: string; readonly error: unknown }
+  | { readonly type: 'timer.restarted'; readonly timerId: string }
+  | { readonly type: 'append.failed'; readonly entries: number; readonly error: unknown }
+  | { readonly type: 'journal.broken'; readonly error: unknown };
+
+/** Stands for the journal until `provide` gives the real one. */
+const noJournal = fromCallback<JournalRequest>(() => {
+  throw new Error('The registry needs a journal: registryMachine.provide({ actors: { journal } })');
+});
+
+function propose(system: ActorSystem<ActorSystemInfo>, entries: readonly Entry[]): void {
+  if (entries.length > 0) journalOf(system).send({ type: 'append', entries });
+}
+
+function journalOf(system: ActorSystem<ActorSystemInfo>): AnyActorRef {
+  const journal = system.get('journal');
+  if (journal === undefined) throw new Error('The journal is gone');
+  return journal;
+}
+
+export const registryMachine = setup({
+  types: {
+    context: {} as RegistryContext,
+    input: {} as RegistryInput,
+    events: {} as RegistryEvent,
+    emitted: {} as RegistryNotice,
+  },
+  actors: { journal: noJournal },
+  actions: {
+    restore: ({ context, event, system }) => {
+      if (event.type !== 'journal.histories') return;
+      const { clock, desk, directory } = context;
+      const nowMs = clock.now();
+      for (const history of event.histories) {
+        const record = recordOf(history);
+        directory.spawn(record);
+        const isOverdue = record.deadlineMs !== null && record.deadlineMs <= nowMs;
+        if (isOverdue) propose(system, desk.takeExpiry(record.id, nowMs));
+      }
+    },
+    take: ({ context, event, system }) => {
+      if (event.type !== 'commands') return;
+      const { commands, by, settle } = event;
+      const atMs = context.clock.now();
+      const inHand = commands.map((command, index) => ({
+        command,
+        atMs,
+        by,
+        settle: (outcome: Outcome) => settle(index, outcome),
+      }));
+      propose(system, context.desk.take(inHand));
+    },
+    refuse: (
+      { event },
+      params: { reason: Extract<Refusal['reason'], 'recovering' | 'shutting_down'> },
+    ) => {
+      if (event.type !== 'commands') return;
+      event.commands.forEach((_, index) => {
+        event.settle(index, { ok: false, refusal: { reason: params.reason } });
+      });
+    },
+    takeExpiry: ({ context, event, system }) => {
+      if (event.type !== 'timer.due') return;
+      propose(system, context.desk.takeExpiry(event.timerId, context.clock.now()));
+    },
+    applyCommitted: ({ context, event, system }) => {
+      if (event.type !== 'journal.committed') return;
+      const applied = event.entries.filter((entry) => context.directory.apply(entry));
+      propose(system, context.desk.applied(applied));
+    },
+    noteAnswers: ({ context, event, system }) => {
+      if (event.type !== 'journal.answered') return;
+      propose(system, context.desk.answered(event.entries, event.answers));
+    },
+    noteFailedAppend: ({ context, event, system }) => {
+      if (event.type !== 'journal.failed') return;
+      propose(system, context.desk.failed(event.entries));
+    },
+    removeTimer: ({ context, event }) => {
+      if (event.type === 'timer.removed') context.directory.remove(event.timerId);
+    },
+    readHistory: ({ event, system }) => {
+      if (event.type === 'timer.restart') {
+        journalOf(system).send({ type: 'read', timerId: event.timerId });
+      }
+    },
+    restartTimer: enqueueActions(({ context, event, self, system, enqueue }) => {
+      if (event.type !== 'journal.read') return;
+      const { timerId, history } = event;
+      try {
+        context.directory.spawn(recordOf(history));
+      } catch (error) {
+        self.send({ type: 'timer.failed', timerId, error });
+        return;
+      }
+      propose(system, context.desk.applied(history));
+      enqueue.emit({ type: 'timer.restarted', timerId });
+    }),
+    failShard: ({ context, event, self }) => {
+      if (event.type !== 'shard.failed') return;
+      for (const timerId of context.directory.dropShard(event.index)) {
+        self.send({ type: 'timer.failed', timerId, error: event.error });
+      }
+    },
+    stopTimers: ({ context }) => context.directory.stop(),
+    tellFailedTimer: emit(({ event }) => ({
+      type: 'timer.failed',
+      timerId: 'timerId' in event ? event.timerId : '',
+      error: 'error' in event ? event.error : undefined,
+    })),
+    tellFailedAppend: emit(({ event }) => ({
+      type: 'append.failed',
+      entries: event.type === 'journal.failed' ? event.entries.length : 0,
+      error: 'error' in event ? event.error : undefined,
+    })),
+    tellBrokenJournal: emit(({ event }) => ({
+      type: 'journal.broken',
+      error: 'error' in event ? event.error : undefined,
+    })),
+    scheduleRestart: raise(
+      ({ event }) => ({
+        type: 'timer.restart',
+        timerId: 'timerId' in event ? event.timerId : '',
+      }),
+      {
+        delay: ({ context, event }) =>
+          context.directory.fail('timerId' in event ? event.timerId : ''),
+      },
+    ),
+  },
+  guards: {
+    nothingInHand: ({ context }) => context.desk.isClear,
+  },
+}).createMachine({
+  id: 'registry',
+  context: ({ input, self }) => {
+    const { clock, maxTimers, shardLogic = shardMachine } = input;
+    const directory = new TimerDirectory({ ...input, shardLogic, registry: self });
+    return { clock, directory, desk: new CommandDesk(directory, maxTimers) };
+  },
+  invoke: { src: 'journal', id: 'journal', systemId: 'journal' },
+  initial: 'RECOVERING',
+  on: {
+    'timer.due': { actions: 'takeExpiry' },
+    'timer.removed': { actions: 'removeTimer' },
+    'timer.failed': { actions: ['tellFailedTimer', 'scheduleRestart'] },
+    'timer.restart': { actions: 'readHistory' },
+    'shard.failed': { actions: 'failShard' },
+    'journal.committed': { actions: 'applyCommitted' },
+    'journal.answered': { actions: 'noteAnswers' },
+    'journal.failed': { actions: ['noteFailedAppend', 'tellFailedAppend'] },
+    'journal.read': { actions: 'restartTimer' },
+    'journal.unread': { actions: ['tellFailedTimer', 'scheduleRestart'] },
+    'journal.broken': { target: '.BROKEN' },
+    'xstate.error.actor.journal': { target: '.BROKEN' },
+  },
+  states: {
+    RECOVERING: {
+      description: 'Timers are rebuilt from the journal; those whose time is up are expired first.',
+      initial: 'replaying',
+      on: {
+        commands: { actions: { type: 'refuse', params: { reason: 'recovering' } } },
+        drain: { target: 'DRAINING' },
+      },
+      states: {
+        replaying: {
+          on: {
+            'journal.histories': { actions: 'restore' },
+            'journal.replayed': { target: 'catchingUp' },
+          },
+        },
+        catchingUp: { always: { guard: 'nothingInHand', target: '#registry.SERVING' } },
+      },
+    },
+    SERVING: {
+      on: {
+        commands: { actions: 'take' },
+        drain: { target: 'DRAINING' },
+      },
+    },
+    DRAINING: {
+      description: 'What was accepted is finished; nothing new is.',
+      on: {
+        commands: { actions: { type: 'refuse', params: { reason: 'shutting_down' } } },
+        'timer.due': {},
+      },
+      always: { guard: 'nothingInHand', target: 'STOPPED' },
+    },
+    STOPPED: { type: 'final', entry: 'stopTimers' },
+    BROKEN: { type: 'final', entry: ['tellBrokenJournal', 'stopTimers'] },
+  },
+});

@@ -1,0 +1,259 @@
+/**
+ * One timer. Committed entries are the only events that change it (T1, T3); its delayed transitions
+ * tell displays about time that passes, and ask the registry to record the end.
+ */
+import { type AnyActorRef, assign, emit, enqueueActions, sendTo, setup } from 'xstate';
+import type { MachineClock } from './clock.js';
+import type { Entry } from './entry.js';
+import { applyEntry, remainingMs, stateOf, type TimerRecord } from './record.js';
+
+/** A failing write is asked for again this often, until the journal takes it. */
+const RETRY_EXPIRY_MS = 1000;
+
+export interface TimerInput {
+  readonly record: TimerRecord;
+  readonly clock: MachineClock;
+  /** Receives `timer.due` when the time is up. */
+  readonly registry: AnyActorRef;
+  /** How long a finished timer stays, counted from its end. */
+  readonly retainFinishedMs: number;
+}
+
+export interface TimerContext extends TimerInput {
+  /** Displays that follow this timer, and how many of them want ticks. */
+  readonly displays: DisplayCounts;
+  /** The remaining time down to which warnings have been given (T8). */
+  readonly warnedDownToMs: number;
+}
+
+export interface DisplayCounts {
+  readonly connected: number;
+  readonly ticking: number;
+}
+
+const NO_DISPLAYS: DisplayCounts = { connected: 0, ticking: 0 };
+
+export type TimerEvent =
+  | Entry
+  | { readonly type: 'displays'; readonly counts: DisplayCounts }
+  /** The registry needs the room of a finished timer before its time. */
+  | { readonly type: 'retire' };
+
+/** What a timer tells those who watch it: the change, and the timer as it is right after it. */
+export type Notice = {
+  readonly record: TimerRecord;
+  /** Epoch milliseconds at which it is told. */
+  readonly atMs: number;
+} & (
+  | { readonly type: 'timer_started' }
+  | { readonly type: 'timer_tick' }
+  | { readonly type: 'timer_warning'; readonly thresholdMs: number }
+  | { readonly type: 'timer_paused' }
+  | { readonly type: 'timer_extended'; readonly addedMs: number }
+  | { readonly type: 'timer_stopped' }
+  | { readonly type: 'timer_expired' }
+  | { readonly type: 'timer_deleted' }
+  | { readonly type: 'timer_retired' }
+);
+
+/** The instant an event speaks of: its own for an entry, the present for everything else. */
+function instantOf(event: { type: string }, clock: MachineClock): number {
+  return 'atMs' in event && typeof event.atMs === 'number' ? event.atMs : clock.now();
+}
+
+/** Milliseconds to the next whole second that displays are to be told; the end itself tells the 0. */
+function untilNextTickMs(leftMs: number): number {
+  const nextSecond = Math.max(1, Math.ceil(leftMs / 1000) - 1);
+  return Math.max(0, leftMs - nextSecond * 1000);
+}
+
+function nextThresholdMs({ record, warnedDownToMs }: TimerContext): number | undefined {
+  const ahead = record.warningThresholdsMs.filter((thresholdMs) => thresholdMs < warnedDownToMs);
+  return ahead.length === 0 ? undefined : Math.max(...ahead);
+}
+
+export const timerMachine = setup({
+  types: {
+    context: {} as TimerContext,
+    input: {} as TimerInput,
+    events: {} as TimerEvent,
+    emitted: {} as Notice,
+  },
+  actions: {
+    apply: assign(({ context, event }) =>
+      'revision' in event ? { record: applyEntry(context.record, event) } : {},
+    ),
+    countDisplays: assign(({ event }) =>
+      event.type === 'displays' ? { displays: event.counts } : {},
+    ),
+    beginWarnings: assign(({ context, event }) => ({
+      warnedDownToMs: remainingMs(context.record, instantOf(event, context.clock)),
+    })),
+    warn: enqueueActions(({ context, event, enqueue }) => {
+      const { record, clock, warnedDownToMs } = context;
+      const leftMs = remainingMs(record, instantOf(event, clock));
+      const passed = record.warningThresholdsMs
+        .filter((thresholdMs) => thresholdMs < warnedDownToMs && thresholdMs >= leftMs)
+        .sort((a, b) => b - a);
+      if (passed.length === 0) return;
+      const atMs = clock.now();
+      for (const thresholdMs of new Set(passed)) {
+        enqueue.emit({ type: 'timer_warning', thresholdMs, record, atMs });
+      }
+      enqueue.assign({ warnedDownToMs: leftMs });
+    }),
+    tellTick: emit(({ context }) => ({ type: 'timer_tick', ...present(context) })),
+    tellStarted: emit(({ context }) => ({ type: 'timer_started', ...present(context) })),
+    tellPaused: emit(({ context }) => ({ type: 'timer_paused', ...present(context) })),
+    tellExtended: emit(({ context, event }) => ({
+      type: 'timer_extended',
+      addedMs: event.type === 'extended' ? event.data.addedMs : 0,
+      ...present(context),
+    })),
+    tellStopped: emit(({ context }) => ({ type: 'timer_stopped', ...present(context) })),
+    tellExpired: emit(({ context }) => ({ type: 'timer_expired', ...present(context) })),
+    tellDeleted: emit(({ context }) => ({ type: 'timer_deleted', ...present(context) })),
+    tellRetired: emit(({ context }) => ({ type: 'timer_retired', ...present(context) })),
+    askForExpiry: sendTo(
+      ({ context }) => context.registry,
+      ({ context }) => ({ type: 'timer.due', timerId: context.record.id }),
+    ),
+  },
+  guards: {
+    wasCreated: ({ context }) => stateOf(context.record) === 'CREATED',
+    wasRunning: ({ context }) => stateOf(context.record) === 'RUNNING',
+    wasPaused: ({ context }) => stateOf(context.record) === 'PAUSED',
+    wasExpired: ({ context }) => stateOf(context.record) === 'EXPIRED',
+    inTime: ({ context, event }) =>
+      instantOf(event, context.clock) < (context.record.deadlineMs ?? 0),
+    isTimeUp: ({ context, event }) =>
+      instantOf(event, context.clock) >= (context.record.deadlineMs ?? 0),
+    hasTickAhead: ({ context }) =>
+      context.displays.ticking > 0 && remainingMs(context.record, context.clock.now()) > 1000,
+    hasThresholdAhead: ({ context }) => nextThresholdMs(context) !== undefined,
+  },
+  delays: {
+    deadline: ({ context }) => remainingMs(context.record, context.clock.now()),
+    nextTick: ({ context }) => untilNextTickMs(remainingMs(context.record, context.clock.now())),
+    nextThreshold: ({ context }) =>
+      Math.max(
+        0,
+        remainingMs(context.record, context.clock.now()) - (nextThresholdMs(context) ?? 0),
+      ),
+    retryExpiry: RETRY_EXPIRY_MS,
+    retention: ({ context }) =>
+      Math.max(
+        0,
+        (context.record.completedAtMs ?? 0) + context.retainFinishedMs - context.clock.now(),
+      ),
+  },
+}).createMachine({
+  id: 'timer',
+  context: ({ input }) => ({
+    ...input,
+    displays: NO_DISPLAYS,
+    warnedDownToMs: 0,
+  }),
+  initial: 'RESTORING',
+  on: {
+    displays: { actions: 'countDisplays' },
+    deleted: { target: '.REMOVED', actions: ['apply', 'tellDeleted'] },
+  },
+  states: {
+    RESTORING: {
+      description:
+        'Leads a timer to the state its record says, which arms the delays of that state.',
+      always: [
+        { guard: 'wasCreated', target: 'CREATED' },
+        { guard: 'wasRunning', target: 'RUNNING' },
+        { guard: 'wasPaused', target: 'PAUSED' },
+        { guard: 'wasExpired', target: 'EXPIRED' },
+        { target: 'COMPLETED' },
+      ],
+    },
+    CREATED: {
+      on: {
+        started: { target: 'RUNNING', actions: ['apply', 'tellStarted'] },
+        extended: { actions: ['apply', 'tellExtended'] },
+        stopped: { target: 'COMPLETED', actions: ['apply', 'tellStopped'] },
+      },
+    },
+    RUNNING: {
+      type: 'parallel',
+      entry: 'beginWarnings',
+      on: {
+        paused: { guard: 'inTime', target: 'PAUSED', actions: ['warn', 'apply', 'tellPaused'] },
+        extended: {
+          guard: 'inTime',
+          target: 'RUNNING',
+          reenter: true,
+          actions: ['warn', 'apply', 'tellExtended'],
+        },
+        stopped: {
+          guard: 'inTime',
+          target: 'COMPLETED',
+          actions: ['warn', 'apply', 'tellStopped'],
+        },
+        expired: {
+          guard: 'isTimeUp',
+          target: 'EXPIRED',
+          actions: ['warn', 'apply', 'tellExpired'],
+        },
+      },
+      states: {
+        end: {
+          initial: 'ahead',
+          states: {
+            ahead: { after: { deadline: { target: 'due', actions: ['warn', 'tellTick'] } } },
+            due: {
+              description: 'The time is up; the timer is over when the journal has recorded it.',
+              entry: 'askForExpiry',
+              after: { retryExpiry: { target: 'due', reenter: true } },
+            },
+          },
+        },
+        warnings: {
+          initial: 'silent',
+          states: {
+            silent: { always: { guard: 'hasThresholdAhead', target: 'waiting' } },
+            waiting: { after: { nextThreshold: { target: 'silent', actions: 'warn' } } },
+          },
+        },
+        ticks: {
+          initial: 'silent',
+          states: {
+            silent: { always: { guard: 'hasTickAhead', target: 'ticking' } },
+            ticking: {
+              after: {
+                nextTick: [
+                  { guard: 'inTime', target: 'silent', actions: ['warn', 'tellTick'] },
+                  { target: 'silent' },
+                ],
+              },
+            },
+          },
+        },
+      },
+    },
+    PAUSED: {
+      on: {
+        resumed: { target: 'RUNNING', actions: ['apply', 'tellStarted'] },
+        extended: { actions: ['apply', 'tellExtended'] },
+        stopped: { target: 'COMPLETED', actions: ['apply', 'tellStopped'] },
+      },
+    },
+    EXPIRED: {
+      on: { retire: { target: 'REMOVED', actions: 'tellRetired' } },
+      after: { retention: { target: 'REMOVED', actions: 'tellRetired' } },
+    },
+    COMPLETED: {
+      on: { retire: { target: 'REMOVED', actions: 'tellRetired' } },
+      after: { retention: { target: 'REMOVED', actions: 'tellRetired' } },
+    },
+    REMOVED: { type: 'final' },
+  },
+});
+
+function present({ record, clock }: TimerContext): { record: TimerRecord; atMs: number } {
+  return { record, atMs: clock.now() };
+}

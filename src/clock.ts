@@ -1,0 +1,76 @@
+/**
+ * The clock of the service. This is the only file that touches `Date.now`, `performance.now` or the
+ * global timers; everything else is given a `Clock`, and tests give a simulated one.
+ */
+
+/** Identifies a pending timeout of the clock that made it. */
+export type Timeout = unknown;
+
+export interface Clock {
+  /** Epoch milliseconds as a whole number; never goes back while the process lives (T6). */
+  now(): number;
+  /** Calls back once `now()` has advanced by `delayMs`, never before. Any delay is possible. */
+  setTimeout(callback: () => void, delayMs: number): Timeout;
+  clearTimeout(timeout: Timeout): void;
+}
+
+/** Node fires a longer timeout at once, so longer delays are reached in steps. */
+const LONGEST_NATIVE_DELAY_MS = 2 ** 31 - 1;
+const WALL_CLOCK_CHECK_MS = 10_000;
+/** Smaller differences are the ordinary corrections of a synchronized machine. */
+const WALL_CLOCK_STEP_MS = 250;
+
+class SystemTimeout {
+  readonly #callback: () => void;
+  readonly #dueMs: number;
+  #native: NodeJS.Timeout;
+
+  constructor(callback: () => void, delayMs: number) {
+    this.#callback = callback;
+    this.#dueMs = systemClock.now() + delayMs;
+    this.#native = this.#arm();
+  }
+
+  clear(): void {
+    clearTimeout(this.#native);
+  }
+
+  #arm(): NodeJS.Timeout {
+    const leftMs = Math.max(0, this.#dueMs - systemClock.now());
+    return setTimeout(() => this.#wake(), Math.min(leftMs, LONGEST_NATIVE_DELAY_MS));
+  }
+
+  /** Node may wake a timeout up to a millisecond early; a deadline must not be. */
+  #wake(): void {
+    if (systemClock.now() < this.#dueMs) this.#native = this.#arm();
+    else this.#callback();
+  }
+}
+
+/** The wall clock read once, carried on by the monotonic clock. */
+const originMs = Date.now() - performance.now();
+
+export const systemClock: Clock = {
+  now: () => Math.floor(originMs + performance.now()),
+  setTimeout: (callback, delayMs) => new SystemTimeout(callback, delayMs),
+  clearTimeout: (timeout) => {
+    if (timeout instanceof SystemTimeout) timeout.clear();
+  },
+};
+
+/**
+ * Watches for steps of the machine's wall clock, which move no deadline (T6) but should be known.
+ * Calls back with the size of a step in ms, positive when the wall clock was put forward.
+ */
+export function watchWallClock(onStep: (stepMs: number) => void): () => void {
+  let offsetMs = Date.now() - systemClock.now();
+  const interval = setInterval(() => {
+    const nowOffsetMs = Date.now() - systemClock.now();
+    const stepMs = nowOffsetMs - offsetMs;
+    if (Math.abs(stepMs) < WALL_CLOCK_STEP_MS) return;
+    offsetMs = nowOffsetMs;
+    onStep(stepMs);
+  }, WALL_CLOCK_CHECK_MS);
+  interval.unref();
+  return () => clearInterval(interval);
+}

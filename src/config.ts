@@ -1,0 +1,187 @@
+/**
+ * Every setting of the service: its environment name, its default, what it takes. Read once at start;
+ * a wrong value stops the start with one line that says what to do.
+ */
+import { z } from 'zod';
+
+interface Setting<T> {
+  readonly default: string;
+  /** What the setting takes, in words that end the sentence "it takes …". */
+  readonly takes: string;
+  readonly description: string;
+  readonly schema: z.ZodType<T, string>;
+}
+
+function wholeNumber(min: number, max: number) {
+  const takes = `a whole number from ${min} to ${max}`;
+  const schema = z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number)
+    .pipe(z.number().min(min).max(max));
+  return { takes, schema };
+}
+
+function oneOf<const T extends string>(...values: readonly [T, ...T[]]) {
+  return { takes: values.join(' or '), schema: z.enum(values) };
+}
+
+function list(takes: string, item: z.ZodType<string, string>) {
+  const items = z.string().transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+  );
+  return { takes, schema: items.pipe(z.array(item)) };
+}
+
+const isOrigin = (text: string): boolean =>
+  text === '*' || (URL.canParse(text) && new URL(text).origin === text);
+
+export const SETTINGS = {
+  PORT: {
+    default: '8003',
+    description: 'TCP port the service listens on; 0 takes any free one',
+    ...wholeNumber(0, 65_535),
+  },
+  HOST: {
+    default: '127.0.0.1',
+    description: 'Address the service listens on; 0.0.0.0 for all of the machine',
+    takes: 'an address or a host name',
+    schema: z.string().regex(/^[\w.:-]+$/),
+  },
+  DATA_DIR: {
+    default: './data',
+    description: 'Folder of the journal; made if it is not there',
+    takes: 'the path of a folder',
+    schema: z.string().min(1),
+  },
+  JOURNAL: {
+    default: 'sqlite',
+    description: 'Where changes are recorded; memory forgets everything at the end',
+    ...oneOf('sqlite', 'memory'),
+  },
+  CORS_ORIGINS: {
+    default: '*',
+    description: 'Web origins whose pages may use the service, separated by commas',
+    ...list(
+      '* or origins such as https://exam.example, separated by commas',
+      z.string().refine(isOrigin),
+    ),
+  },
+  MAX_TIMERS: {
+    default: '100000',
+    description: 'Timers in memory; finished ones make room for new ones, the oldest first',
+    ...wholeNumber(1, 1_000_000),
+  },
+  MAX_CLIENTS_PER_TIMER: {
+    default: '10000',
+    description: 'Displays that may follow one timer',
+    ...wholeNumber(1, 1_000_000),
+  },
+  MAX_DURATION_SECONDS: {
+    default: '86400',
+    description: 'Longest timer that can be created',
+    ...wholeNumber(1, 31_536_000),
+  },
+  MAX_EXTENSION_SECONDS: {
+    default: '3600',
+    description: 'Longest time one extension can add',
+    ...wholeNumber(1, 31_536_000),
+  },
+  KEEPALIVE_SECONDS: {
+    default: '30',
+    description: 'Silence after which a display gets a keepalive message, and time between pings',
+    ...wholeNumber(1, 3600),
+  },
+  MAX_BULK_TIMERS: {
+    default: '1000',
+    description: 'Timers in one bulk command',
+    ...wholeNumber(1, 10_000),
+  },
+  DEFAULT_WARNING_THRESHOLDS: {
+    default: '300,60,30',
+    description: 'Seconds before the end at which timers warn that name no thresholds themselves',
+    takes: 'up to 20 whole numbers from 1 to 31536000, separated by commas',
+    schema: z
+      .string()
+      .transform((text) => (text.trim() === '' ? [] : text.split(',').map((part) => part.trim())))
+      .pipe(z.array(wholeNumber(1, 31_536_000).schema).max(20)),
+  },
+  RETAIN_FINISHED_SECONDS: {
+    default: '86400',
+    description: 'How long a finished timer stays in memory; its entries stay in the journal',
+    ...wholeNumber(0, 31_536_000),
+  },
+  LOG_LEVEL: {
+    default: 'info',
+    description: 'Least important log line that is written',
+    ...oneOf('info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent'),
+  },
+  INSPECT: {
+    default: '0',
+    description: "1 streams the running actors to Stately's inspector, on this machine only",
+    takes: '0 or 1',
+    schema: z.enum(['0', '1']).transform((text) => text === '1'),
+  },
+} satisfies Record<string, Setting<unknown>>;
+
+type SettingName = keyof typeof SETTINGS;
+type ValueOf<N extends SettingName> = z.output<(typeof SETTINGS)[N]['schema']>;
+
+export interface Config {
+  readonly port: ValueOf<'PORT'>;
+  readonly host: ValueOf<'HOST'>;
+  readonly dataDir: ValueOf<'DATA_DIR'>;
+  readonly journal: ValueOf<'JOURNAL'>;
+  readonly corsOrigins: ValueOf<'CORS_ORIGINS'>;
+  readonly maxTimers: ValueOf<'MAX_TIMERS'>;
+  readonly maxClientsPerTimer: ValueOf<'MAX_CLIENTS_PER_TIMER'>;
+  readonly maxDurationSeconds: ValueOf<'MAX_DURATION_SECONDS'>;
+  readonly maxExtensionSeconds: ValueOf<'MAX_EXTENSION_SECONDS'>;
+  readonly keepaliveSeconds: ValueOf<'KEEPALIVE_SECONDS'>;
+  readonly maxBulkTimers: ValueOf<'MAX_BULK_TIMERS'>;
+  readonly defaultWarningThresholds: ValueOf<'DEFAULT_WARNING_THRESHOLDS'>;
+  readonly retainFinishedSeconds: ValueOf<'RETAIN_FINISHED_SECONDS'>;
+  readonly logLevel: ValueOf<'LOG_LEVEL'>;
+  readonly inspect: ValueOf<'INSPECT'>;
+}
+
+/** A setting has a value it does not take. The message is the one line to print. */
+export class SettingError extends Error {
+  override readonly name = 'SettingError';
+}
+
+/**
+ * Reads the settings from an environment.
+ * @throws {SettingError} on the first wrong value.
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  function read<T>(name: SettingName, { default: fallback, takes, schema }: Setting<T>): T {
+    const text = environment[name] ?? fallback;
+    const result = schema.safeParse(text);
+    if (result.success) return result.data;
+    throw new SettingError(`${name} is ${JSON.stringify(text)}; it takes ${takes}`);
+  }
+  return {
+    port: read('PORT', SETTINGS.PORT),
+    host: read('HOST', SETTINGS.HOST),
+    dataDir: read('DATA_DIR', SETTINGS.DATA_DIR),
+    journal: read('JOURNAL', SETTINGS.JOURNAL),
+    corsOrigins: read('CORS_ORIGINS', SETTINGS.CORS_ORIGINS),
+    maxTimers: read('MAX_TIMERS', SETTINGS.MAX_TIMERS),
+    maxClientsPerTimer: read('MAX_CLIENTS_PER_TIMER', SETTINGS.MAX_CLIENTS_PER_TIMER),
+    maxDurationSeconds: read('MAX_DURATION_SECONDS', SETTINGS.MAX_DURATION_SECONDS),
+    maxExtensionSeconds: read('MAX_EXTENSION_SECONDS', SETTINGS.MAX_EXTENSION_SECONDS),
+    keepaliveSeconds: read('KEEPALIVE_SECONDS', SETTINGS.KEEPALIVE_SECONDS),
+    maxBulkTimers: read('MAX_BULK_TIMERS', SETTINGS.MAX_BULK_TIMERS),
+    defaultWarningThresholds: read(
+      'DEFAULT_WARNING_THRESHOLDS',
+      SETTINGS.DEFAULT_WARNING_THRESHOLDS,
+    ),
+    retainFinishedSeconds: read('RETAIN_FINISHED_SECONDS', SETTINGS.RETAIN_FINISHED_SECONDS),
+    logLevel: read('LOG_LEVEL', SETTINGS.LOG_LEVEL),
+    inspect: read('INSPECT', SETTINGS.INSPECT),
+  };
+}

@@ -1,0 +1,111 @@
+/** The OpenAPI 3.1 document, generated from the table of operations and the zod schemas. */
+import { z } from 'zod';
+import {
+  type HttpProblemCode,
+  PROBLEM_TYPE,
+  PROBLEMS,
+  problemSchema,
+} from '../protocol/problems.js';
+import { referencedSchemas } from '../protocol/schemas.js';
+import { type Operation, type Operations, timerIdSchema } from './operations.js';
+
+type Json = Record<string, unknown>;
+
+export function openApiDocument(operations: Operations, version: string): Json {
+  const { reference, definitions } = referencedSchemas('#/components/schemas/');
+  const paths: Record<string, Json> = {};
+  for (const operation of Object.values<Operation>(operations)) {
+    paths[operation.path] = {
+      ...paths[operation.path],
+      [operation.method]: describe(operation, reference),
+    };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Synchronized Timer Service',
+      version,
+      description:
+        'The server owns the time: timers are created and controlled here, and displays follow them ' +
+        'over WebSocket at /ws/{timer_id} (see /asyncapi.json).',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    tags: [
+      { name: 'timers', description: 'One timer at a time.' },
+      { name: 'bulk', description: 'Many timers at one instant.' },
+      { name: 'service', description: 'The service itself.' },
+    ],
+    paths,
+    components: { schemas: definitions() },
+  };
+}
+
+function describe(operation: Operation, reference: (schema: z.ZodType) => unknown): Json {
+  const { id, tag, summary, query, body, success, problems, path } = operation;
+  const parameters = [
+    ...(path.includes('{timer_id}') ? parametersOf(timerIdSchema, 'path', reference) : []),
+    ...(query === undefined ? [] : parametersOf(query, 'query', reference)),
+  ];
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: jsonContent(reference(body)) } }),
+    responses: {
+      [success.status]: {
+        description: success.description,
+        ...(success.headers === undefined ? {} : { headers: headersOf(success.headers) }),
+        ...(success.body === undefined ? {} : { content: jsonContent(reference(success.body)) }),
+      },
+      ...problemResponses(problems, reference(problemSchema)),
+    },
+  };
+}
+
+function parametersOf(
+  schema: z.ZodObject,
+  place: 'path' | 'query',
+  reference: (schema: z.ZodType) => unknown,
+): Json[] {
+  return Object.entries(schema.shape).map(([name, field]) => {
+    const type = z.instanceof(z.ZodType).parse(field);
+    return {
+      name,
+      in: place,
+      required: place === 'path',
+      description: type.meta()?.description ?? '',
+      schema: reference(type),
+    };
+  });
+}
+
+function headersOf(headers: Readonly<Record<string, string>>): Json {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, description]) => {
+      return [name, { description, schema: { type: 'string' } }];
+    }),
+  );
+}
+
+function jsonContent(schema: unknown): Json {
+  return { 'application/json': { schema } };
+}
+
+/** Problems of the same status share one response. */
+function problemResponses(codes: readonly HttpProblemCode[], schema: unknown): Json {
+  const byStatus = new Map<number, HttpProblemCode[]>();
+  for (const code of new Set(codes)) {
+    const { status } = PROBLEMS[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, sharing]) => {
+      const description = sharing.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' ');
+      return [status, { description, content: { [PROBLEM_TYPE]: { schema } } }];
+    }),
+  );
+}

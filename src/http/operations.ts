@@ -1,0 +1,181 @@
+/**
+ * Every HTTP operation: its address and what it takes and gives. Routes are mounted from this table
+ * and OpenAPI is generated from it, so that neither can know an operation the other does not.
+ */
+import { z } from 'zod';
+import type { HttpProblemCode } from '../protocol/problems.js';
+import {
+  bulkResultSchema,
+  healthSchema,
+  probeSchema,
+  type RequestSchemas,
+} from '../protocol/requests.js';
+import { timerSchema } from '../protocol/timer.js';
+
+export interface Operation {
+  readonly id: string;
+  readonly method: 'get' | 'post' | 'delete';
+  /** In OpenAPI's form, with `{timer_id}`. */
+  readonly path: string;
+  readonly tag: 'timers' | 'bulk' | 'service';
+  readonly summary: string;
+  readonly query?: z.ZodObject;
+  readonly body?: z.ZodType;
+  readonly success: {
+    readonly status: number;
+    readonly description: string;
+    readonly body?: z.ZodType;
+    readonly headers?: Readonly<Record<string, string>>;
+  };
+  readonly problems: readonly HttpProblemCode[];
+}
+
+const FAILURES = ['internal_error', 'recovering'] as const;
+const REFUSALS = [...FAILURES, 'shutting_down', 'journal_unavailable', 'timer_restarting'] as const;
+const BODY_PROBLEMS = ['invalid_request', 'body_too_large', 'unsupported_media_type'] as const;
+
+export const timerIdSchema = z
+  .object({ timer_id: z.string().meta({ examples: ['timer_mjx3k2p9a1b2c3d4e5f6'] }) })
+  .meta({ description: 'Identifies a timer.' });
+
+export function operationsOf(schemas: RequestSchemas) {
+  return {
+    createTimer: {
+      id: 'createTimer',
+      method: 'post',
+      path: '/timers',
+      tag: 'timers',
+      summary: 'Create a timer',
+      body: schemas.create,
+      success: {
+        status: 201,
+        description: 'The new timer.',
+        body: timerSchema,
+        headers: { Location: 'The address of the timer.' },
+      },
+      problems: [...BODY_PROBLEMS, 'too_many_timers', 'timer_exists', ...REFUSALS],
+    },
+    listTimers: {
+      id: 'listTimers',
+      method: 'get',
+      path: '/timers',
+      tag: 'timers',
+      summary: 'List timers, oldest first',
+      query: schemas.list,
+      success: {
+        status: 200,
+        description: 'One page of timers.',
+        body: z.array(timerSchema),
+        headers: { Link: 'The address of the next page, as rel="next", if there is one.' },
+      },
+      problems: ['invalid_request', ...FAILURES],
+    },
+    getTimer: {
+      id: 'getTimer',
+      method: 'get',
+      path: '/timers/{timer_id}',
+      tag: 'timers',
+      summary: 'Get a timer as it is now',
+      success: { status: 200, description: 'The timer.', body: timerSchema },
+      problems: ['unknown_timer', 'timer_restarting', ...FAILURES],
+    },
+    deleteTimer: {
+      id: 'deleteTimer',
+      method: 'delete',
+      path: '/timers/{timer_id}',
+      tag: 'timers',
+      summary: 'Delete a timer',
+      success: { status: 204, description: 'The timer is gone.' },
+      problems: ['unknown_timer', ...REFUSALS],
+    },
+    controlTimer: {
+      id: 'controlTimer',
+      method: 'post',
+      path: '/timers/{timer_id}/control',
+      tag: 'timers',
+      summary: 'Start, pause, resume, extend or stop a timer',
+      body: schemas.control,
+      success: { status: 200, description: 'The timer after the change.', body: timerSchema },
+      problems: ['impossible_action', 'unknown_timer', ...BODY_PROBLEMS, ...REFUSALS],
+    },
+    ...bulkOperations(schemas),
+    health: {
+      id: 'health',
+      method: 'get',
+      path: '/health',
+      tag: 'service',
+      summary: 'Whether the service is healthy, and how many timers are active',
+      success: { status: 200, description: 'It is.', body: healthSchema },
+      problems: ['internal_error'],
+    },
+    livez: {
+      id: 'livez',
+      method: 'get',
+      path: '/livez',
+      tag: 'service',
+      summary: 'Whether the process lives',
+      success: { status: 200, description: 'It does.', body: probeSchema },
+      problems: ['internal_error'],
+    },
+    readyz: {
+      id: 'readyz',
+      method: 'get',
+      path: '/readyz',
+      tag: 'service',
+      summary: 'Whether the service takes commands: after recovery, and until shutdown begins',
+      success: { status: 200, description: 'It does.', body: probeSchema },
+      problems: [...FAILURES, 'shutting_down'],
+    },
+  } as const satisfies Record<string, Operation>;
+}
+
+export type Operations = ReturnType<typeof operationsOf>;
+
+function bulkOperations(schemas: RequestSchemas) {
+  const common = {
+    method: 'post',
+    tag: 'bulk',
+    body: schemas.bulk,
+    success: { status: 200, description: 'What was done with each timer.', body: bulkResultSchema },
+    problems: [...BODY_PROBLEMS, ...REFUSALS],
+  } as const;
+  return {
+    bulkStart: {
+      ...common,
+      id: 'bulkStart',
+      path: '/timers/bulk/start',
+      summary: 'Start timers at one instant; paused ones resume',
+    },
+    bulkPause: {
+      ...common,
+      id: 'bulkPause',
+      path: '/timers/bulk/pause',
+      summary: 'Pause timers at one instant',
+    },
+    bulkResume: {
+      ...common,
+      id: 'bulkResume',
+      path: '/timers/bulk/resume',
+      summary: 'Resume paused timers at one instant',
+    },
+    bulkExtend: {
+      ...common,
+      id: 'bulkExtend',
+      path: '/timers/bulk/extend',
+      summary: 'Add the same time to timers',
+      query: schemas.bulkExtendQuery,
+      body: schemas.bulkExtend,
+    },
+    bulkStop: {
+      ...common,
+      id: 'bulkStop',
+      path: '/timers/bulk/stop',
+      summary: 'Stop timers at one instant',
+    },
+  } as const satisfies Record<string, Operation>;
+}
+
+/** An OpenAPI path in Express's form. */
+export function expressPath(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ':$1');
+}

@@ -1,0 +1,96 @@
+/**
+ * The journal: a durable log of entries, the only memory the service has. This is the port; `memory`
+ * and `sqlite` stand behind it, and every one of them passes the same contract suite.
+ */
+import { z } from 'zod';
+import type { Entry } from '../../machines/entry.js';
+
+export type { Entry } from '../../machines/entry.js';
+export { endedAtMs } from '../../machines/entry.js';
+
+/**
+ * The fate of one proposed entry: `conflict` when its revision is not the next one of its timer,
+ * because somebody else was first.
+ */
+export type AppendAnswer = 'committed' | 'conflict';
+
+/** Whole histories of some timers, each oldest entry first, and how many timers are still to come. */
+export interface ReplayBatch {
+  readonly histories: readonly (readonly Entry[])[];
+  readonly timersLeft: number;
+}
+
+export interface Journal {
+  /** What and where it is, for the log and for people. */
+  readonly description: string;
+
+  /**
+   * Everything recorded so far, timer by timer. Timers that ended at or before `endedBeforeMs`
+   * (epoch ms) are left out, and deleted ones always.
+   */
+  replay(endedBeforeMs: number): AsyncIterable<ReplayBatch>;
+
+  /**
+   * Delivers entries committed from now on, by anyone, in the order of their commit; entries are
+   * delivered before the `append` that brought them is answered.
+   */
+  subscribe(listener: (entries: readonly Entry[]) => void): () => void;
+
+  /**
+   * Appends entries in one durable commit and answers for each of them. Rejects when nothing could
+   * be written: then no entry of the call was committed, and later calls may well succeed.
+   */
+  append(entries: readonly Entry[]): Promise<readonly AppendAnswer[]>;
+
+  /** The whole history of one timer, oldest entry first; empty when there is none. */
+  history(timerId: string): Promise<readonly Entry[]>;
+
+  /** Finishes what was begun and lets go of files and connections. */
+  close(): Promise<void>;
+}
+
+/** The journal cannot be used as it is; the message says what is wrong and what to do. */
+export class JournalError extends Error {
+  override readonly name = 'JournalError';
+}
+
+const wholeMs = z.number().int().min(0);
+const nothing = z.strictObject({});
+const common = {
+  timerId: z.string().min(1),
+  revision: z.number().int().min(1),
+  atMs: wholeMs,
+  by: z.string(),
+};
+
+/** Entries as they are read back from storage. */
+export const entrySchema = z.discriminatedUnion('type', [
+  z.object({
+    ...common,
+    type: z.literal('created'),
+    data: z.object({
+      name: z.string(),
+      durationMs: wholeMs,
+      warningThresholdsMs: z.array(wholeMs),
+      autoStart: z.boolean(),
+    }),
+  }),
+  z.object({ ...common, type: z.literal('started'), data: nothing }),
+  z.object({ ...common, type: z.literal('paused'), data: nothing }),
+  z.object({ ...common, type: z.literal('resumed'), data: nothing }),
+  z.object({ ...common, type: z.literal('extended'), data: z.object({ addedMs: wholeMs }) }),
+  z.object({ ...common, type: z.literal('stopped'), data: nothing }),
+  z.object({ ...common, type: z.literal('expired'), data: nothing }),
+  z.object({ ...common, type: z.literal('deleted'), data: nothing }),
+]) satisfies z.ZodType<Entry>;
+
+/** Groups entries that are sorted by timer into one history for each. */
+export function groupByTimer(entries: readonly Entry[]): Entry[][] {
+  const histories: Entry[][] = [];
+  for (const entry of entries) {
+    const last = histories.at(-1);
+    if (last?.[0]?.timerId === entry.timerId) last.push(entry);
+    else histories.push([entry]);
+  }
+  return histories;
+}

@@ -1,0 +1,187 @@
+/**
+ * The default journal: one SQLite file, write-ahead log, every commit synced to the disk. The file
+ * is owned by a worker thread, so that a slow disk never holds up a tick.
+ */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { z } from 'zod';
+import {
+  type AppendAnswer,
+  type Entry,
+  endedAtMs,
+  entrySchema,
+  groupByTimer,
+  type Journal,
+  JournalError,
+  type ReplayBatch,
+} from './journal.js';
+import type { SqliteQuestion, SqliteRequest, SqliteResponse } from './sqlite-worker.js';
+
+const FILE_NAME = 'journal.db';
+const REPLAY_BATCH_TIMERS = 500;
+
+export interface SqliteJournalOptions {
+  /** Folder of the file; made if it is not there. */
+  readonly directory: string;
+  /** The compiled worker; tests that run from sources name it. */
+  readonly workerUrl?: URL;
+  /** The thread died, which it never should: whatever was under way is lost. */
+  readonly onCrash: (error: Error) => void;
+}
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class SqliteJournal implements Journal {
+  readonly description: string;
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  readonly #listeners = new Set<(entries: readonly Entry[]) => void>();
+  #lastId = 0;
+  #isClosed = false;
+
+  private constructor(path: string, worker: Worker, onCrash: (error: Error) => void) {
+    this.description = `sqlite (${path})`;
+    this.#worker = worker;
+    worker.on('message', (response: SqliteResponse) => this.#settle(response));
+    worker.on('error', onCrash);
+    worker.on('exit', () => {
+      const error = new JournalError('The thread of the journal has ended');
+      for (const { reject } of this.#pending.values()) reject(error);
+      this.#pending.clear();
+      if (!this.#isClosed) onCrash(error);
+      this.#isClosed = true;
+    });
+  }
+
+  /**
+   * Opens the journal in a folder.
+   * @throws {JournalError} if the file there cannot be used; it is left as it was.
+   */
+  static async open({
+    directory,
+    workerUrl,
+    onCrash,
+  }: SqliteJournalOptions): Promise<SqliteJournal> {
+    const path = join(directory, FILE_NAME);
+    const url = workerUrl ?? new URL('./sqlite-worker.js', import.meta.url);
+    const worker = new Worker(url, { workerData: path });
+    let isOpen = false;
+    const journal = new SqliteJournal(path, worker, (error) => {
+      if (isOpen) onCrash(error);
+    });
+    await new Promise((resolve, reject) => journal.#pending.set(0, { resolve, reject }));
+    isOpen = true;
+    return journal;
+  }
+
+  async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
+    let timersLeft = await this.#ask({ type: 'countTimers', endedBeforeMs }, z.number());
+    let afterTimerId = '';
+    for (;;) {
+      const timerLimit = REPLAY_BATCH_TIMERS;
+      const question = { type: 'replay', afterTimerId, endedBeforeMs, timerLimit } as const;
+      const entries = (await this.#ask(question, rowsSchema)).map(entryOf);
+      const last = entries.at(-1);
+      if (last === undefined) return;
+      const histories = groupByTimer(entries);
+      afterTimerId = last.timerId;
+      timersLeft = Math.max(0, timersLeft - histories.length);
+      yield { histories, timersLeft };
+    }
+  }
+
+  subscribe(listener: (entries: readonly Entry[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async append(entries: readonly Entry[]): Promise<readonly AppendAnswer[]> {
+    const rows = entries.map((entry) => ({
+      ...entry,
+      data: JSON.stringify(entry.data),
+      endedAtMs: endedAtMs(entry),
+    }));
+    return this.#ask({ type: 'append', rows }, answersSchema, (answers) => {
+      const committed = entries.filter((_, index) => answers[index] === 'committed');
+      if (committed.length > 0) for (const listener of this.#listeners) listener(committed);
+    });
+  }
+
+  async history(timerId: string): Promise<readonly Entry[]> {
+    return (await this.#ask({ type: 'history', timerId }, rowsSchema)).map(entryOf);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    const exited = new Promise((resolve) => this.#worker.once('exit', resolve));
+    const closing = this.#ask({ type: 'close' }, z.undefined());
+    this.#isClosed = true;
+    await closing;
+    await exited;
+  }
+
+  /**
+   * Asks the thread. `onAnswer` runs at the moment the answer comes, so that what is delivered to
+   * subscribers keeps the order of the commits.
+   */
+  async #ask<T>(
+    question: SqliteQuestion,
+    schema: z.ZodType<T>,
+    onAnswer?: (answer: T) => void,
+  ): Promise<T> {
+    if (this.#isClosed) throw new JournalError('The journal is closed');
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const request: SqliteRequest = { ...question, id };
+    return new Promise((resolve, reject) => {
+      const settle = (value: unknown): void => {
+        const answer = schema.parse(value);
+        onAnswer?.(answer);
+        resolve(answer);
+      };
+      this.#pending.set(id, { resolve: settle, reject });
+      this.#worker.postMessage(request);
+    });
+  }
+
+  #settle(response: SqliteResponse): void {
+    const pending = this.#pending.get(response.id);
+    this.#pending.delete(response.id);
+    if (response.ok) pending?.resolve(response.value);
+    else pending?.reject(new JournalError(response.message));
+  }
+}
+
+const answersSchema = z.array(z.enum(['committed', 'conflict']));
+const rowsSchema = z.array(
+  z.tuple([z.string(), z.number(), z.number(), z.string(), z.string(), z.string()]),
+);
+
+function entryOf([timerId, revision, atMs, type, data, by]: z.output<
+  typeof rowsSchema
+>[number]): Entry {
+  const result = entrySchema.safeParse({
+    timerId,
+    revision,
+    atMs,
+    type,
+    data: parseJson(data),
+    by,
+  });
+  if (result.success) return result.data;
+  throw new JournalError(
+    `The journal is damaged: entry ${revision} of timer ${timerId} is not readable ` +
+      `(${result.error.issues[0]?.message ?? 'unknown reason'}). Restore the file from a backup.`,
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,93 @@
+/** The process: settings, the real clock, the journal, signals. Imported by nobody. */
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { systemClock, watchWallClock } from './clock.js';
+import { type Config, readConfig, SettingError } from './config.js';
+import { startInspection } from './inspection.js';
+import { type Journal, JournalError } from './journal/journal.js';
+import { MemoryJournal } from './journal/memory.js';
+import { SqliteJournal } from './journal/sqlite.js';
+import { createLog, type Log } from './log.js';
+import { type Service, startService } from './service.js';
+
+/** A shutdown that takes longer than this is broken off. */
+const LONGEST_SHUTDOWN_MS = 9000;
+
+function openJournal(config: Config, log: Log): Promise<Journal> {
+  switch (config.journal) {
+    case 'memory':
+      return Promise.resolve(new MemoryJournal());
+    case 'sqlite':
+      return SqliteJournal.open({
+        directory: config.dataDir,
+        onCrash: (err) => {
+          log.fatal({ err }, 'the journal failed; the process ends, and its restart recovers');
+          process.exit(1);
+        },
+      });
+  }
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
+}
+
+function stopOnSignals(service: Service, log: Log): void {
+  let isStopping = false;
+  async function stop(signal: NodeJS.Signals): Promise<void> {
+    if (isStopping) return;
+    isStopping = true;
+    log.info({ signal }, 'shutting down');
+    systemClock.setTimeout(() => {
+      log.error('shutting down took too long and was broken off');
+      process.exit(1);
+    }, LONGEST_SHUTDOWN_MS);
+    await service.stop();
+    log.info('stopped');
+    process.exit(0);
+  }
+  process.on('SIGTERM', (signal) => void stop(signal));
+  process.on('SIGINT', (signal) => void stop(signal));
+}
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const log = createLog(config.logLevel);
+  const journal = await openJournal(config, log);
+  const inspect = config.inspect ? await startInspection(log) : undefined;
+  const version = packageVersion();
+  const service = await startService({
+    config,
+    clock: systemClock,
+    journal,
+    log,
+    version,
+    inspect,
+  });
+  stopOnSignals(service, log);
+  watchWallClock((stepMs) => {
+    log.warn({ stepMs }, 'the wall clock of the machine was stepped; no deadline moves');
+  });
+  const startedMs = systemClock.now();
+  await service.ready;
+  const recoveryMs = systemClock.now() - startedMs;
+  log.info(
+    { url: service.url, journal: journal.description, recoveryMs },
+    `listening on ${service.url}, journal: ${journal.description}`,
+  );
+}
+
+/** What a person can mend is told in one line; everything else with all that is known. */
+function explain(error: unknown): string {
+  if (error instanceof SettingError || error instanceof JournalError) return error.message;
+  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+    return `${error.message}. Another process listens there; set PORT to another one.`;
+  }
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,165 @@
+/**
+ * The one table of everything that can go wrong for a caller: its code, the HTTP status it is answered
+ * with (RFC 9457), the code a WebSocket is closed with, and its title. `docs/SPEC.md` lists the same.
+ */
+import { z } from 'zod';
+import type { Refusal } from '../registry.js';
+
+interface ProblemKind {
+  readonly title: string;
+  /** The HTTP status, where a request can meet this problem. */
+  readonly status?: number;
+  /** The WebSocket close code, where a display can. */
+  readonly closeCode?: number;
+  /** The same request may succeed after this many seconds. */
+  readonly retryAfterSeconds?: number;
+}
+
+export const PROBLEMS = {
+  impossible_action: { status: 400, title: 'The timer cannot do that in its state' },
+  unknown_timer: { status: 404, closeCode: 4004, title: 'Timer not found' },
+  unknown_route: { status: 404, title: 'No such address' },
+  method_not_allowed: { status: 405, title: 'This address does not take this method' },
+  timer_exists: { status: 409, title: 'A timer of this id exists' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: 'The body is not JSON' },
+  invalid_request: { status: 422, title: 'The request is not valid' },
+  upgrade_required: { status: 426, title: 'This address takes WebSocket connections' },
+  too_many_timers: { status: 429, title: 'Too many timers' },
+  too_many_displays: { closeCode: 4029, title: 'Too many displays follow this timer' },
+  foreign_origin: { status: 403, title: 'Pages of this origin may not connect' },
+  internal_error: { status: 500, title: 'The service failed' },
+  recovering: {
+    status: 503,
+    closeCode: 1013,
+    retryAfterSeconds: 1,
+    title: 'The service is starting',
+  },
+  shutting_down: {
+    status: 503,
+    closeCode: 1012,
+    retryAfterSeconds: 5,
+    title: 'The service is restarting',
+  },
+  timer_restarting: {
+    status: 503,
+    closeCode: 1013,
+    retryAfterSeconds: 1,
+    title: 'The timer is being restarted',
+  },
+  journal_unavailable: {
+    status: 503,
+    retryAfterSeconds: 1,
+    title: 'The change could not be recorded',
+  },
+  timer_deleted: { closeCode: 4000, title: 'The timer was deleted' },
+  timer_retired: { closeCode: 4001, title: 'The timer ended long ago' },
+  too_slow: { closeCode: 4008, title: 'The display does not read what it is sent' },
+  message_too_large: { closeCode: 1009, title: 'A message was too large' },
+  too_many_messages: { closeCode: 4030, title: 'Too many messages' },
+} as const satisfies Record<string, ProblemKind>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+type WithStatus<C extends ProblemCode> = C extends ProblemCode
+  ? (typeof PROBLEMS)[C] extends { status: number }
+    ? C
+    : never
+  : never;
+/** Problems that a request can be answered with. */
+export type HttpProblemCode = WithStatus<ProblemCode>;
+
+export interface FieldError {
+  /** Where in the request, such as `body.duration_seconds`. */
+  readonly field: string;
+  readonly message: string;
+}
+
+/** What a request is refused with. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly code: HttpProblemCode;
+  readonly errors: readonly FieldError[] | undefined;
+
+  constructor(code: HttpProblemCode, detail: string, errors?: readonly FieldError[]) {
+    super(detail);
+    this.code = code;
+    this.errors = errors;
+  }
+
+  get status(): number {
+    return PROBLEMS[this.code].status;
+  }
+
+  get retryAfterSeconds(): number | undefined {
+    const kind: ProblemKind = PROBLEMS[this.code];
+    return kind.retryAfterSeconds;
+  }
+
+  /** The body of the answer. */
+  toJSON(): z.output<typeof problemSchema> {
+    return {
+      type: `urn:synchronized-timer:problem:${this.code}`,
+      title: PROBLEMS[this.code].title,
+      status: this.status,
+      detail: this.message,
+      code: this.code,
+      ...(this.errors === undefined ? {} : { errors: [...this.errors] }),
+    };
+  }
+}
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+export const problemSchema = z
+  .object({
+    type: z.string().meta({ description: 'Identifies the kind of problem.' }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().meta({ description: 'What went wrong this time, and what to do.' }),
+    code: z.string().meta({ description: 'The kind of problem in one word.' }),
+    errors: z
+      .array(z.object({ field: z.string(), message: z.string() }))
+      .optional()
+      .meta({ description: 'Every field that is not valid.' }),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
+
+/** The problem a refused command is answered with. */
+export function problemOf(refusal: Refusal, timerId: string): Problem {
+  switch (refusal.reason) {
+    case 'unknown_timer':
+      return new Problem('unknown_timer', `Timer not found: ${timerId}`);
+    case 'timer_exists':
+      return new Problem('timer_exists', `A timer ${timerId} exists already`);
+    case 'impossible_action': {
+      const { action, state, possible } = refusal;
+      return new Problem(
+        'impossible_action',
+        `Cannot ${action} timer in state '${state.toLowerCase()}'. ` +
+          `Valid actions: [${possible.join(', ')}]`,
+      );
+    }
+    case 'too_many_timers':
+      return new Problem(
+        'too_many_timers',
+        `There are ${refusal.limit} timers already, which is the limit; delete some or wait for their end`,
+      );
+    case 'recovering':
+      return new Problem(
+        'recovering',
+        'The timers are being read from the journal; try again soon',
+      );
+    case 'shutting_down':
+      return new Problem('shutting_down', 'The service is shutting down; try again soon');
+    case 'timer_restarting':
+      return new Problem(
+        'timer_restarting',
+        `Timer ${timerId} failed and is coming back; try again soon`,
+      );
+    case 'journal_unavailable':
+      return new Problem(
+        'journal_unavailable',
+        'The journal could not record the change, so nothing was changed; try again soon',
+      );
+  }
+}

@@ -1,0 +1,117 @@
+/** What requests may carry. Bounds that are settings come from the configuration. */
+import { z } from 'zod';
+import type { Config } from '../config.js';
+import { ACTIONS } from '../registry.js';
+import { timerStateSchema } from './timer.js';
+
+const LONGEST_NAME = 200;
+const MOST_THRESHOLDS = 20;
+const LONGEST_ID = 100;
+const DEFAULT_PAGE_SIZE = 1000;
+
+export function requestSchemas(config: Config) {
+  const { maxDurationSeconds, maxExtensionSeconds, maxBulkTimers } = config;
+  const extendSeconds = z
+    .int()
+    .min(1)
+    .max(maxExtensionSeconds)
+    .meta({ description: 'Seconds to add.', examples: [300] });
+  const timerId = z.string().min(1).max(LONGEST_ID);
+  const timerIds = z.array(timerId).max(maxBulkTimers);
+  const plain = ACTIONS.filter((action) => action !== 'extend');
+
+  const create = z
+    .object({
+      duration_seconds: z
+        .int()
+        .min(1)
+        .max(maxDurationSeconds)
+        .meta({ description: 'How long the timer runs.', examples: [300] }),
+      name: z.string().min(1).max(LONGEST_NAME).default('Timer'),
+      warning_thresholds: z
+        .array(z.int().min(1).max(maxDurationSeconds))
+        .max(MOST_THRESHOLDS)
+        .default([...config.defaultWarningThresholds])
+        .meta({ description: 'Seconds before the end at which displays are warned.' }),
+      auto_start: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Start at the instant of creation.' }),
+    })
+    .meta({ id: 'CreateTimer' });
+
+  const control = z
+    .discriminatedUnion('action', [
+      z.object({ action: z.literal('extend'), extend_seconds: extendSeconds }),
+      z.object({ action: z.enum(plain), extend_seconds: extendSeconds.nullish() }),
+    ])
+    .meta({ id: 'ControlTimer' });
+
+  const bulk = z
+    .union([timerIds, z.object({ timer_ids: timerIds }).transform(({ timer_ids }) => timer_ids)])
+    .meta({ id: 'BulkTimers', description: 'Ids of timers: the list itself, or as timer_ids.' });
+
+  const bulkExtend = z
+    .union([
+      timerIds.transform((timer_ids) => ({ timer_ids, seconds: undefined })),
+      z.object({ timer_ids: timerIds, seconds: extendSeconds.optional() }),
+    ])
+    .meta({
+      id: 'BulkExtend',
+      description: 'Ids of timers, and the seconds if the query has none.',
+    });
+
+  const list = z.object({
+    state: timerStateSchema.optional(),
+    limit: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(1000)
+      .default(DEFAULT_PAGE_SIZE)
+      .meta({ description: 'Most timers in one answer.' }),
+    after: z
+      .string()
+      .max(LONGEST_ID)
+      .default('')
+      .meta({ description: 'The id after which the page begins; see the Link header.' }),
+  });
+
+  const bulkExtendQuery = z.object({
+    seconds: z.coerce
+      .number()
+      .pipe(extendSeconds)
+      .optional()
+      .meta({ description: 'Seconds to add, if the body has none.' }),
+  });
+
+  const follow = z.object({
+    ticks: z
+      .enum(['true', 'false'])
+      .default('true')
+      .meta({ description: 'false: everything but ticks, for displays that count themselves.' }),
+  });
+
+  return { create, control, bulk, bulkExtend, bulkExtendQuery, list, follow };
+}
+
+export type RequestSchemas = ReturnType<typeof requestSchemas>;
+
+export const bulkResultSchema = z
+  .array(
+    z.object({
+      timer_id: z.string(),
+      success: z.boolean(),
+      status: z.string().meta({ description: 'What was done, or why nothing was.' }),
+    }),
+  )
+  .meta({ id: 'BulkResults', description: 'In the order asked.' });
+
+export const healthSchema = z
+  .object({
+    status: z.literal('healthy'),
+    timers_active: z.int().meta({ description: 'Timers that are neither expired nor completed.' }),
+  })
+  .meta({ id: 'Health' });
+
+export const probeSchema = z.object({ status: z.string() }).meta({ id: 'Probe' });

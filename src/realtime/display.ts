@@ -1,0 +1,131 @@
+/**
+ * One display: a socket that is written whole frames to, and that costs bounded memory however slowly
+ * it reads (T10). Ticks it is too slow for are replaced by the latest; other messages are kept for it
+ * up to a limit, and past the limit, or when it answers no ping, it is closed.
+ */
+import type { Duplex } from 'node:stream';
+import { WebSocket } from 'ws';
+import type { Clock, Timeout } from '../clock.js';
+import { PROBLEMS, type ProblemCode } from '../protocol/problems.js';
+import { PING_FRAME } from './frame.js';
+
+/** What may wait for one display, in bytes; a message has about 200. */
+const LARGEST_BACKLOG_BYTES = 64 * 1024;
+/** How long a display that reads nothing has to take notice of its end. */
+const LAST_WORDS_MS = 1000;
+
+/** Problems a display's connection can end with. */
+export type CloseProblem = {
+  [C in ProblemCode]: (typeof PROBLEMS)[C] extends { closeCode: number } ? C : never;
+}[ProblemCode];
+
+export interface DisplayOptions {
+  readonly webSocket: WebSocket;
+  /** The connection itself; frames are written to it whole, between those of `webSocket`. */
+  readonly socket: Duplex;
+  readonly clock: Clock;
+  readonly keepaliveMs: number;
+  /** Gives the frame that breaks a silence, or nothing when there is nothing to say. */
+  readonly keepaliveFrame: () => Buffer | undefined;
+}
+
+export class Display {
+  readonly #options: DisplayOptions;
+  #lastSentMs: number;
+  #pulse: Timeout;
+  /** When the ping was sent that is still to be answered, in epoch ms. */
+  #pingedAtMs: number | undefined;
+  /** The tick to send when the backlog has drained. */
+  #latestTick: Buffer | undefined;
+
+  constructor(options: DisplayOptions) {
+    this.#options = options;
+    this.#lastSentMs = options.clock.now();
+    this.#pulse = this.#pulseIn(options.keepaliveMs);
+    options.socket.on('drain', () => this.#sendLatestTick());
+  }
+
+  /** Sends a frame the display must not miss. */
+  send(frame: Buffer): void {
+    if (!this.#isOpen) return;
+    this.#latestTick = undefined;
+    this.#write(frame);
+    if (this.#options.socket.writableLength > LARGEST_BACKLOG_BYTES) this.close('too_slow');
+  }
+
+  /** Sends a tick, or keeps it as the latest while earlier frames are waiting to be read. */
+  tick(frame: Buffer): void {
+    if (!this.#isOpen) return;
+    if (this.#options.socket.writableLength > 0) this.#latestTick = frame;
+    else this.#write(frame);
+  }
+
+  /** Answers a protocol ping, unless the display does not read its answers. */
+  pong(payload: Buffer): void {
+    const { webSocket, socket } = this.#options;
+    if (this.#isOpen && socket.writableLength === 0) webSocket.pong(payload);
+  }
+
+  /** Notes that the display has given a sign of life. */
+  heard(): void {
+    this.#pingedAtMs = undefined;
+  }
+
+  /** Ends the connection with the close code of a problem. */
+  close(problem: CloseProblem): void {
+    const { webSocket, socket, clock } = this.#options;
+    const { closeCode, title } = PROBLEMS[problem];
+    if (this.#isOpen) webSocket.close(closeCode, title);
+    if (problem === 'too_slow') clock.setTimeout(() => socket.destroy(), LAST_WORDS_MS);
+  }
+
+  /** Breaks the connection off. */
+  terminate(): void {
+    this.#options.webSocket.terminate();
+  }
+
+  /** Lets go of the display's timeouts; its connection has ended. */
+  dispose(): void {
+    this.#options.clock.clearTimeout(this.#pulse);
+    this.#latestTick = undefined;
+  }
+
+  get #isOpen(): boolean {
+    return this.#options.webSocket.readyState === WebSocket.OPEN;
+  }
+
+  #write(frame: Buffer): void {
+    this.#lastSentMs = this.#options.clock.now();
+    this.#options.socket.write(frame);
+  }
+
+  #sendLatestTick(): void {
+    const frame = this.#latestTick;
+    this.#latestTick = undefined;
+    if (frame !== undefined && this.#isOpen) this.#write(frame);
+  }
+
+  #pulseIn(delayMs: number): Timeout {
+    return this.#options.clock.setTimeout(() => this.#beat(), delayMs);
+  }
+
+  /** Once per keepalive time: finds dead peers, breaks silences. */
+  #beat(): void {
+    const { clock, keepaliveMs, keepaliveFrame, socket } = this.#options;
+    const nowMs = clock.now();
+    if (this.#pingedAtMs !== undefined && nowMs - this.#pingedAtMs >= keepaliveMs) {
+      if (socket.writableLength > 0) this.close('too_slow');
+      else this.terminate();
+      return;
+    }
+    if (this.#isOpen && nowMs - this.#lastSentMs >= keepaliveMs) {
+      const frame = keepaliveFrame();
+      if (frame !== undefined) this.send(frame);
+    }
+    if (this.#isOpen && this.#pingedAtMs === undefined) {
+      this.#pingedAtMs = nowMs;
+      socket.write(PING_FRAME);
+    }
+    this.#pulse = this.#pulseIn(Math.max(1, keepaliveMs - (nowMs - this.#lastSentMs)));
+  }
+}

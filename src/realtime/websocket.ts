@@ -1,0 +1,187 @@
+/** The WebSocket endpoint: `/ws/{timer_id}`. What displays may ask, and how they are refused. */
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Clock } from '../clock.js';
+import type { Config } from '../config.js';
+import type { Log } from '../log.js';
+import { connectedMessage, parseClientMessage, syncResponse } from '../protocol/messages.js';
+import { PROBLEM_TYPE, PROBLEMS, Problem, problemOf } from '../protocol/problems.js';
+import { requestSchemas } from '../protocol/requests.js';
+import type { Registry } from '../registry.js';
+import type { Display } from './display.js';
+import { frameOf, Hub } from './hub.js';
+import { MessageBudget } from './message-budget.js';
+
+const LARGEST_MESSAGE_BYTES = 4096;
+/** How long closing handshakes may take at shutdown. */
+const FAREWELL_MS = 2000;
+
+export interface RealtimeOptions {
+  readonly server: Server;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly log: Log;
+}
+
+export interface Realtime {
+  /** Tells displays that the service goes away (1012), and settles when they are gone. */
+  close(): Promise<void>;
+}
+
+interface Request {
+  readonly timerId: string;
+  readonly wantsTicks: boolean;
+}
+
+export function serveRealtime({ server, registry, clock, config, log }: RealtimeOptions): Realtime {
+  const schemas = requestSchemas(config);
+  const hub = new Hub({
+    registry,
+    clock,
+    keepaliveMs: config.keepaliveSeconds * 1000,
+    maxDisplaysPerTimer: config.maxClientsPerTimer,
+  });
+  const webSockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: true,
+    perMessageDeflate: false,
+    maxPayload: LARGEST_MESSAGE_BYTES,
+    autoPong: false,
+  });
+
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', (err) => log.debug({ err }, 'a connection broke'));
+    try {
+      const accepted = accept(request);
+      webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+        webSocket.on('error', (err) => log.debug({ err }, 'a display broke the protocol'));
+        connect(accepted, webSocket, socket);
+      });
+    } catch (error) {
+      refuse(socket, error instanceof Problem ? error : undefined);
+      if (!(error instanceof Problem)) log.error({ err: error }, 'an upgrade failed');
+    }
+  });
+
+  /** Checks everything that can be refused in words, which is before the upgrade. */
+  function accept(request: IncomingMessage): Request {
+    const { phase } = registry;
+    if (phase === 'recovering') throw problemOf({ reason: 'recovering' }, '');
+    if (phase !== 'serving') throw problemOf({ reason: 'shutting_down' }, '');
+    const { origin } = request.headers;
+    const { corsOrigins } = config;
+    if (origin !== undefined && !corsOrigins.includes('*') && !corsOrigins.includes(origin)) {
+      throw new Problem('foreign_origin', `${origin} is not among CORS_ORIGINS`);
+    }
+    const url = urlOf(request);
+    const timerId = timerIdOf(url);
+    const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
+    if (!query.success) throw new Problem('invalid_request', 'ticks is true or false');
+    return { timerId, wantsTicks: query.data.ticks === 'true' };
+  }
+
+  function connect({ timerId, wantsTicks }: Request, webSocket: WebSocket, socket: Duplex): void {
+    const found = registry.lookUp(timerId);
+    if (!found.ok) {
+      const { closeCode, title } = PROBLEMS[found.refusal.reason];
+      webSocket.close(closeCode, title);
+      return;
+    }
+    if (hub.isFull(timerId)) {
+      const { closeCode, title } = PROBLEMS.too_many_displays;
+      webSocket.close(closeCode, title);
+      return;
+    }
+    const display = hub.join(timerId, { webSocket, socket, wantsTicks });
+    const budget = new MessageBudget(clock);
+    const isWithinBudget = (): boolean => {
+      display.heard();
+      if (budget.take()) return true;
+      display.close('too_many_messages');
+      return false;
+    };
+    webSocket.on('close', () => hub.leave(timerId, display));
+    webSocket.on('pong', () => display.heard());
+    webSocket.on('ping', (payload) => {
+      if (isWithinBudget()) display.pong(payload);
+    });
+    webSocket.on('message', (data, isBinary) => {
+      if (isWithinBudget()) answer(timerId, display, isBinary ? '' : String(data));
+    });
+    const joined = registry.lookUp(timerId);
+    if (joined.ok) display.send(frameOf(connectedMessage(joined.timer)));
+  }
+
+  /** Answers a message. Nothing a display says changes a timer (T1). */
+  function answer(timerId: string, display: Display, text: string): void {
+    const receivedMs = clock.now();
+    const message = parseClientMessage(text);
+    switch (message.type) {
+      case 'ping':
+        display.send(frameOf({ type: 'pong' }));
+        break;
+      case 'sync': {
+        const found = registry.lookUp(timerId);
+        if (found.ok) {
+          display.send(frameOf(syncResponse(found.timer, message.client_time, receivedMs)));
+        }
+        break;
+      }
+      case 'error':
+        display.send(frameOf(message));
+        break;
+    }
+  }
+
+  return {
+    close: async () => {
+      hub.closeAll();
+      const gone = [...webSockets.clients].map(
+        (webSocket) => new Promise((resolve) => webSocket.once('close', resolve)),
+      );
+      const farewell = clock.setTimeout(() => hub.terminateAll(), FAREWELL_MS);
+      await Promise.all(gone);
+      clock.clearTimeout(farewell);
+      webSockets.close();
+    },
+  };
+}
+
+function urlOf(request: IncomingMessage): URL {
+  const base = 'ws://service';
+  const path = request.url ?? '/';
+  if (!URL.canParse(path, base)) throw new Problem('invalid_request', 'The address cannot be read');
+  return new URL(path, base);
+}
+
+function timerIdOf(url: URL): string {
+  const [, encoded] = /^\/ws\/([^/]+)$/.exec(url.pathname) ?? [];
+  if (encoded === undefined) {
+    throw new Problem('unknown_route', 'Displays connect to /ws/{timer_id}');
+  }
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    throw new Problem('invalid_request', 'The id of the timer cannot be read');
+  }
+}
+
+/** Refuses a connection before it is upgraded, with the same body as every other refusal. */
+function refuse(socket: Duplex, problem: Problem | undefined): void {
+  const answer = problem ?? new Problem('internal_error', 'The service failed; the log says why');
+  const body = JSON.stringify(answer);
+  const { retryAfterSeconds } = answer;
+  socket.end(
+    [
+      `HTTP/1.1 ${answer.status} ${answer.toJSON().title}`,
+      'Connection: close',
+      `Content-Type: ${PROBLEM_TYPE}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      ...(retryAfterSeconds === undefined ? [] : [`Retry-After: ${retryAfterSeconds}`]),
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

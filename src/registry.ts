@@ -1,0 +1,314 @@
+/**
+ * The registry's public face: what routes and displays may ask of it. Behind it are the registry actor
+ * and the journal actor; nothing outside this file sends them events.
+ */
+import { customAlphabet } from 'nanoid';
+import {
+  type ActorRefFrom,
+  createActor,
+  type InspectionEvent,
+  type Observer,
+  type Subscription,
+} from 'xstate';
+import { ACTIONS, type Action, type Command, type Refusal } from '../machines/command.js';
+import type { Outcome } from '../machines/desk.js';
+import type { TimerDefinition } from '../machines/entry.js';
+import { stateOf, type TimerRecord, type TimerState } from '../machines/record.js';
+import { type RegistryNotice, registryMachine } from '../machines/registry.machine.js';
+import type { shardMachine } from '../machines/shard.machine.js';
+import type { DisplayCounts, Notice } from '../machines/timer.machine.js';
+import type { Clock } from './clock.js';
+import { journalActor } from './journal/actor.js';
+import type { Journal } from './journal/journal.js';
+import type { Log } from './log.js';
+
+export type { DisplayCounts, Notice, TimerDefinition, TimerRecord, TimerState };
+export { ACTIONS, type Action, type Command, type Refusal };
+
+/** A recovery that takes longer than this says how far it is, and again each time this has passed. */
+const PROGRESS_INTERVAL_MS = 1000;
+
+const randomPart = customAlphabet('0123456789abcdefghijklmnopqrstuv', 12);
+
+/** A timer as it is at one instant. */
+export interface TimerStatus {
+  readonly record: TimerRecord;
+  readonly state: TimerState;
+  readonly connectedClients: number;
+  /** The instant, in epoch ms. */
+  readonly atMs: number;
+}
+
+export type CommandResult =
+  /** `timer` is the timer right after the change, `undefined` when it is gone. */
+  | { readonly ok: true; readonly timer: TimerStatus | undefined }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+/** Why a timer cannot be shown. */
+export type Absence = Extract<
+  Refusal,
+  { reason: 'unknown_timer' | 'timer_restarting' | 'recovering' | 'shutting_down' }
+>;
+
+export type LookUp =
+  | { readonly ok: true; readonly timer: TimerStatus }
+  | { readonly ok: false; readonly refusal: Absence };
+
+/** One party that follows what a timer tells, through restarts of its actor. */
+export interface Following {
+  /** Says how many displays this party serves, which decides whether the timer ticks. */
+  count(counts: DisplayCounts): void;
+  end(): void;
+}
+
+export type Phase = 'recovering' | 'serving' | 'draining' | 'stopped';
+
+export interface RegistryOptions {
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly log: Log;
+  readonly maxTimers: number;
+  readonly retainFinishedMs: number;
+  readonly inspect?: Observer<InspectionEvent> | undefined;
+  /** Another supervision of timers than the usual one, for tests of failure. */
+  readonly shardLogic?: typeof shardMachine;
+}
+
+interface Followed {
+  readonly listener: (notice: Notice) => void;
+  counts: DisplayCounts;
+  subscription: Subscription | undefined;
+}
+
+export class Registry {
+  readonly #actor: ActorRefFrom<typeof registryMachine>;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #followed = new Map<string, Followed>();
+  /** Settles when commands are taken; rejects when the journal cannot be read. */
+  readonly recovered: Promise<void>;
+
+  constructor(options: RegistryOptions) {
+    const { clock, journal, log, maxTimers, retainFinishedMs, inspect, shardLogic } = options;
+    this.#clock = clock;
+    this.#log = log;
+    const logic = registryMachine.provide({
+      actors: {
+        journal: journalActor({
+          journal,
+          endedBeforeMs: clock.now() - retainFinishedMs,
+          onProgress: progressLogger(clock, log),
+        }),
+      },
+    });
+    this.#actor = createActor(logic, {
+      clock,
+      ...(inspect === undefined ? {} : { inspect }),
+      input: {
+        clock,
+        maxTimers,
+        retainFinishedMs,
+        inspect,
+        ...(shardLogic === undefined ? {} : { shardLogic }),
+      },
+    });
+    this.#actor.on('*', (notice) => this.#hear(notice));
+    this.recovered = this.#untilServing();
+    this.#actor.start();
+  }
+
+  get phase(): Phase {
+    const snapshot = this.#actor.getSnapshot();
+    if (snapshot.matches('RECOVERING')) return 'recovering';
+    if (snapshot.matches('SERVING')) return 'serving';
+    if (snapshot.matches('DRAINING')) return 'draining';
+    return 'stopped';
+  }
+
+  /** Timers that are neither expired nor completed. */
+  get unfinishedTimers(): number {
+    return this.#directory.unfinished;
+  }
+
+  /** Whether every command taken so far has been settled. */
+  get isIdle(): boolean {
+    return this.#actor.getSnapshot().context.desk.isClear;
+  }
+
+  /** Creates a timer under a new id. */
+  create(definition: TimerDefinition, by: string): Promise<CommandResult> {
+    return this.execute({ type: 'create', timerId: newTimerId(this.#clock.now()), definition }, by);
+  }
+
+  /** Carries out one command; settles when it is durable and applied, or refused. */
+  execute(command: Command, by: string): Promise<CommandResult> {
+    return new Promise((resolve) => {
+      this.#send([command], by, (_, outcome) => resolve(this.#resultOf(command, outcome)));
+    });
+  }
+
+  /** Carries out commands that share one instant (T7); the results are in the order of the commands. */
+  executeAll(commands: readonly Command[], by: string): Promise<CommandResult[]> {
+    if (commands.length === 0) return Promise.resolve([]);
+    return new Promise((resolve) => {
+      const results = new Map<number, CommandResult>();
+      this.#send(commands, by, (index, outcome) => {
+        const command = commands[index];
+        if (command !== undefined) results.set(index, this.#resultOf(command, outcome));
+        if (results.size < commands.length) return;
+        resolve([...results].sort(([a], [b]) => a - b).map(([, result]) => result));
+      });
+    });
+  }
+
+  /** Why nothing can be asked of the service at all, if that is so. */
+  get absence(): Absence | undefined {
+    if (this.phase === 'recovering') return { reason: 'recovering' };
+    return this.phase === 'stopped' ? { reason: 'shutting_down' } : undefined;
+  }
+
+  lookUp(timerId: string): LookUp {
+    const { absence } = this;
+    if (absence !== undefined) return { ok: false, refusal: absence };
+    const timer = this.#status(timerId);
+    if (timer !== undefined) return { ok: true, timer };
+    const reason = this.#directory.isDown(timerId) ? 'timer_restarting' : 'unknown_timer';
+    return { ok: false, refusal: { reason } };
+  }
+
+  /** Timers in the order of their creation, after the given id, in one state or all. */
+  *list(after: string, state: TimerState | undefined): Generator<TimerStatus> {
+    for (const timerId of this.#directory.sortedIds()) {
+      if (timerId <= after) continue;
+      const timer = this.#status(timerId);
+      if (timer !== undefined && (state === undefined || timer.state === state)) yield timer;
+    }
+  }
+
+  /** Follows a timer, which must be there. One party at a time follows each timer. */
+  follow(timerId: string, listener: (notice: Notice) => void): Following {
+    const followed: Followed = {
+      listener,
+      counts: { connected: 0, ticking: 0 },
+      subscription: undefined,
+    };
+    this.#followed.set(timerId, followed);
+    this.#attach(timerId, followed);
+    return {
+      count: (counts) => {
+        followed.counts = counts;
+        this.#directory.get(timerId)?.send({ type: 'displays', counts });
+      },
+      end: () => {
+        followed.subscription?.unsubscribe();
+        if (this.#followed.get(timerId) === followed) this.#followed.delete(timerId);
+      },
+    };
+  }
+
+  /** Takes no more commands, and settles when every one that was taken is. */
+  drain(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#actor.subscribe({ complete: resolve, error: () => resolve() });
+      this.#actor.send({ type: 'drain' });
+    });
+  }
+
+  get #directory() {
+    return this.#actor.getSnapshot().context.directory;
+  }
+
+  #send(
+    commands: readonly Command[],
+    by: string,
+    settle: (index: number, outcome: Outcome) => void,
+  ): void {
+    if (this.phase === 'stopped') {
+      commands.forEach((_, index) => {
+        settle(index, { ok: false, refusal: { reason: 'shutting_down' } });
+      });
+      return;
+    }
+    this.#actor.send({ type: 'commands', commands, by, settle });
+  }
+
+  #resultOf(command: Command, outcome: Outcome): CommandResult {
+    return outcome.ok ? { ok: true, timer: this.#status(command.timerId) } : outcome;
+  }
+
+  #status(timerId: string): TimerStatus | undefined {
+    const snapshot = this.#directory.snapshotOf(timerId);
+    if (snapshot === undefined || snapshot.status !== 'active') return undefined;
+    const { record, displays } = snapshot.context;
+    return {
+      record,
+      state: stateOf(record),
+      connectedClients: displays.connected,
+      atMs: this.#clock.now(),
+    };
+  }
+
+  #attach(timerId: string, followed: Followed): void {
+    const timer = this.#directory.get(timerId);
+    followed.subscription?.unsubscribe();
+    followed.subscription = timer?.on('*', followed.listener);
+    timer?.send({ type: 'displays', counts: followed.counts });
+  }
+
+  #hear(notice: RegistryNotice): void {
+    switch (notice.type) {
+      case 'timer.failed':
+        this.#log.error({ timer: notice.timerId, err: notice.error }, 'a timer failed');
+        break;
+      case 'timer.restarted': {
+        this.#log.info({ timer: notice.timerId }, 'a timer was restarted from the journal');
+        const followed = this.#followed.get(notice.timerId);
+        if (followed !== undefined) this.#attach(notice.timerId, followed);
+        break;
+      }
+      case 'append.failed':
+        this.#log.error(
+          { entries: notice.entries, err: notice.error },
+          'the journal could not record changes; they were refused',
+        );
+        break;
+      case 'journal.broken':
+        break;
+    }
+  }
+
+  #untilServing(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#actor.on('journal.broken', ({ error }) => reject(error));
+      this.#actor.subscribe({
+        error: (error) => {
+          this.#log.fatal({ err: error }, 'the registry failed');
+          reject(error);
+        },
+      });
+      const serving = this.#actor.subscribe((snapshot) => {
+        if (!snapshot.matches('SERVING')) return;
+        serving.unsubscribe();
+        resolve();
+      });
+    });
+  }
+}
+
+/**
+ * Ids sort in the order of creation, which is the order of lists, and cannot be guessed: the time in
+ * base 36 (9 digits reach the year 5188), then 60 random bits.
+ */
+function newTimerId(nowMs: number): string {
+  return `timer_${nowMs.toString(36).padStart(9, '0')}${randomPart()}`;
+}
+
+function progressLogger(clock: Clock, log: Log): (timersRead: number, timersLeft: number) => void {
+  let lastMs = clock.now();
+  return (timersRead, timersLeft) => {
+    if (clock.now() - lastMs < PROGRESS_INTERVAL_MS) return;
+    lastMs = clock.now();
+    const percent = Math.floor((100 * timersRead) / (timersRead + timersLeft));
+    log.info({ timersRead, timersLeft }, `recovering: ${percent}% of the timers`);
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * The whole service as one value that can be started and stopped: journal, registry, HTTP, displays.
+ * `main.ts` gives it the real clock and signals; tests give it a simulated one.
+ */
+import { createServer, type Server } from 'node:http';
+import type { InspectionEvent, Observer } from 'xstate';
+import type { shardMachine } from '../machines/shard.machine.js';
+import type { Clock } from './clock.js';
+import type { Config } from './config.js';
+import { createApp } from './http/app.js';
+import type { Journal } from './journal/journal.js';
+import type { Log } from './log.js';
+import { serveRealtime } from './realtime/websocket.js';
+import { Registry } from './registry.js';
+
+const LARGEST_HEADERS_BYTES = 16 * 1024;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const IDLE_TIMEOUT_MS = 65_000;
+/** Requests that were accepted get this long to be answered at shutdown. */
+const LAST_ANSWERS_MS = 3000;
+
+export interface ServiceOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly log: Log;
+  readonly version: string;
+  readonly inspect?: Observer<InspectionEvent> | undefined;
+  readonly shardLogic?: typeof shardMachine;
+}
+
+export interface Service {
+  /** Where it listens, such as `http://127.0.0.1:8003`. */
+  readonly url: string;
+  readonly registry: Registry;
+  /** Settles when the service takes commands; rejects when it never will. */
+  readonly ready: Promise<void>;
+  /** Stops being ready, finishes what was accepted, says farewell to displays, closes the journal. */
+  stop(): Promise<void>;
+}
+
+/** Starts to listen at once; `ready` tells when recovery is done. Rejects if it cannot listen. */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { config, clock, journal, log, version, inspect, shardLogic } = options;
+  const registry = new Registry({
+    clock,
+    journal,
+    log,
+    maxTimers: config.maxTimers,
+    retainFinishedMs: config.retainFinishedSeconds * 1000,
+    inspect,
+    ...(shardLogic === undefined ? {} : { shardLogic }),
+  });
+  // Whoever awaits `ready` hears of a failure; if nobody does, it is still no unhandled rejection.
+  registry.recovered.catch(() => {});
+  const server = createServer(
+    {
+      maxHeaderSize: LARGEST_HEADERS_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: IDLE_TIMEOUT_MS,
+    },
+    createApp({ config, registry, log, version }),
+  );
+  const realtime = serveRealtime({ server, registry, clock, config, log });
+  await listen(server, config.port, config.host);
+
+  async function stop(): Promise<void> {
+    await registry.drain();
+    await realtime.close();
+    await closeServer(server, clock);
+    await journal.close();
+  }
+
+  return { url: urlOf(server, config.host), registry, ready: registry.recovered, stop };
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host, backlog: 4096 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function closeServer(server: Server, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const deadline = clock.setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS);
+    server.close(() => {
+      clock.clearTimeout(deadline);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+function urlOf(server: Server, host: string): string {
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
