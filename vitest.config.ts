@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// Tests run the builds of the libraries that the service itself runs, not their development builds.
+process.env.NODE_ENV = 'production';
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],

@@ -144,7 +144,7 @@ const STATES = {
 } as const satisfies Record<WireTimerState, TimerStatus['state']>;
 
 function timerIdOf(request: Request): string {
-  const timerId = request.params['timer_id'];
+  const timerId = request.params.timer_id;
   return typeof timerId === 'string' ? timerId : '';
 }
 

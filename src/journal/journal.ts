@@ -31,8 +31,8 @@ export interface Journal {
   replay(endedBeforeMs: number): AsyncIterable<ReplayBatch>;
 
   /**
-   * Delivers entries committed from now on, by anyone, in the order of their commit; entries are
-   * delivered before the `append` that brought them is answered.
+   * Delivers entries committed from now on, by anyone, in the order of their commit: after the call
+   * of `append` that brought them has returned, and before its promise is settled.
    */
   subscribe(listener: (entries: readonly Entry[]) => void): () => void;
 

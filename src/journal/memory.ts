@@ -32,8 +32,10 @@ export class MemoryJournal implements Journal {
   }
 
   async append(entries: readonly Entry[]): Promise<readonly AppendAnswer[]> {
+    const copies = structuredClone(entries);
+    await Promise.resolve();
     const committed: Entry[] = [];
-    const answers = structuredClone(entries).map((entry): AppendAnswer => {
+    const answers = copies.map((entry): AppendAnswer => {
       const history = this.#histories.get(entry.timerId) ?? [];
       if (entry.revision !== history.length + 1) return 'conflict';
       history.push(entry);

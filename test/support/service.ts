@@ -1,0 +1,125 @@
+/** The real service on real sockets, with a clock that tests move. */
+import { afterEach } from 'vitest';
+import { z } from 'zod';
+import type { shardMachine } from '../../machines/shard.machine.js';
+import { readConfig } from '../../src/config.js';
+import type { Journal } from '../../src/journal/journal.js';
+import { MemoryJournal } from '../../src/journal/memory.js';
+import { createLog, type Log } from '../../src/log.js';
+import { problemSchema } from '../../src/protocol/problems.js';
+import { type TimerResource, timerSchema } from '../../src/protocol/timer.js';
+import { type Service, startService } from '../../src/service.js';
+import { TestDisplay } from './display.js';
+import { SimulatedClock } from './simulated-clock.js';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: unknown;
+}
+
+export interface TestServiceOptions {
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly journal?: Journal;
+  readonly clock?: SimulatedClock;
+  readonly log?: Log;
+  readonly shardLogic?: typeof shardMachine;
+}
+
+const running = new Set<TestService>();
+afterEach(async () => {
+  for (const service of running) await service.stop();
+});
+
+export class TestService {
+  readonly clock: SimulatedClock;
+  readonly service: Service;
+  readonly journal: Journal;
+
+  private constructor(service: Service, clock: SimulatedClock, journal: Journal) {
+    this.service = service;
+    this.clock = clock;
+    this.journal = journal;
+  }
+
+  /** Starts a service that is stopped after the test. */
+  static async start(options: TestServiceOptions = {}): Promise<TestService> {
+    const { settings = {}, clock = new SimulatedClock(), shardLogic } = options;
+    const { journal = new MemoryJournal(), log = createLog('silent') } = options;
+    const config = readConfig({ PORT: '0', ...settings });
+    const shards = shardLogic === undefined ? {} : { shardLogic };
+    const service = await startService({ config, clock, journal, log, version: '0.0.0', ...shards });
+    await service.ready;
+    const tested = new TestService(service, clock, journal);
+    running.add(tested);
+    return tested;
+  }
+
+  async request(method: string, path: string, body?: unknown): Promise<Answer> {
+    const response = await fetch(`${this.service.url}${path}`, {
+      method,
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
+    });
+    const text = await response.text();
+    const parsed: unknown = text === '' ? undefined : JSON.parse(text);
+    return { status: response.status, headers: response.headers, body: parsed };
+  }
+
+  async create(definition: Readonly<Record<string, unknown>> = {}): Promise<TimerResource> {
+    const answer = await this.request('POST', '/timers', { duration_seconds: 300, ...definition });
+    return timerSchema.parse(answer.body);
+  }
+
+  async get(timerId: string): Promise<TimerResource> {
+    return timerSchema.parse((await this.request('GET', `/timers/${timerId}`)).body);
+  }
+
+  control(timerId: string, action: string, extendSeconds?: number): Promise<Answer> {
+    const extension = extendSeconds === undefined ? {} : { extend_seconds: extendSeconds };
+    return this.request('POST', `/timers/${timerId}/control`, { action, ...extension });
+  }
+
+  /** Does an action that must succeed, and gives the timer after it. */
+  async act(timerId: string, action: string, extendSeconds?: number): Promise<TimerResource> {
+    const answer = await this.control(timerId, action, extendSeconds);
+    if (answer.status !== 200) throw new Error(problemSchema.parse(answer.body).detail);
+    return timerSchema.parse(answer.body);
+  }
+
+  display(timerId: string, query = ''): Promise<TestDisplay> {
+    return TestDisplay.connect(this.displayUrl(timerId, query));
+  }
+
+  displayUrl(timerId: string, query = ''): string {
+    return `${this.service.url.replace('http', 'ws')}/ws/${timerId}${query}`;
+  }
+
+  /** Lets time pass; whatever becomes due is recorded and told before time goes on. */
+  advance(byMs: number): Promise<void> {
+    return this.clock.advance(byMs, () => this.settle());
+  }
+
+  /** Waits until no command is in hand. */
+  async settle(): Promise<void> {
+    while (!this.service.registry.isIdle) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async stop(): Promise<void> {
+    if (!running.delete(this)) return;
+    const stopping = this.service.stop();
+    // A farewell that is not answered is cut short by the clock.
+    void this.clock.advance(10_000);
+    await stopping;
+  }
+}
+
+/** A problem body, checked. */
+export function problemIn(answer: Answer): z.output<typeof problemSchema> {
+  if (answer.headers.get('content-type') !== 'application/problem+json') {
+    throw new Error(`not a problem: ${answer.status} ${answer.headers.get('content-type')}`);
+  }
+  return problemSchema.parse(answer.body);
+}
+

@@ -1,0 +1,61 @@
+/** A clock that stands still until a test moves it: a day passes in milliseconds. */
+import type { Clock, Timeout } from '../../src/clock.js';
+
+interface Pending {
+  readonly dueMs: number;
+  readonly callback: () => void;
+}
+
+export class SimulatedClock implements Clock {
+  #nowMs: number;
+  /** In the order they were set, which is the order timeouts of the same instant fire in. */
+  readonly #pending = new Set<Pending>();
+
+  constructor(startMs: number = Date.UTC(2026, 0, 15, 10)) {
+    this.#nowMs = startMs;
+  }
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  setTimeout(callback: () => void, delayMs: number): Timeout {
+    const pending = { dueMs: this.#nowMs + Math.max(0, delayMs), callback };
+    this.#pending.add(pending);
+    return pending;
+  }
+
+  clearTimeout(timeout: Timeout): void {
+    this.#pending.delete(timeout as Pending);
+  }
+
+  get pendingTimeouts(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * Lets time pass. Everything that is due fires at its own instant; after each instant `settle` is
+   * awaited, so that what was set off there is done before time goes on.
+   */
+  async advance(byMs: number, settle: () => Promise<void> = async () => {}): Promise<void> {
+    const untilMs = this.#nowMs + byMs;
+    await settle();
+    for (;;) {
+      const next = this.#earliest();
+      if (next === undefined || next.dueMs > untilMs) break;
+      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+      this.#pending.delete(next);
+      next.callback();
+      if ((this.#earliest()?.dueMs ?? Number.POSITIVE_INFINITY) > this.#nowMs) await settle();
+    }
+    this.#nowMs = untilMs;
+  }
+
+  #earliest(): Pending | undefined {
+    let earliest: Pending | undefined;
+    for (const pending of this.#pending) {
+      if (earliest === undefined || pending.dueMs < earliest.dueMs) earliest = pending;
+    }
+    return earliest;
+  }
+}
