@@ -197,7 +197,8 @@ export class Registry {
     return {
       count: (counts) => {
         followed.counts = counts;
-        if (this.phase !== 'stopped') this.#directory.get(timerId)?.send({ type: 'displays', counts });
+        if (this.phase !== 'stopped')
+          this.#directory.get(timerId)?.send({ type: 'displays', counts });
       },
       end: () => {
         followed.subscription?.unsubscribe();

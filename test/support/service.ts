@@ -1,6 +1,6 @@
 /** The real service on real sockets, with a clock that tests move. */
 import { afterEach } from 'vitest';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { shardMachine } from '../../machines/shard.machine.js';
 import { readConfig } from '../../src/config.js';
 import type { Journal } from '../../src/journal/journal.js';
@@ -48,7 +48,14 @@ export class TestService {
     const { journal = new MemoryJournal(), log = createLog('silent') } = options;
     const config = readConfig({ PORT: '0', ...settings });
     const shards = shardLogic === undefined ? {} : { shardLogic };
-    const service = await startService({ config, clock, journal, log, version: '0.0.0', ...shards });
+    const service = await startService({
+      config,
+      clock,
+      journal,
+      log,
+      version: '0.0.0',
+      ...shards,
+    });
     await service.ready;
     const tested = new TestService(service, clock, journal);
     running.add(tested);
@@ -122,4 +129,3 @@ export function problemIn(answer: Answer): z.output<typeof problemSchema> {
   }
   return problemSchema.parse(answer.body);
 }
-

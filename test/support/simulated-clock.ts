@@ -33,6 +33,11 @@ export class SimulatedClock implements Clock {
     return this.#pending.size;
   }
 
+  /** Time passes, and nothing fires: the process was busy. What is overdue fires with the next advance. */
+  stall(byMs: number): void {
+    this.#nowMs += byMs;
+  }
+
   /**
    * Lets time pass. Everything that is due fires at its own instant; after each instant `settle` is
    * awaited, so that what was set off there is done before time goes on.

@@ -1,0 +1,152 @@
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'libsql';
+import { describe, expect, it } from 'vitest';
+import { created, entry, START_MS, started } from '../support/entries.js';
+import { openSqlite, temporaryFolder } from '../support/sqlite.js';
+import { journalContract } from './contract.js';
+
+const FILE = 'journal.db';
+
+/** Lets go of everything a database of the journal holds, so that a test can look at the file. */
+async function recordedIn(folder: string, timers = 1): Promise<void> {
+  const journal = await openSqlite(folder);
+  await journal.append(Array.from({ length: timers }, (_, index) => created(`t${index}`)));
+  await journal.close();
+}
+
+/** Tries to open a folder's journal, and checks that the file is byte for byte what it was. */
+async function refusalOf(folder: string): Promise<string> {
+  const before = readFileSync(join(folder, FILE));
+  const refusal = await openSqlite(folder).then(
+    () => 'none',
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+  expect(readFileSync(join(folder, FILE)).equals(before)).toBe(true);
+  return refusal;
+}
+
+describe('the sqlite journal', () => {
+  journalContract(openSqlite);
+
+  it('T5: keeps what was acknowledged, closed or not', async () => {
+    const folder = temporaryFolder();
+    const journal = await openSqlite(folder);
+    await journal.append([created('a'), started('a', 2)]);
+    await journal.close();
+    const reopened = await openSqlite(folder);
+    expect(await reopened.history('a')).toEqual([created('a'), started('a', 2)]);
+    expect(await reopened.append([started('a', 2)])).toEqual(['conflict']);
+  });
+
+  it('commits with a write-ahead log and full synchronization', async () => {
+    const folder = temporaryFolder();
+    await recordedIn(folder);
+    const database = new Database(join(folder, FILE), { readonly: true });
+    expect(database.prepare('PRAGMA journal_mode').raw().all()).toEqual([['wal']]);
+    database.close();
+  });
+
+  it('T3: a write that fails rejects its batch, changes nothing, and later writes succeed', async () => {
+    const folder = temporaryFolder();
+    await recordedIn(folder);
+    const database = new Database(join(folder, FILE));
+    database.exec(`CREATE TRIGGER broken_disk BEFORE INSERT ON entries WHEN NEW.timer_id = 'cursed'
+      BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END`);
+    database.close();
+    const journal = await openSqlite(folder);
+    await expect(journal.append([created('a'), created('cursed')])).rejects.toThrow('disk I/O');
+    expect(await journal.history('a')).toEqual([]);
+    expect(await journal.append([created('a')])).toEqual(['committed']);
+  });
+
+  describe('refuses at start, in words, and leaves as it was', () => {
+    it('a file that is no database', async () => {
+      const folder = temporaryFolder();
+      writeFileSync(join(folder, FILE), 'Dear diary, '.repeat(1000));
+      expect(await refusalOf(folder)).toMatch(/journal\.db is damaged or no database/);
+    });
+
+    it('an empty file, which a journal never is', async () => {
+      const folder = temporaryFolder();
+      writeFileSync(join(folder, FILE), '');
+      expect(await refusalOf(folder)).toMatch(/damaged or no database \(0 bytes\)/);
+    });
+
+    it('a database of another application', async () => {
+      const folder = temporaryFolder();
+      const database = new Database(join(folder, FILE));
+      database.exec('CREATE TABLE customers (name TEXT); INSERT INTO customers VALUES (1);');
+      database.close();
+      expect(await refusalOf(folder)).toMatch(/is a database of another application/);
+    });
+
+    it('a journal with a damaged page', async () => {
+      const folder = temporaryFolder();
+      await recordedIn(folder, 2000);
+      const file = openSync(join(folder, FILE), 'r+');
+      writeSync(file, Buffer.alloc(3000, 0xaa), 0, 3000, 5 * 4096);
+      closeSync(file);
+      expect(await refusalOf(folder)).toMatch(/journal\.db is damaged/);
+    });
+
+    it('a truncated journal', async () => {
+      const folder = temporaryFolder();
+      await recordedIn(folder, 2000);
+      const path = join(folder, FILE);
+      const whole = readFileSync(path);
+      writeFileSync(path, whole.subarray(0, whole.length / 2));
+      expect(await refusalOf(folder)).toMatch(/journal\.db is damaged/);
+    });
+
+    it('a journal of a newer release', async () => {
+      const folder = temporaryFolder();
+      await recordedIn(folder);
+      const database = new Database(join(folder, FILE));
+      database.exec('PRAGMA user_version = 99');
+      database.close();
+      expect(await refusalOf(folder)).toMatch(/schema version 99.*start the release that wrote it/);
+    });
+
+    it('a journal that another process uses', async () => {
+      const folder = temporaryFolder();
+      const journal = await openSqlite(folder);
+      await expect(openSqlite(folder)).rejects.toThrow(/in use by another process/);
+      expect(await journal.append([created('a')])).toEqual(['committed']);
+    });
+  });
+
+  it('says which entry is damaged when a row cannot be understood', async () => {
+    const folder = temporaryFolder();
+    await recordedIn(folder);
+    const database = new Database(join(folder, FILE));
+    database.exec("UPDATE entries SET data = '{'");
+    database.close();
+    const journal = await openSqlite(folder);
+    await expect(journal.history('t0')).rejects.toThrow(/damaged: entry 1 of timer t0/);
+  });
+
+  it('migrates a file of an older schema, with everything in it', async () => {
+    const folder = temporaryFolder();
+    const journal = await openSqlite(folder);
+    await journal.append([created('a'), started('a', 2), created('b')]);
+    await journal.append([entry('b', 2, { type: 'stopped', data: {} }, START_MS + 5)]);
+    await journal.close();
+    const database = new Database(join(folder, FILE));
+    database.exec('DROP TABLE heads; PRAGMA user_version = 1');
+    database.close();
+    const migrated = await openSqlite(folder);
+    expect(await migrated.append([started('a', 2), started('b', 3)])).toEqual([
+      'conflict',
+      'committed',
+    ]);
+    await migrated.close();
+    const reopened = await openSqlite(folder);
+    const batches = [];
+    for await (const { histories } of reopened.replay(START_MS + 5)) batches.push(...histories);
+    expect(batches.map((history) => history.map(({ type }) => type))).toEqual([
+      ['created', 'started'],
+      ['created', 'stopped', 'started'],
+    ]);
+  });
+});

@@ -1,0 +1,35 @@
+/** Real journals on real disks, each in a folder of its own that goes with the test. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach } from 'vitest';
+import { SqliteJournal } from '../../src/journal/sqlite.js';
+
+const folders = new Set<string>();
+const journals = new Set<SqliteJournal>();
+
+afterEach(async () => {
+  for (const journal of journals) await journal.close();
+  journals.clear();
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  folders.clear();
+});
+
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'timer-journal-'));
+  folders.add(folder);
+  return folder;
+}
+
+/** Opens the journal of a folder; its worker is the compiled one, as threads load no TypeScript. */
+export async function openSqlite(directory = temporaryFolder()): Promise<SqliteJournal> {
+  const journal = await SqliteJournal.open({
+    directory,
+    workerUrl: new URL('../../dist/src/journal/sqlite-worker.js', import.meta.url),
+    onCrash: (error) => {
+      throw error;
+    },
+  });
+  journals.add(journal);
+  return journal;
+}
