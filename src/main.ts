@@ -13,18 +13,12 @@ import { type Service, startService } from './service.js';
 /** A shutdown that takes longer than this is broken off. */
 const LONGEST_SHUTDOWN_MS = 9000;
 
-function openJournal(config: Config, log: Log): Promise<Journal> {
+function openJournal(config: Config, onCrash: (error: Error) => void): Promise<Journal> {
   switch (config.journal) {
     case 'memory':
       return Promise.resolve(new MemoryJournal());
     case 'sqlite':
-      return SqliteJournal.open({
-        directory: config.dataDir,
-        onCrash: (err) => {
-          log.fatal({ err }, 'the journal failed; the process ends, and its restart recovers');
-          process.exit(1);
-        },
-      });
+      return SqliteJournal.open({ directory: config.dataDir, onCrash });
   }
 }
 
@@ -54,16 +48,18 @@ function stopOnSignals(service: Service, log: Log): void {
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog(config.logLevel);
-  const journal = await openJournal(config, log);
-  const inspect = config.inspect ? await startInspection(log) : undefined;
-  const version = packageVersion();
+  const onFailure = (err: unknown): void => {
+    log.fatal({ err }, 'the service failed; the process ends, and its restart recovers');
+    process.exit(1);
+  };
   const service = await startService({
     config,
     clock: systemClock,
-    journal,
+    journal: await openJournal(config, onFailure),
     log,
-    version,
-    inspect,
+    version: packageVersion(),
+    onFailure,
+    inspect: config.inspect ? await startInspection(log) : undefined,
   });
   stopOnSignals(service, log);
   watchWallClock((stepMs) => {
@@ -73,8 +69,8 @@ async function main(): Promise<void> {
   await service.ready;
   const recoveryMs = systemClock.now() - startedMs;
   log.info(
-    { url: service.url, journal: journal.description, recoveryMs },
-    `listening on ${service.url}, journal: ${journal.description}`,
+    { url: service.url, journal: service.journal, recoveryMs },
+    `listening on ${service.url}, journal: ${service.journal}`,
   );
 }
 

@@ -70,6 +70,8 @@ export interface RegistryOptions {
   readonly maxTimers: number;
   readonly retainFinishedMs: number;
   readonly inspect?: Observer<InspectionEvent> | undefined;
+  /** The registry itself failed, which it never should: nothing works any more. */
+  readonly onFailure: (error: unknown) => void;
   /** Another supervision of timers than the usual one, for tests of failure. */
   readonly shardLogic?: typeof shardMachine;
 }
@@ -113,6 +115,7 @@ export class Registry {
       },
     });
     this.#actor.on('*', (notice) => this.#hear(notice));
+    this.#actor.subscribe({ error: options.onFailure });
     this.recovered = this.#untilServing();
     this.#actor.start();
   }
@@ -281,16 +284,13 @@ export class Registry {
   #untilServing(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#actor.on('journal.broken', ({ error }) => reject(error));
-      this.#actor.subscribe({
-        error: (error) => {
-          this.#log.fatal({ err: error }, 'the registry failed');
-          reject(error);
+      const serving = this.#actor.subscribe({
+        next: (snapshot) => {
+          if (!snapshot.matches('SERVING')) return;
+          serving.unsubscribe();
+          resolve();
         },
-      });
-      const serving = this.#actor.subscribe((snapshot) => {
-        if (!snapshot.matches('SERVING')) return;
-        serving.unsubscribe();
-        resolve();
+        error: reject,
       });
     });
   }

@@ -26,6 +26,8 @@ export interface ServiceOptions {
   readonly journal: Journal;
   readonly log: Log;
   readonly version: string;
+  /** The service cannot go on; a process that ends and is started again recovers. */
+  readonly onFailure: (error: unknown) => void;
   readonly inspect?: Observer<InspectionEvent> | undefined;
   readonly shardLogic?: typeof shardMachine;
 }
@@ -33,6 +35,8 @@ export interface ServiceOptions {
 export interface Service {
   /** Where it listens, such as `http://127.0.0.1:8003`. */
   readonly url: string;
+  /** What and where the journal is. */
+  readonly journal: string;
   readonly registry: Registry;
   /** Settles when the service takes commands; rejects when it never will. */
   readonly ready: Promise<void>;
@@ -42,13 +46,14 @@ export interface Service {
 
 /** Starts to listen at once; `ready` tells when recovery is done. Rejects if it cannot listen. */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { config, clock, journal, log, version, inspect, shardLogic } = options;
+  const { config, clock, journal, log, version, onFailure, inspect, shardLogic } = options;
   const registry = new Registry({
     clock,
     journal,
     log,
     maxTimers: config.maxTimers,
     retainFinishedMs: config.retainFinishedSeconds * 1000,
+    onFailure,
     inspect,
     ...(shardLogic === undefined ? {} : { shardLogic }),
   });
@@ -73,7 +78,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     await journal.close();
   }
 
-  return { url: urlOf(server, config.host), registry, ready: registry.recovered, stop };
+  return {
+    url: urlOf(server, config.host),
+    journal: journal.description,
+    registry,
+    ready: registry.recovered,
+    stop,
+  };
 }
 
 function listen(server: Server, port: number, host: string): Promise<void> {

@@ -24,6 +24,8 @@ export interface TestServiceOptions {
   readonly clock?: SimulatedClock;
   readonly log?: Log;
   readonly shardLogic?: typeof shardMachine;
+  /** Called when the service listens, which is before it is ready. */
+  readonly onListening?: (service: TestService) => Promise<void>;
 }
 
 const running = new Set<TestService>();
@@ -54,11 +56,13 @@ export class TestService {
       journal,
       log,
       version: '0.0.0',
+      onFailure: () => {},
       ...shards,
     });
-    await service.ready;
     const tested = new TestService(service, clock, journal);
     running.add(tested);
+    await options.onListening?.(tested);
+    await service.ready;
     return tested;
   }
 

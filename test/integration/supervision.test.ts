@@ -1,0 +1,88 @@
+/** What happens when a timer's actor fails (T11). */
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { shardMachine } from '../../machines/shard.machine.js';
+import { timerMachine } from '../../machines/timer.machine.js';
+import { problemIn, TestService } from '../support/service.js';
+
+const SECOND = 1000;
+
+/** Timers that fail as long as there are faults left for them. */
+function faultyShards(faults: { left: number }): typeof shardMachine {
+  const faultyTimer = timerMachine.provide({
+    actions: {
+      tellTick: () => {
+        faults.left -= 1;
+        if (faults.left >= 0) throw new Error('a bug');
+      },
+    },
+  });
+  return shardMachine.provide({ actors: { timer: faultyTimer } });
+}
+
+function logTo(lines: string[]) {
+  const stream = new Writable({
+    write(chunk, _, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  return pino({}, stream);
+}
+
+describe('T11: a timer that fails is restarted from its journal', () => {
+  it('keeps its state and its displays, is logged, and takes nothing else down', async () => {
+    const faults = { left: 1 };
+    const lines: string[] = [];
+    const service = await TestService.start({
+      shardLogic: faultyShards(faults),
+      log: logTo(lines),
+    });
+    const other = await service.create({ auto_start: true });
+    const { id } = await service.create({ duration_seconds: 60, warning_thresholds: [50] });
+    const display = await service.display(id);
+    await service.act(id, 'start');
+    await service.act(id, 'extend', 5);
+    await service.advance(5 * SECOND);
+    expect(await service.get(id)).toMatchObject({
+      state: 'running',
+      revision: 3,
+      remaining_ms: 60_000,
+      connected_clients: 1,
+    });
+    expect(await service.get(other.id)).toMatchObject({ state: 'running', remaining_ms: 295_000 });
+    await service.act(id, 'pause');
+    expect(await display.next('timer_paused')).toMatchObject({ remaining_ms: 60_000 });
+    expect(lines.some((line) => line.includes('a timer failed') && line.includes(id))).toBe(true);
+    expect(lines.some((line) => line.includes('restarted') && line.includes(id))).toBe(true);
+  });
+
+  it('waits longer between restarts the more often it fails, and says so to callers meanwhile', async () => {
+    const faults = { left: 3 };
+    const service = await TestService.start({ shardLogic: faultyShards(faults) });
+    const { id } = await service.create({ duration_seconds: 60 });
+    await service.display(id);
+    await service.act(id, 'start');
+    // The first restart is at once; the second waits a second, the third two.
+    await service.advance(2 * SECOND);
+    const answer = await service.request('GET', `/timers/${id}`);
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get('retry-after')).toBe('1');
+    expect(problemIn(answer).code).toBe('timer_restarting');
+    expect(problemIn(await service.control(id, 'pause')).code).toBe('timer_restarting');
+    await service.advance(10 * SECOND);
+    expect(await service.get(id)).toMatchObject({ state: 'running', remaining_ms: 48_000 });
+    expect(faults.left).toBeLessThan(0);
+  });
+
+  it('records the expiry of a timer that failed at its deadline', async () => {
+    const service = await TestService.start({ shardLogic: faultyShards({ left: 1 }) });
+    const { id, server_time_ms } = await service.create({ duration_seconds: 10, auto_start: true });
+    await service.advance(12 * SECOND);
+    expect(await service.get(id)).toMatchObject({
+      state: 'expired',
+      completed_at: new Date(server_time_ms + 10 * SECOND).toISOString(),
+    });
+  });
+});
