@@ -48,7 +48,8 @@ export class TestService {
   static async start(options: TestServiceOptions = {}): Promise<TestService> {
     const { settings = {}, clock = new SimulatedClock(), shardLogic } = options;
     const { journal = new MemoryJournal(), log = createLog('silent') } = options;
-    const config = readConfig({ PORT: '0', ...settings });
+    // Displays answer pings in real time, which simulated time outruns, so there are few by default.
+    const config = readConfig({ PORT: '0', KEEPALIVE_SECONDS: '3600', ...settings });
     const shards = shardLogic === undefined ? {} : { shardLogic };
     const service = await startService({
       config,
