@@ -1,0 +1,155 @@
+/** The real process, killed in the middle of things, again and again on one disk. */
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { Entry } from '../../src/journal/journal.js';
+import { timerSchema } from '../../src/protocol/timer.js';
+import { type Reply, ServiceProcess } from '../support/process.js';
+import { openSqlite, temporaryFolder } from '../support/sqlite.js';
+
+const ROUNDS = 20;
+const COMMANDS = 2000;
+const TIMERS = 40;
+
+/** A change the service has acknowledged, by the entry types that record it. */
+interface Acknowledged {
+  readonly timerId: string;
+  readonly types: readonly string[];
+  /** Unknown for a deletion, whose answer has no body. */
+  readonly revision: number | undefined;
+}
+
+const ENTRY_TYPES: Readonly<Record<string, readonly string[]>> = {
+  start: ['started', 'resumed'],
+  pause: ['paused'],
+  resume: ['resumed'],
+  extend: ['extended'],
+  stop: ['stopped'],
+};
+const actions = [
+  'start',
+  'pause',
+  'resume',
+  'extend',
+  'start',
+  'pause',
+  'resume',
+  'extend',
+  'stop',
+];
+
+/** Numbers that look random and are the same in every run. */
+function* numbers(seed: number): Generator<number, never> {
+  let state = seed;
+  for (;;) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    yield state >>> 8;
+  }
+}
+
+async function create(service: ServiceProcess, seconds: number): Promise<Acknowledged | undefined> {
+  const body = { duration_seconds: seconds, auto_start: seconds === 1, warning_thresholds: [] };
+  const reply = await service.request('POST', '/timers', body);
+  if (reply.status !== 201) return undefined;
+  const { id, revision } = timerSchema.parse(JSON.parse(reply.text));
+  return { timerId: id, types: ['created'], revision };
+}
+
+async function control(
+  service: ServiceProcess,
+  timerId: string,
+  action: string,
+): Promise<Acknowledged | undefined> {
+  const body = { action, extend_seconds: 60 };
+  const reply = await service.request('POST', `/timers/${timerId}/control`, body);
+  return acknowledged(reply, timerId, ENTRY_TYPES[action] ?? []);
+}
+
+function acknowledged(
+  reply: Reply,
+  timerId: string,
+  types: readonly string[],
+): Acknowledged | undefined {
+  expect([200, 204, 400, 404]).toContain(reply.status);
+  if (reply.status === 204) return { timerId, types, revision: undefined };
+  if (reply.status !== 200) return undefined;
+  return { timerId, types, revision: timerSchema.parse(JSON.parse(reply.text)).revision };
+}
+
+/** Sends every command at once, and kills the process when so many have been acknowledged. */
+async function crashInTheMiddle(
+  service: ServiceProcess,
+  timerIds: readonly string[],
+  round: number,
+): Promise<Acknowledged[]> {
+  const random = numbers(round + 1);
+  const pick = (count: number): number => random.next().value % count;
+  const all: Acknowledged[] = [];
+  const killAfter = 1 + pick(COMMANDS - 400);
+  const send = async (index: number): Promise<void> => {
+    const timerId = timerIds[pick(timerIds.length)] ?? '';
+    const chance = pick(100);
+    const sent =
+      index % 10 === 0
+        ? create(service, chance < 50 ? 1 : 3600)
+        : chance === 0
+          ? service
+              .request('DELETE', `/timers/${timerId}`)
+              .then((reply) => acknowledged(reply, timerId, ['deleted']))
+          : control(service, timerId, actions[pick(actions.length)] ?? 'start');
+    // What the crash cuts off was not acknowledged, and may be there or not.
+    const change = await sent.catch((error: unknown) => {
+      if (service.child.signalCode === null && !service.child.killed) throw error;
+      return undefined;
+    });
+    if (change === undefined || service.child.killed) return;
+    all.push(change);
+    if (all.length === killAfter) service.child.kill('SIGKILL');
+  };
+  await Promise.all(Array.from({ length: COMMANDS }, (_, index) => send(index)));
+  await service.kill();
+  return all;
+}
+
+function checkHistory(history: readonly Entry[]): void {
+  expect(history.map(({ revision }) => revision)).toEqual(history.map((_, index) => index + 1));
+  const ends = history.filter(({ type }) => type === 'expired' || type === 'stopped');
+  expect(ends.length).toBeLessThanOrEqual(1);
+}
+
+describe('T3, T5: after SIGKILL in the middle of concurrent commands', () => {
+  it(`every acknowledged change is there, and nothing expires twice, ${ROUNDS} times on one disk`, {
+    timeout: 110_000,
+  }, async () => {
+    const directory = temporaryFolder();
+    const known = new Set<string>();
+    let lost = 0;
+    let total = 0;
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const service = await ServiceProcess.start({ DATA_DIR: directory, LOG_LEVEL: 'info' });
+      const fresh = await Promise.all(Array.from({ length: TIMERS }, () => create(service, 3600)));
+      const timerIds = fresh.flatMap((change) => (change === undefined ? [] : [change.timerId]));
+      const all = await crashInTheMiddle(service, timerIds, round);
+      for (const timerId of [...timerIds, ...all.map((change) => change.timerId)])
+        known.add(timerId);
+
+      const journal = await openSqlite(directory);
+      for (const { timerId, types, revision } of all) {
+        const history = await journal.history(timerId);
+        const entry = revision === undefined ? history.at(-1) : history[revision - 1];
+        if (entry === undefined || !types.includes(entry.type)) lost += 1;
+      }
+      total += all.length;
+      await journal.close();
+    }
+    const last = await ServiceProcess.start({ DATA_DIR: directory });
+    const health = z
+      .object({ timers_active: z.number() })
+      .parse(JSON.parse((await last.request('GET', '/health')).text));
+    expect(health.timers_active).toBeGreaterThan(0);
+    await last.terminate();
+    const journal = await openSqlite(directory);
+    for (const timerId of known) checkHistory(await journal.history(timerId));
+    expect(total).toBeGreaterThan(ROUNDS * 100);
+    expect(lost).toBe(0);
+  });
+});

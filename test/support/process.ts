@@ -1,0 +1,106 @@
+/** The service as a process of its own: compiled, on the real clock, the real disk and real signals. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { Agent, request as httpRequest } from 'node:http';
+import { createInterface } from 'node:readline';
+import { afterEach } from 'vitest';
+import { z } from 'zod';
+
+const MAIN = new URL('../../dist/src/main.js', import.meta.url).pathname;
+const logLine = z.looseObject({ url: z.string().optional(), msg: z.string() });
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+const running = new Set<ServiceProcess>();
+afterEach(async () => {
+  for (const service of running) await service.kill();
+});
+
+export class ServiceProcess {
+  readonly child: ChildProcess;
+  /** Everything it logged, line by line. */
+  readonly log: string[] = [];
+  /** Everything it wrote to standard error. */
+  stderr = '';
+  url = '';
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  readonly #agent = new Agent({ keepAlive: true });
+
+  private constructor(settings: Readonly<Record<string, string>>) {
+    const env = { PATH: process.env['PATH'], NODE_ENV: 'production', PORT: '0', ...settings };
+    this.child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.exited = new Promise((resolve) => {
+      this.child.once('close', (code, signal) => {
+        running.delete(this);
+        this.#agent.destroy();
+        resolve({ code, signal });
+      });
+    });
+    this.child.stderr?.on('data', (data) => {
+      this.stderr += String(data);
+    });
+    running.add(this);
+  }
+
+  /** Starts a service and waits until it is ready; it is killed after the test at the latest. */
+  static async start(settings: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+    const service = ServiceProcess.launch(settings);
+    await service.#ready();
+    return service;
+  }
+
+  /** Starts a process that may never become a service. */
+  static launch(settings: Readonly<Record<string, string>>): ServiceProcess {
+    return new ServiceProcess(settings);
+  }
+
+  async #ready(): Promise<void> {
+    const { stdout } = this.child;
+    if (stdout === null) throw new Error('The process has no standard output');
+    const lines = createInterface({ input: stdout });
+    await new Promise<void>((resolve, reject) => {
+      lines.on('line', (line) => {
+        this.log.push(line);
+        const { url } = logLine.parse(JSON.parse(line));
+        if (url === undefined) return;
+        this.url = url;
+        resolve();
+      });
+      this.exited.then(() => reject(new Error(`The service did not start: ${this.stderr}`)));
+    });
+  }
+
+  request(method: string, path: string, body?: unknown): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const headers = { 'Content-Type': 'application/json' };
+      const request = httpRequest(`${this.url}${path}`, { method, headers, agent: this.#agent });
+      request.once('error', reject);
+      request.once('response', (response) => {
+        let text = '';
+        response.on('data', (data) => {
+          text += String(data);
+        });
+        response.once('error', reject);
+        response.once('end', () => {
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+        });
+      });
+      request.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  /** Ends the process without warning, as a crash would. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.exited;
+  }
+
+  /** Asks it to stop, and gives its exit code. */
+  async terminate(): Promise<number | null> {
+    this.child.kill('SIGTERM');
+    return (await this.exited).code;
+  }
+}
