@@ -1,0 +1,173 @@
+/** The process: how it starts, refuses to start, and stops. */
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { timerSchema } from '../../src/protocol/timer.js';
+import { TestDisplay } from '../support/display.js';
+import { ServiceProcess } from '../support/process.js';
+import { temporaryFolder } from '../support/sqlite.js';
+
+/** Sets how large the process may let a file grow, which is a full disk to it; gives the exit status. */
+function limitFileSize(pid: number | undefined, bytes: string): number | null {
+  return spawnSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:unlimited`]).status;
+}
+
+async function createIn(service: ServiceProcess, body: object) {
+  return timerSchema.parse(JSON.parse((await service.request('POST', '/timers', body)).text));
+}
+
+describe('the start', () => {
+  it('says in one line where it listens and which journal it uses', async () => {
+    const DATA_DIR = join(temporaryFolder(), 'deep', 'down');
+    const service = await ServiceProcess.start({ DATA_DIR });
+    const lines = service.log.filter((line) => line.includes('listening'));
+    expect(lines).toHaveLength(1);
+    expect(z.object({ msg: z.string() }).parse(JSON.parse(lines[0] ?? '')).msg).toBe(
+      `listening on ${service.url}, journal: sqlite (${DATA_DIR}/journal.db)`,
+    );
+    expect(service.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  });
+
+  it('is stopped by a wrong setting, with one line that names it, what it got and what it takes', async () => {
+    const service = ServiceProcess.launch({ JOURNAL: 'memory', MAX_TIMERS: 'many' });
+    expect(await service.exited).toMatchObject({ code: 1 });
+    expect(service.stderr).toBe(
+      'MAX_TIMERS is "many"; it takes a whole number from 1 to 1000000\n',
+    );
+  });
+
+  it('is stopped by a journal that cannot be used, with one line, and leaves it as it was', async () => {
+    const DATA_DIR = temporaryFolder();
+    const file = join(DATA_DIR, 'journal.db');
+    writeFileSync(file, 'x'.repeat(9000));
+    const service = ServiceProcess.launch({ DATA_DIR });
+    expect(await service.exited).toMatchObject({ code: 1 });
+    expect(service.stderr).toMatch(/^[^\n]*journal\.db is damaged or no database[^\n]*\n$/);
+    expect(readFileSync(file, 'utf8')).toBe('x'.repeat(9000));
+  });
+
+  it('is stopped by a folder that cannot be written to, with one line', async () => {
+    const folder = temporaryFolder();
+    const DATA_DIR = join(folder, 'file', 'data');
+    writeFileSync(join(folder, 'file'), '');
+    const service = ServiceProcess.launch({ DATA_DIR });
+    expect(await service.exited).toMatchObject({ code: 1 });
+    expect(service.stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect(service.stderr).toContain(DATA_DIR);
+  });
+
+  it('is stopped by a port or a folder that another service uses, with one line', async () => {
+    const DATA_DIR = temporaryFolder();
+    const first = await ServiceProcess.start({ DATA_DIR });
+    const sameFolder = ServiceProcess.launch({ DATA_DIR });
+    expect(await sameFolder.exited).toMatchObject({ code: 1 });
+    expect(sameFolder.stderr).toMatch(/^[^\n]*in use by another process[^\n]*\n$/);
+    const samePort = ServiceProcess.launch({ JOURNAL: 'memory', PORT: new URL(first.url).port });
+    expect(await samePort.exited).toMatchObject({ code: 1 });
+    expect(samePort.stderr).toMatch(/^[^\n]*set PORT to another one[^\n]*\n$/);
+  });
+});
+
+describe('the stop', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'on %s tells displays with 1012 and exits with 0',
+    async (signal) => {
+      const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });
+      const { id } = await createIn(service, { duration_seconds: 60, auto_start: true });
+      const display = await TestDisplay.connect(`${service.url.replace('http', 'ws')}/ws/${id}`);
+      service.child.kill(signal);
+      expect(await display.closed).toMatchObject({ code: 1012 });
+      expect(await service.exited).toEqual({ code: 0, signal: null });
+    },
+  );
+
+  it('finishes what was accepted: each command is answered, and a change that was is kept', async () => {
+    const DATA_DIR = temporaryFolder();
+    const service = await ServiceProcess.start({ DATA_DIR });
+    const created = Promise.all(
+      Array.from({ length: 300 }, () =>
+        service.request('POST', '/timers', { duration_seconds: 60 }),
+      ),
+    );
+    await service.request('GET', '/livez');
+    const exit = service.terminate();
+    const replies = await created;
+    expect(await exit).toBe(0);
+    const kept = replies.filter(({ status }) => status === 201);
+    const refused = replies.filter(({ status }) => status === 503);
+    expect(kept.length + refused.length).toBe(300);
+    const again = await ServiceProcess.start({ DATA_DIR });
+    for (const { text } of kept) {
+      const { id } = timerSchema.parse(JSON.parse(text));
+      expect((await again.request('GET', `/timers/${id}`)).status).toBe(200);
+    }
+    expect(await again.terminate()).toBe(0);
+  });
+
+  it('does not wait for a display that says nothing, nor for an idle connection', async () => {
+    const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });
+    const { port } = new URL(service.url);
+    const idle = connect(Number(port), '127.0.0.1');
+    await once(idle, 'connect');
+    const { id } = await createIn(service, { duration_seconds: 60 });
+    const mute = connect(Number(port), '127.0.0.1');
+    const key = Buffer.alloc(16).toString('base64');
+    mute.write(
+      `GET /ws/${id} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+    );
+    await once(mute, 'data');
+    expect(await service.terminate()).toBe(0);
+    idle.destroy();
+    mute.destroy();
+  });
+});
+
+describe('a full disk', () => {
+  it('T3: refuses changes with 503, changes no timer, and recovers when the disk does', async ({
+    skip,
+  }) => {
+    const prlimit = limitFileSize(process.pid, 'unlimited');
+    if (prlimit !== 0 && process.env['CI'] !== 'true') skip('this machine has no prlimit');
+    expect(prlimit).toBe(0);
+
+    const DATA_DIR = temporaryFolder();
+    mkdirSync(DATA_DIR, { recursive: true });
+    const service = await ServiceProcess.start({ DATA_DIR });
+    const { id } = await createIn(service, { duration_seconds: 60 });
+    const display = await TestDisplay.connect(`${service.url.replace('http', 'ws')}/ws/${id}`);
+    const { pid } = service.child;
+    expect(limitFileSize(pid, '8192')).toBe(0);
+    for (const action of ['start', 'extend', 'stop']) {
+      const reply = await service.request('POST', `/timers/${id}/control`, {
+        action,
+        extend_seconds: 5,
+      });
+      expect([reply.status, reply.headers['retry-after']]).toEqual([503, '1']);
+    }
+    expect((await service.request('POST', '/timers', { duration_seconds: 60 })).status).toBe(503);
+    expect((await service.request('POST', '/timers/bulk/start', [id])).status).toBe(503);
+    const timer = await service.request('GET', `/timers/${id}`);
+    expect(timerSchema.parse(JSON.parse(timer.text))).toMatchObject({
+      state: 'created',
+      revision: 1,
+    });
+    expect(await display.news()).toEqual([]);
+
+    expect(limitFileSize(pid, 'unlimited')).toBe(0);
+    const reply = await service.request('POST', `/timers/${id}/control`, { action: 'start' });
+    expect(reply.status).toBe(200);
+    expect(await display.next('timer_started')).toMatchObject({ revision: 2 });
+    expect(await service.terminate()).toBe(0);
+    const again = await ServiceProcess.start({ DATA_DIR });
+    const kept = await again.request('GET', `/timers/${id}`);
+    expect(timerSchema.parse(JSON.parse(kept.text))).toMatchObject({
+      state: 'running',
+      revision: 2,
+    });
+  });
+});
