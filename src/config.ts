@@ -121,7 +121,7 @@ export const SETTINGS = {
   },
   INSPECT: {
     default: '0',
-    description: "1 streams the running actors to Stately's inspector, on this machine only",
+    description: "1 streams the running actors to Stately's inspector, by way of port 8080",
     takes: '0 or 1',
     schema: z.enum(['0', '1']).transform((text) => text === '1'),
   },

@@ -13,6 +13,7 @@ import { PING_FRAME } from './frame.js';
 const LARGEST_BACKLOG_BYTES = 64 * 1024;
 /** How long a display that reads nothing has to take notice of its end. */
 const LAST_WORDS_MS = 1000;
+const NOTHING = Buffer.alloc(0);
 
 /** Problems a display's connection can end with. */
 export type CloseProblem = {
@@ -42,7 +43,6 @@ export class Display {
     this.#options = options;
     this.#lastSentMs = options.clock.now();
     this.#pulse = this.#pulseIn(options.keepaliveMs);
-    options.socket.on('drain', () => this.#sendLatestTick());
   }
 
   /** Sends a frame the display must not miss. */
@@ -56,8 +56,8 @@ export class Display {
   /** Sends a tick, or keeps it as the latest while earlier frames are waiting to be read. */
   tick(frame: Buffer): void {
     if (!this.#isOpen) return;
-    if (this.#options.socket.writableLength > 0) this.#latestTick = frame;
-    else this.#write(frame);
+    if (this.#options.socket.writableLength === 0) this.#write(frame);
+    else this.#keepTick(frame);
   }
 
   /** Answers a protocol ping, unless the display does not read its answers. */
@@ -97,6 +97,13 @@ export class Display {
   #write(frame: Buffer): void {
     this.#lastSentMs = this.#options.clock.now();
     this.#options.socket.write(frame);
+  }
+
+  /** Keeps a tick until what is written has left; a write of nothing is called back right then. */
+  #keepTick(frame: Buffer): void {
+    const isFirst = this.#latestTick === undefined;
+    this.#latestTick = frame;
+    if (isFirst) this.#options.socket.write(NOTHING, () => this.#sendLatestTick());
   }
 
   #sendLatestTick(): void {
