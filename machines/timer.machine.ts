@@ -197,7 +197,7 @@ export const timerMachine = setup({
         expired: {
           guard: 'isTimeUp',
           target: 'EXPIRED',
-          actions: ['warn', 'apply', 'tellExpired'],
+          actions: ['apply', 'tellExpired'],
         },
       },
       states: {
