@@ -25,7 +25,7 @@ async function isPortFree(): Promise<boolean> {
 
 const isFree = await isPortFree();
 
-describe.skipIf(!isFree && process.env['CI'] !== 'true')('INSPECT (needs port 8080)', () => {
+describe.skipIf(!isFree && process.env.CI !== 'true')('INSPECT (needs port 8080)', () => {
   it('streams the actors, timers among them, to whoever opens the relay', async () => {
     const service = await ServiceProcess.start({ JOURNAL: 'memory', INSPECT: '1' });
     const watcher = new WebSocket(RELAY);

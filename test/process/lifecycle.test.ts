@@ -132,7 +132,7 @@ describe('a full disk', () => {
     skip,
   }) => {
     const prlimit = limitFileSize(process.pid, 'unlimited');
-    if (prlimit !== 0 && process.env['CI'] !== 'true') skip('this machine has no prlimit');
+    if (prlimit !== 0 && process.env.CI !== 'true') skip('this machine has no prlimit');
     expect(prlimit).toBe(0);
 
     const DATA_DIR = temporaryFolder();

@@ -30,7 +30,7 @@ export class ServiceProcess {
   readonly #agent = new Agent({ keepAlive: true });
 
   private constructor(settings: Readonly<Record<string, string>>) {
-    const env = { PATH: process.env['PATH'], NODE_ENV: 'production', PORT: '0', ...settings };
+    const env = { PATH: process.env.PATH, NODE_ENV: 'production', PORT: '0', ...settings };
     this.child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.exited = new Promise((resolve) => {
       this.child.once('close', (code, signal) => {
