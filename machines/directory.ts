@@ -70,16 +70,29 @@ export class TimerDirectory {
     return this.#failures.has(timerId) && !this.#timers.has(timerId);
   }
 
-  /** Makes room for `coming` timers, if need be by retiring finished ones; false when there is none. */
+  /**
+   * Makes room for `coming` timers, if need be by retiring those that finished first; false, with
+   * nothing retired, when there is none to make.
+   */
   makeRoomFor(coming: number): boolean {
     const { maxTimers } = this.#options;
+    if (this.unfinished + coming > maxTimers) return false;
     for (const timerId of this.#finished) {
       if (this.#timers.size + coming <= maxTimers) break;
       const timer = this.#timers.get(timerId);
       this.remove(timerId);
       timer?.send({ type: 'retire' });
     }
-    return this.#timers.size + coming <= maxTimers;
+    return true;
+  }
+
+  /** Puts finished timers in the order of their ends, after a recovery has read them in another. */
+  sortFinished(): void {
+    const endMs = (timerId: string): number =>
+      this.snapshotOf(timerId)?.context.record.completedAtMs ?? 0;
+    const sorted = [...this.#finished].sort((a, b) => endMs(a) - endMs(b));
+    this.#finished.clear();
+    for (const timerId of sorted) this.#finished.add(timerId);
   }
 
   /** Spawns the actor of a timer in the state its record says. */

@@ -114,6 +114,7 @@ export const registryMachine = setup({
         if (isOverdue) propose(system, desk.takeExpiry(record.id, nowMs));
       }
     },
+    sortFinished: ({ context }) => context.directory.sortFinished(),
     take: ({ context, event, system }) => {
       if (event.type !== 'commands') return;
       const { commands, by, settle } = event;
@@ -242,7 +243,7 @@ export const registryMachine = setup({
         replaying: {
           on: {
             'journal.histories': { actions: 'restore' },
-            'journal.replayed': { target: 'catchingUp' },
+            'journal.replayed': { target: 'catchingUp', actions: 'sortFinished' },
           },
         },
         catchingUp: { always: { guard: 'nothingInHand', target: '#registry.SERVING' } },

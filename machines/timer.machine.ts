@@ -204,7 +204,17 @@ export const timerMachine = setup({
         end: {
           initial: 'ahead',
           states: {
-            ahead: { after: { deadline: { target: 'due', actions: ['warn', 'tellTick'] } } },
+            ahead: {
+              after: { deadline: { target: 'due', actions: ['warn', 'tellTick'] } },
+              on: {
+                expired: {
+                  description: 'Somebody else noticed the end first.',
+                  guard: 'isTimeUp',
+                  target: '#timer.EXPIRED',
+                  actions: ['warn', 'tellTick', 'apply', 'tellExpired'],
+                },
+              },
+            },
             due: {
               description: 'The time is up; the timer is over when the journal has recorded it.',
               entry: 'askForExpiry',

@@ -37,7 +37,7 @@ function list(takes: string, item: z.ZodType<string, string>) {
 }
 
 const isOrigin = (text: string): boolean =>
-  text === '*' || (URL.canParse(text) && new URL(text).origin === text);
+  text === '*' || (!text.includes('*') && URL.canParse(text) && new URL(text).origin === text);
 
 export const SETTINGS = {
   PORT: {

@@ -139,8 +139,11 @@ export class Registry {
   }
 
   /** Creates a timer under a new id. */
-  create(definition: TimerDefinition, by: string): Promise<CommandResult> {
-    return this.execute({ type: 'create', timerId: newTimerId(this.#clock.now()), definition }, by);
+  async create(definition: TimerDefinition, by: string): Promise<CommandResult> {
+    const timerId = newTimerId(this.#clock.now());
+    const result = await this.execute({ type: 'create', timerId, definition }, by);
+    const isTaken = !result.ok && result.refusal.reason === 'timer_exists';
+    return isTaken ? this.create(definition, by) : result;
   }
 
   /** Carries out one command; settles when it is durable and applied, or refused. */

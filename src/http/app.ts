@@ -44,7 +44,9 @@ export function createApp({ config, registry, log, version }: AppOptions): Expre
   app.get('/openapi.json', (_, response) => void response.json(openApi));
   const asyncApi = asyncApiDocument(schemas, version);
   app.get('/asyncapi.json', (_, response) => void response.json(asyncApi));
-  app.use('/docs', swaggerUi.serve, swaggerUi.setup(null, { swaggerUrl: '/openapi.json' }));
+  // No validator: the page must not send the document to another host.
+  const page = { swaggerUrl: '/openapi.json', swaggerOptions: { validatorUrl: null } };
+  app.use('/docs', swaggerUi.serve, swaggerUi.setup(null, page));
 
   // Literal addresses come first, so that "bulk" is not taken for a timer's id.
   const all = Object.values(operations).sort(literalsFirst);
@@ -118,17 +120,18 @@ function answerProblem(log: Log): ErrorRequestHandler {
   };
 }
 
-/** What Express and its body parser throw for a request that is wrong. */
+/** What Express, its body parser and its file server throw for a request that is wrong. */
 function clientProblem(error: unknown): Problem | undefined {
-  if (!(error instanceof Error) || !('status' in error)) return undefined;
-  switch (error.status) {
-    case 400:
-      return new Problem('invalid_request', `The request cannot be read: ${error.message}`);
-    case 413:
-      return new Problem('body_too_large', `A body has at most ${LARGEST_BODY_BYTES} bytes`);
-    case 415:
-      return new Problem('unsupported_media_type', `The body cannot be read: ${error.message}`);
-    default:
-      return undefined;
+  if (!(error instanceof Error)) return undefined;
+  const status = 'status' in error ? Number(error.status) : undefined;
+  if (status === 413) {
+    return new Problem('body_too_large', `A body has at most ${LARGEST_BODY_BYTES} bytes`);
   }
+  if (status === 415) {
+    return new Problem('unsupported_media_type', `The body cannot be read: ${error.message}`);
+  }
+  const isInvalidUrl = 'code' in error && error.code === 'ERR_INVALID_URL';
+  const isOfClient = status !== undefined && status >= 400 && status < 500;
+  if (!isInvalidUrl && !isOfClient) return undefined;
+  return new Problem('invalid_request', `The request cannot be read: ${error.message}`);
 }

@@ -53,7 +53,7 @@ export function operationsOf(schemas: RequestSchemas) {
         body: timerSchema,
         headers: { Location: 'The address of the timer.' },
       },
-      problems: [...BODY_PROBLEMS, 'too_many_timers', 'timer_exists', ...REFUSALS],
+      problems: [...BODY_PROBLEMS, 'too_many_timers', ...REFUSALS],
     },
     listTimers: {
       id: 'listTimers',
@@ -77,7 +77,7 @@ export function operationsOf(schemas: RequestSchemas) {
       tag: 'timers',
       summary: 'Get a timer as it is now',
       success: { status: 200, description: 'The timer.', body: timerSchema },
-      problems: ['unknown_timer', 'timer_restarting', ...FAILURES],
+      problems: ['unknown_timer', 'invalid_request', 'timer_restarting', ...FAILURES],
     },
     deleteTimer: {
       id: 'deleteTimer',
@@ -86,7 +86,7 @@ export function operationsOf(schemas: RequestSchemas) {
       tag: 'timers',
       summary: 'Delete a timer',
       success: { status: 204, description: 'The timer is gone.' },
-      problems: ['unknown_timer', ...REFUSALS],
+      problems: ['unknown_timer', 'invalid_request', ...REFUSALS],
     },
     controlTimer: {
       id: 'controlTimer',

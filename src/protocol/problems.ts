@@ -20,7 +20,6 @@ export const PROBLEMS = {
   unknown_timer: { status: 404, closeCode: 4004, title: 'Timer not found' },
   unknown_route: { status: 404, title: 'No such address' },
   method_not_allowed: { status: 405, title: 'This address does not take this method' },
-  timer_exists: { status: 409, title: 'A timer of this id exists' },
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body is not JSON' },
   invalid_request: { status: 422, title: 'The request is not valid' },
@@ -130,7 +129,7 @@ export function problemOf(refusal: Refusal, timerId: string): Problem {
     case 'unknown_timer':
       return new Problem('unknown_timer', `Timer not found: ${timerId}`);
     case 'timer_exists':
-      return new Problem('timer_exists', `A timer ${timerId} exists already`);
+      return new Problem('internal_error', `A timer ${timerId} exists already`);
     case 'impossible_action': {
       const { action, state, possible } = refusal;
       return new Problem(

@@ -133,6 +133,8 @@ export class Display {
       this.#pingedAtMs = nowMs;
       socket.write(PING_FRAME);
     }
-    this.#pulse = this.#pulseIn(Math.max(1, keepaliveMs - (nowMs - this.#lastSentMs)));
+    const silenceEndsMs = this.#lastSentMs + keepaliveMs;
+    const patienceEndsMs = (this.#pingedAtMs ?? Number.POSITIVE_INFINITY) + keepaliveMs;
+    this.#pulse = this.#pulseIn(Math.max(1, Math.min(silenceEndsMs, patienceEndsMs) - nowMs));
   }
 }

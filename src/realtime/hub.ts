@@ -76,13 +76,6 @@ export class Hub {
     }
   }
 
-  /** Breaks off the connections that are left. */
-  terminateAll(): void {
-    for (const { displays } of this.#rooms.values()) {
-      for (const display of displays) display.terminate();
-    }
-  }
-
   #open(timerId: string): Room {
     const displays = new Set<Display>();
     const ticking = new Set<Display>();

@@ -1,5 +1,6 @@
 /** The WebSocket endpoint: `/ws/{timer_id}`. What displays may ask, and how they are refused. */
-import type { IncomingMessage, Server } from 'node:http';
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../clock.js';
@@ -52,6 +53,10 @@ export function serveRealtime({ server, registry, clock, config, log }: Realtime
   });
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      answerWithoutUpgrade(server, request, socket);
+      return;
+    }
     socket.on('error', (err) => log.debug({ err }, 'a connection broke'));
     try {
       const accepted = accept(request);
@@ -141,7 +146,9 @@ export function serveRealtime({ server, registry, clock, config, log }: Realtime
       const gone = [...webSockets.clients].map(
         (webSocket) => new Promise((resolve) => webSocket.once('close', resolve)),
       );
-      const farewell = clock.setTimeout(() => hub.terminateAll(), FAREWELL_MS);
+      const farewell = clock.setTimeout(() => {
+        for (const webSocket of webSockets.clients) webSocket.terminate();
+      }, FAREWELL_MS);
       await Promise.all(gone);
       clock.clearTimeout(farewell);
       webSockets.close();
@@ -150,10 +157,10 @@ export function serveRealtime({ server, registry, clock, config, log }: Realtime
 }
 
 function urlOf(request: IncomingMessage): URL {
-  const base = 'ws://service';
-  const path = request.url ?? '/';
-  if (!URL.canParse(path, base)) throw new Problem('invalid_request', 'The address cannot be read');
-  return new URL(path, base);
+  // The host is of no interest; put before the path, it keeps a path of two slashes from being one.
+  const text = `ws://service${request.url ?? '/'}`;
+  if (!URL.canParse(text)) throw new Problem('invalid_request', 'The address cannot be read');
+  return new URL(text);
 }
 
 function timerIdOf(url: URL): string {
@@ -168,20 +175,31 @@ function timerIdOf(url: URL): string {
   }
 }
 
+/**
+ * Answers a request that offers to speak another protocol as if it had not, which is what a server that
+ * does not speak it does. Node hands every such request to the upgrade listener.
+ */
+function answerWithoutUpgrade(server: Server, request: IncomingMessage, socket: Duplex): void {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  if (socket instanceof Socket) response.assignSocket(socket);
+  response.on('finish', () => socket.end(() => socket.destroy()));
+  server.emit('request', request, response);
+}
+
 /** Refuses a connection before it is upgraded, with the same body as every other refusal. */
 function refuse(socket: Duplex, problem: Problem | undefined): void {
   const answer = problem ?? new Problem('internal_error', 'The service failed; the log says why');
   const body = JSON.stringify(answer);
   const { retryAfterSeconds } = answer;
-  socket.end(
-    [
-      `HTTP/1.1 ${answer.status} ${answer.toJSON().title}`,
-      'Connection: close',
-      `Content-Type: ${PROBLEM_TYPE}`,
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      ...(retryAfterSeconds === undefined ? [] : [`Retry-After: ${retryAfterSeconds}`]),
-      '',
-      body,
-    ].join('\r\n'),
-  );
+  const text = [
+    `HTTP/1.1 ${answer.status} ${answer.toJSON().title}`,
+    'Connection: close',
+    `Content-Type: ${PROBLEM_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    ...(retryAfterSeconds === undefined ? [] : [`Retry-After: ${retryAfterSeconds}`]),
+    '',
+    body,
+  ].join('\r\n');
+  socket.end(text, () => socket.destroy());
 }
