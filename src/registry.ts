@@ -87,6 +87,8 @@ export class Registry {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #followed = new Map<string, Followed>();
+  /** The time that the last id begins with: no two begin with the same, so that their order is strict. */
+  #lastIdMs = 0;
   /** Settles when commands are taken; rejects when the journal cannot be read. */
   readonly recovered: Promise<void>;
 
@@ -140,7 +142,8 @@ export class Registry {
 
   /** Creates a timer under a new id. */
   async create(definition: TimerDefinition, by: string): Promise<CommandResult> {
-    const timerId = newTimerId(this.#clock.now());
+    this.#lastIdMs = Math.max(this.#clock.now(), this.#lastIdMs + 1);
+    const timerId = newTimerId(this.#lastIdMs);
     const result = await this.execute({ type: 'create', timerId, definition }, by);
     const isTaken = !result.ok && result.refusal.reason === 'timer_exists';
     return isTaken ? this.create(definition, by) : result;
@@ -303,8 +306,8 @@ export class Registry {
  * Ids sort in the order of creation, which is the order of lists, and cannot be guessed: the time in
  * base 36 (9 digits reach the year 5188), then 60 random bits.
  */
-function newTimerId(nowMs: number): string {
-  return `timer_${nowMs.toString(36).padStart(9, '0')}${randomPart()}`;
+function newTimerId(timeMs: number): string {
+  return `timer_${timeMs.toString(36).padStart(9, '0')}${randomPart()}`;
 }
 
 function progressLogger(clock: Clock, log: Log): (timersRead: number, timersLeft: number) => void {

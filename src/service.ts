@@ -7,7 +7,7 @@ import type { InspectionEvent, Observer } from 'xstate';
 import type { shardMachine } from '../machines/shard.machine.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
-import { createApp } from './http/app.js';
+import { createApp, listenerOf } from './http/app.js';
 import type { Journal } from './journal/journal.js';
 import type { Log } from './log.js';
 import { serveRealtime } from './realtime/websocket.js';
@@ -66,7 +66,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: IDLE_TIMEOUT_MS,
     },
-    createApp({ config, registry, log, version }),
+    listenerOf(createApp({ config, registry, log, version })),
   );
   const realtime = serveRealtime({ server, registry, clock, config, log });
   await listen(server, config.port, config.host);

@@ -1,4 +1,5 @@
 /** The Express application: what every request passes through, the routes, and the errors. */
+import type { RequestListener, ServerResponse } from 'node:http';
 import cors from 'cors';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import swaggerUi from 'swagger-ui-express';
@@ -14,6 +15,8 @@ import { timerRoutes } from './timers.js';
 
 /** A bulk command of 10,000 ids takes about 300 KB. */
 const LARGEST_BODY_BYTES = 512 * 1024;
+
+const INTERNAL_ERROR = 'The service failed; its log says why';
 
 export interface AppOptions {
   readonly config: Config;
@@ -38,19 +41,21 @@ export function createApp({ config, registry, log, version }: AppOptions): Expre
   app.use(
     cors({ origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins, exposedHeaders }),
   );
-  app.use(express.json({ limit: LARGEST_BODY_BYTES, strict: false }));
 
-  const openApi = openApiDocument(operations, version);
-  app.get('/openapi.json', (_, response) => void response.json(openApi));
-  const asyncApi = asyncApiDocument(schemas, version);
-  app.get('/asyncapi.json', (_, response) => void response.json(asyncApi));
+  serveDocument(app, '/openapi.json', openApiDocument(operations, version));
+  serveDocument(app, '/asyncapi.json', asyncApiDocument(schemas, version));
   // No validator: the page must not send the document to another host.
   const page = { swaggerUrl: '/openapi.json', swaggerOptions: { validatorUrl: null } };
-  app.use('/docs', swaggerUi.serve, swaggerUi.setup(null, page));
+  app.use('/docs', swaggerUi.serve);
+  app.get('/docs', swaggerUi.setup(null, page));
 
   // Literal addresses come first, so that "bulk" is not taken for a timer's id.
   const all = Object.values(operations).sort(literalsFirst);
-  for (const { id, method, path } of all) app[method](expressPath(path), handlers[id]);
+  const parseBody = express.json({ limit: LARGEST_BODY_BYTES, strict: false });
+  for (const operation of all) {
+    const { id, method, path } = operation;
+    app[method](expressPath(path), 'body' in operation ? parseBody : [], handlers[id]);
+  }
   for (const [path, methods] of methodsByPath(all)) {
     app.all(expressPath(path), refuseMethod(methods));
   }
@@ -80,6 +85,11 @@ function serviceRoutes(registry: Registry) {
   return { health, livez, readyz };
 }
 
+function serveDocument(app: Express, path: string, document: object): void {
+  app.get(path, (_, response) => void response.json(document));
+  app.all(path, refuseMethod(['GET']));
+}
+
 function literalsFirst(a: Operation, b: Operation): number {
   return Number(a.path.includes('{')) - Number(b.path.includes('{'));
 }
@@ -93,13 +103,11 @@ function methodsByPath(operations: readonly Operation[]): Map<string, string[]> 
 }
 
 function refuseMethod(methods: readonly string[]): RequestHandler {
-  const allowed = methods.join(', ');
+  const allowed = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
   return (request, response) => {
-    response.set('Allow', allowed);
-    throw new Problem(
-      'method_not_allowed',
-      `${request.method} is not possible here; use ${allowed}`,
-    );
+    response.set('Allow', allowed.join(', '));
+    const detail = `${request.method} is not possible here; use ${methods.join(', ')}`;
+    throw new Problem('method_not_allowed', detail);
   };
 }
 
@@ -111,12 +119,24 @@ function answerProblem(log: Log): ErrorRequestHandler {
     if (problem === undefined) {
       log.error({ err: error, method: request.method, path: request.path }, 'a request failed');
     }
-    const answer = problem ?? new Problem('internal_error', 'The service failed; the log says why');
-    const { retryAfterSeconds } = answer;
-    if (retryAfterSeconds !== undefined) response.set('Retry-After', `${retryAfterSeconds}`);
-    // Bytes, because Express adds a charset to text, which this media type does not have.
-    const body = Buffer.from(JSON.stringify(answer));
-    response.status(answer.status).set('Content-Type', PROBLEM_TYPE).end(body);
+    answer(response, problem ?? new Problem('internal_error', INTERNAL_ERROR));
+  };
+}
+
+/** Without Express's help, which would add a charset that this media type does not have. */
+function answer(response: ServerResponse, problem: Problem): void {
+  const { status, retryAfterSeconds } = problem;
+  response.statusCode = status;
+  response.setHeader('Content-Type', PROBLEM_TYPE);
+  if (retryAfterSeconds !== undefined) response.setHeader('Retry-After', retryAfterSeconds);
+  response.end(JSON.stringify(problem));
+}
+
+/** Express answers an address that it cannot read in a form of its own, so it never sees one. */
+export function listenerOf(app: Express): RequestListener {
+  return (request, response) => {
+    if (URL.canParse(request.url ?? '', 'http://service')) app(request, response);
+    else answer(response, new Problem('invalid_request', 'The address cannot be read'));
   };
 }
 

@@ -34,9 +34,11 @@ const FAILURES = ['internal_error', 'recovering'] as const;
 const REFUSALS = [...FAILURES, 'shutting_down', 'journal_unavailable', 'timer_restarting'] as const;
 const BODY_PROBLEMS = ['invalid_request', 'body_too_large', 'unsupported_media_type'] as const;
 
-export const timerIdSchema = z
-  .object({ timer_id: z.string().meta({ examples: ['timer_mjx3k2p9a1b2c3d4e5f6'] }) })
-  .meta({ description: 'Identifies a timer.' });
+export const timerIdSchema = z.object({
+  timer_id: z
+    .string()
+    .meta({ description: 'Identifies a timer.', examples: ['timer_0mjx3k2p9a1b2c3d4e5f6'] }),
+});
 
 export function operationsOf(schemas: RequestSchemas) {
   return {

@@ -21,7 +21,7 @@ export const PROBLEMS = {
   unknown_route: { status: 404, title: 'No such address' },
   method_not_allowed: { status: 405, title: 'This address does not take this method' },
   body_too_large: { status: 413, title: 'The body is too large' },
-  unsupported_media_type: { status: 415, title: 'The body is not JSON' },
+  unsupported_media_type: { status: 415, title: 'The encoding of the body is not known' },
   invalid_request: { status: 422, title: 'The request is not valid' },
   upgrade_required: { status: 426, title: 'This address takes WebSocket connections' },
   too_many_timers: { status: 429, title: 'Too many timers' },

@@ -62,7 +62,7 @@ export function requestSchemas(config: Config) {
     });
 
   const list = z.object({
-    state: timerStateSchema.optional(),
+    state: timerStateSchema.optional().meta({ description: 'Only timers in this state.' }),
     limit: z.coerce
       .number()
       .int()

@@ -29,7 +29,7 @@ export const elapsedSeconds = z
 
 export const timerSchema = z
   .object({
-    id: z.string().meta({ examples: ['timer_mjx3k2p9a1b2c3d4e5f6'] }),
+    id: z.string().meta({ examples: ['timer_0mjx3k2p9a1b2c3d4e5f6'] }),
     name: z.string(),
     state: timerStateSchema,
     duration_seconds: z.int().meta({ description: 'The time given, extensions included.' }),

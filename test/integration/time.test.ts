@@ -21,7 +21,10 @@ describe('T2: remaining time comes from the deadline; pauses keep the fraction o
 
   it('runs a 24-hour exam to the millisecond', async () => {
     const service = await TestService.start();
-    const { id, server_time_ms } = await service.create({ duration_seconds: 86_400, auto_start: true });
+    const { id, server_time_ms } = await service.create({
+      duration_seconds: 86_400,
+      auto_start: true,
+    });
     await service.advance(86_400 * SECOND - 1);
     expect(await service.get(id)).toMatchObject({ state: 'running', remaining_ms: 1 });
     await service.advance(1);
@@ -36,7 +39,10 @@ describe('T2: remaining time comes from the deadline; pauses keep the fraction o
 describe('T8: a threshold warns each time the running clock passes it from above', () => {
   it('warns at each threshold once, highest first, and again after an extension lifted the clock', async () => {
     const service = await TestService.start();
-    const { id } = await service.create({ duration_seconds: 20, warning_thresholds: [5, 10, 20, 5] });
+    const { id } = await service.create({
+      duration_seconds: 20,
+      warning_thresholds: [5, 10, 20, 5],
+    });
     const display = await service.display(id, '?ticks=false');
     await service.act(id, 'start');
     await service.advance(12 * SECOND);
