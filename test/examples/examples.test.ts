@@ -2,12 +2,11 @@
  * The usage examples of the API's reference, word for word, run against the compiled service. Only the
  * port and the timer's id are replaced in their text, as every reader of the reference does.
  */
-import { execFile, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { on, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { promisify } from 'node:util';
 import { createContext, runInContext } from 'node:vm';
 import {
   afterAll,
@@ -25,17 +24,21 @@ import { SERVER_MESSAGES } from '../../src/protocol/messages.js';
 import { type TimerResource, timerSchema } from '../../src/protocol/timer.js';
 import { ServiceProcess } from '../support/process.js';
 import { temporaryFolder } from '../support/sqlite.js';
+import {
+  canRun,
+  environment,
+  LONGEST_RUN_MS,
+  need,
+  pythonThatCan,
+  runText,
+} from '../support/tools.js';
 
 const REFERENCE_PORT = '8003';
 const REFERENCE_TIMER_ID = 'timer_a1b2c3d4';
-const LONGEST_RUN_MS = 15_000;
 /** The JavaScript example needs an open connection from this comment on, which it leaves to its reader. */
 const ONCE_OPEN = '// Request sync';
 
-const runFile = promisify(execFile);
 const tools = mkdtempSync(join(tmpdir(), 'timer-tools-'));
-// A proxy of the surroundings must not come between an example and the service on this machine.
-const environment: NodeJS.ProcessEnv = { ...process.env, no_proxy: '*', NO_PROXY: '*' };
 
 let service: ServiceProcess;
 beforeEach(async () => {
@@ -134,13 +137,6 @@ function exampleText(name: string, timerId: string): string {
     .replaceAll(REFERENCE_TIMER_ID, timerId);
 }
 
-/** Runs a program on a text until it ends, which must be well, and gives what it printed. */
-async function runText(program: string, flag: string, text: string): Promise<string> {
-  const options = { env: environment, timeout: LONGEST_RUN_MS };
-  const { stdout } = await runFile(program, [flag, text], options);
-  return stdout;
-}
-
 /** A shell stops at the first command that fails, so that no failure in the middle goes unseen. */
 function runShell(name: string): Promise<string> {
   return runText('bash', '-ec', exampleText(name, REFERENCE_TIMER_ID));
@@ -155,22 +151,6 @@ function provideForShell(context: TestContext): void {
   const program = spawnSync(python, ['-c', 'import sys; print(sys.executable)']).stdout;
   symlinkSync(String(program).trim(), join(tools, 'python'));
   environment.PATH = [tools, environment.PATH].join(delimiter);
-}
-
-/** Skips a test for want of a tool and says so; in CI every tool must be there. */
-function need(context: TestContext, what: string, isThere: boolean): void {
-  if (isThere) return;
-  if (process.env.CI === 'true') throw new Error(`This test needs ${what}, and CI must have it`);
-  context.skip(`needs ${what}`);
-}
-
-function pythonThatCan(statement: string): string | undefined {
-  const candidates = ['python3', '/usr/bin/python3', 'python'];
-  return candidates.find((candidate) => canRun(candidate, '-c', statement));
-}
-
-function canRun(program: string, ...args: string[]): boolean {
-  return spawnSync(program, args, { env: environment, stdio: 'ignore' }).status === 0;
 }
 
 async function messageOfType<T extends keyof typeof SERVER_MESSAGES>(

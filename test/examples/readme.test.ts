@@ -1,0 +1,106 @@
+/** The examples of the README, as they stand there, run against the compiled service. */
+import { on, once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createContext, runInContext } from 'node:vm';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { z } from 'zod';
+import { timerSchema } from '../../src/protocol/timer.js';
+import { ServiceProcess } from '../support/process.js';
+import { canRun, LONGEST_RUN_MS, need, pythonThatCan, runText } from '../support/tools.js';
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const tried = new Set<string>();
+
+let service: ServiceProcess;
+beforeEach(async () => {
+  service = await ServiceProcess.start({ JOURNAL: 'memory' });
+});
+afterEach(async () => expect(await service.terminate()).toBe(0));
+
+/** The fenced text behind an example's mark; only the port is another than in the README. */
+function example(name: string): string {
+  tried.add(name);
+  const [, text] =
+    new RegExp(`<!-- example: ${name} -->\\n\`\`\`\\w+\\n(.*?)\`\`\``, 's').exec(readme) ?? [];
+  if (text === undefined) throw new Error(`The README has no example "${name}"`);
+  return text.replaceAll('localhost:8003', `localhost:${new URL(service.url).port}`);
+}
+
+async function timers() {
+  const { text } = await service.request('GET', '/timers');
+  return z.array(timerSchema).parse(JSON.parse(text));
+}
+
+async function create(seconds: number): Promise<string> {
+  const body = { duration_seconds: seconds, warning_thresholds: [1] };
+  const { text } = await service.request('POST', '/timers', body);
+  return timerSchema.parse(JSON.parse(text)).id;
+}
+
+describe('the examples of the README', () => {
+  it('create and start a timer', async (context) => {
+    const script = example('create and start');
+    need(context, 'curl', canRun('curl', '--version'));
+    const output = await runText('bash', '-ec', script);
+    expect(timerSchema.parse(JSON.parse(output))).toMatchObject({
+      name: 'Quiz Timer',
+      state: 'running',
+      warning_thresholds: [60, 30, 10],
+    });
+  });
+
+  it('start and extend a classroom', async (context) => {
+    const script = example('classroom');
+    need(context, 'curl', canRun('curl', '--version'));
+    await runText('bash', '-ec', script);
+    const [a, b] = await timers();
+    expect(a).toMatchObject({ name: 'Student A', state: 'running', duration_seconds: 2100 });
+    expect(b).toMatchObject({ name: 'Student B', state: 'running', duration_seconds: 2100 });
+    expect(a?.started_at).toBe(b?.started_at);
+  });
+
+  it('show a timer with JavaScript', async () => {
+    const timerId = await create(2);
+    const page = {
+      showTime: vi.fn(),
+      showWarning: vi.fn(),
+      showPaused: vi.fn(),
+      submitExam: vi.fn(),
+    };
+    const browser = createContext({ WebSocket, timerId, ...page });
+    runInContext(example('javascript display'), browser);
+    const webSocket = z.instanceof(WebSocket).parse(runInContext('ws', browser));
+    await once(webSocket, 'message');
+    const control = (action: string) =>
+      service.request('POST', `/timers/${timerId}/control`, { action });
+    for (const action of ['start', 'pause', 'start']) await control(action);
+    for await (const [data] of on(webSocket, 'message'))
+      if (String(data).includes('timer_expired')) break;
+    expect(page.showTime.mock.calls).toEqual([[2], [1], [0]]);
+    expect(page.showWarning.mock.calls).toEqual([['1 seconds remaining']]);
+    expect(page.showPaused).toHaveBeenCalledOnce();
+    expect(page.submitExam).toHaveBeenCalledOnce();
+    webSocket.close();
+    await once(webSocket, 'close');
+  });
+
+  it('show a timer with Python', async (context) => {
+    const script = example('python display');
+    const python = pythonThatCan('import websockets');
+    need(context, 'a Python that can import websockets', python !== undefined);
+    const timerId = await create(1);
+    const client = runText(python ?? '', '-c', script, timerId);
+    const connected = vi.waitFor(async () => {
+      expect(await timers()).toMatchObject([{ connected_clients: 1 }]);
+    }, LONGEST_RUN_MS);
+    await Promise.race([connected, client]);
+    await service.request('POST', `/timers/${timerId}/control`, { action: 'start' });
+    expect(await client).toBe("Time remaining: 0s\nTime's up!\n");
+  });
+
+  it('are all tried here', () => {
+    const marked = [...readme.matchAll(/<!-- example: (.*?) -->/g)].map(([, name]) => name);
+    expect([...tried].sort()).toEqual(marked.sort());
+  });
+});
