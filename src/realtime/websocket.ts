@@ -1,6 +1,5 @@
 /** The WebSocket endpoint: `/ws/{timer_id}`. What displays may ask, and how they are refused. */
-import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../clock.js';
@@ -54,7 +53,7 @@ export function serveRealtime({ server, registry, clock, config, log }: Realtime
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
-      answerWithoutUpgrade(server, request, socket);
+      readAgainWithoutOffer(server, request, socket, head);
       return;
     }
     socket.on('error', (err) => log.debug({ err }, 'a connection broke'));
@@ -176,15 +175,25 @@ function timerIdOf(url: URL): string {
 }
 
 /**
- * Answers a request that offers to speak another protocol as if it had not, which is what a server that
- * does not speak it does. Node hands every such request to the upgrade listener.
+ * Some HTTP clients offer HTTP/2 with their first request, which a server that does not speak it ignores.
+ * Node takes every offer out of its parser, so the request is put back, without the offer, and read again.
  */
-function answerWithoutUpgrade(server: Server, request: IncomingMessage, socket: Duplex): void {
-  const response = new ServerResponse(request);
-  response.shouldKeepAlive = false;
-  if (socket instanceof Socket) response.assignSocket(socket);
-  response.on('finish', () => socket.end(() => socket.destroy()));
-  server.emit('request', request, response);
+function readAgainWithoutOffer(
+  server: Server,
+  { method, url, rawHeaders }: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
+  const lines = [`${method} ${url} HTTP/1.1`];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    if (!/^(connection|upgrade|http2-settings)$/i.test(name)) {
+      lines.push(`${name}: ${rawHeaders[index + 1]}`);
+    }
+  }
+  const text = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  socket.unshift(Buffer.concat([text, head]));
+  server.emit('connection', socket);
 }
 
 /** Refuses a connection before it is upgraded, with the same body as every other refusal. */
