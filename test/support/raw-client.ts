@@ -39,6 +39,8 @@ export interface RawClientOptions {
   readonly headers?: Readonly<Record<string, string | undefined>>;
   /** Sent in the same packet as the handshake, before there is an answer to it. */
   readonly early?: Buffer;
+  /** True for a client that does not let go of the connection when the server has ended its side. */
+  readonly holdsOn?: boolean;
 }
 
 const clients = new Set<RawClient>();
@@ -51,7 +53,7 @@ export class RawClient {
   readonly socket: Socket;
   /** Whole frames received after the handshake. */
   readonly frames: Frame[] = [];
-  /** Settles when the connection is gone in both directions, or has been reset. */
+  /** Settles when the connection is gone in both directions, for one that does not hold on. */
   readonly closed: Promise<void>;
   /** Status line and headers of the answer; empty before it is here. */
   head = '';
@@ -75,21 +77,20 @@ export class RawClient {
     options: RawClientOptions = {},
   ): Promise<RawClient> {
     const { hostname, port } = new URL(service.service.url);
-    // Half-open: the end of what the server says is not the end of the connection.
-    const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    const allowHalfOpen = options.holdsOn === true;
+    const socket = connect({ host: hostname, port: Number(port), allowHalfOpen });
     const client = new RawClient(socket);
     clients.add(client);
-    const accepted: Socket[] = [];
     const noteAccepted = (message: unknown): void => {
       const isSocket = typeof message === 'object' && message !== null && 'socket' in message;
-      if (isSocket && message.socket instanceof Socket) accepted.push(message.socket);
+      if (!isSocket || !(message.socket instanceof Socket)) return;
+      if (message.socket.remotePort === socket.localPort) client.#serverSide = message.socket;
     };
     subscribe('net.server.socket', noteAccepted);
     await once(socket, 'connect');
     socket.write(Buffer.concat([handshake(path, options), options.early ?? Buffer.alloc(0)]));
     await client.until(() => client.head !== '');
     unsubscribe('net.server.socket', noteAccepted);
-    client.#serverSide = accepted.find(({ remotePort }) => remotePort === socket.localPort);
     return client;
   }
 
@@ -153,8 +154,17 @@ export class RawClient {
   }
 
   /** Waits until the server has read everything this client has sent. */
-  async heard(): Promise<void> {
-    while (this.serverSide.bytesRead < this.socket.bytesWritten) {
+  heard(): Promise<void> {
+    return this.#untilServerSide(({ bytesRead }) => bytesRead >= this.socket.bytesWritten);
+  }
+
+  /** Waits until the server keeps nothing back that is meant for this client. */
+  drained(): Promise<void> {
+    return this.#untilServerSide(({ writableLength }) => writableLength === 0);
+  }
+
+  async #untilServerSide(condition: (socket: Socket) => boolean): Promise<void> {
+    while (!condition(this.serverSide)) {
       if (this.serverSide.destroyed) throw new Error('The server let go of the connection');
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -1,0 +1,215 @@
+/** Every setting: its default, what it takes, and the one line that a wrong value is answered with. */
+import { describe, expect, it } from 'vitest';
+import { type Config, readConfig, SETTINGS, SettingError } from '../src/config.js';
+
+interface Case {
+  readonly key: keyof Config;
+  readonly byDefault: unknown;
+  /** Texts that are taken, and what they mean. */
+  readonly takes: readonly (readonly [text: string, value: unknown])[];
+  readonly refuses: readonly string[];
+  /** How the line ends. */
+  readonly says: string;
+}
+
+const NO_WHOLE_NUMBERS = [
+  ...[
+    '',
+    ' ',
+    'many',
+    '-1',
+    '+5',
+    '1.5',
+    '5.0',
+    '1e3',
+    '0x10',
+    ' 5',
+    '5 ',
+    '5s',
+    '5,000',
+    '٣',
+    'NaN',
+  ],
+  ...[
+    'Infinity',
+    '9007199254740993',
+    '9'.repeat(400),
+    'null',
+    'true',
+    '5\n',
+    '5\nPORT=6',
+    '\u0000',
+  ],
+];
+
+function wholeNumber(key: keyof Config, byDefault: number, min: number, max: number): Case {
+  return {
+    key,
+    byDefault,
+    takes: [
+      [`${min}`, min],
+      [`${max}`, max],
+      [`00${max}`, max],
+    ],
+    refuses: [...(min > 0 ? [`${min - 1}`] : []), `${max + 1}`, ...NO_WHOLE_NUMBERS],
+    says: `a whole number from ${min} to ${max}`,
+  };
+}
+
+const YEAR = 31_536_000;
+const THRESHOLDS = Array.from({ length: 20 }, (_, index) => index + 1);
+
+const CASES: Record<keyof typeof SETTINGS, Case> = {
+  PORT: wholeNumber('port', 8003, 0, 65_535),
+  HOST: {
+    key: 'host',
+    byDefault: '127.0.0.1',
+    takes: [
+      ['0.0.0.0', '0.0.0.0'],
+      ['::1', '::1'],
+      ['localhost', 'localhost'],
+      ['exam-server.example', 'exam-server.example'],
+    ],
+    refuses: [
+      '',
+      ' ',
+      'a b',
+      'http://localhost',
+      'localhost/',
+      'a\nb',
+      '127.0.0.1\n',
+      '[::1]',
+      '*',
+    ],
+    says: 'an address or a host name',
+  },
+  DATA_DIR: {
+    key: 'dataDir',
+    byDefault: './data',
+    takes: [
+      ['/var/lib/timers', '/var/lib/timers'],
+      ['a folder', 'a folder'],
+    ],
+    refuses: [''],
+    says: 'the path of a folder',
+  },
+  JOURNAL: {
+    key: 'journal',
+    byDefault: 'sqlite',
+    takes: [
+      ['sqlite', 'sqlite'],
+      ['memory', 'memory'],
+    ],
+    refuses: ['', 'SQLite', 'postgres', ' sqlite', '__proto__', 'constructor'],
+    says: 'sqlite or memory',
+  },
+  CORS_ORIGINS: {
+    key: 'corsOrigins',
+    byDefault: ['*'],
+    takes: [
+      ['*', ['*']],
+      ['https://exam.example', ['https://exam.example']],
+      [
+        ' https://a.example , http://b.example:8080,',
+        ['https://a.example', 'http://b.example:8080'],
+      ],
+    ],
+    refuses: [
+      ...[
+        'exam.example',
+        'https://exam.example/',
+        'https://exam.example/path',
+        'https://*.example',
+      ],
+      ...['https://a.example;https://b.example', 'null', 'https://', 'HTTPS://EXAM.EXAMPLE', '**'],
+      ...['https://a.example, b.example', 'https://exam.example:443', 'file:///etc', '\n*\nx'],
+    ],
+    says: '* or origins such as https://exam.example, separated by commas',
+  },
+  MAX_TIMERS: wholeNumber('maxTimers', 100_000, 1, 1_000_000),
+  MAX_CLIENTS_PER_TIMER: wholeNumber('maxClientsPerTimer', 10_000, 1, 1_000_000),
+  MAX_DURATION_SECONDS: wholeNumber('maxDurationSeconds', 86_400, 1, YEAR),
+  MAX_EXTENSION_SECONDS: wholeNumber('maxExtensionSeconds', 3600, 1, YEAR),
+  KEEPALIVE_SECONDS: wholeNumber('keepaliveSeconds', 30, 1, 3600),
+  MAX_BULK_TIMERS: wholeNumber('maxBulkTimers', 1000, 1, 10_000),
+  DEFAULT_WARNING_THRESHOLDS: {
+    key: 'defaultWarningThresholds',
+    byDefault: [300, 60, 30],
+    takes: [
+      ['60', [60]],
+      [' 10 , 5,5', [10, 5, 5]],
+      ['', []],
+      ['1,31536000', [1, YEAR]],
+      [THRESHOLDS.join(','), THRESHOLDS],
+    ],
+    refuses: [
+      ...['0', '60,', ',60', '60;30', '60 30', '60,,30', '-5', '1.5', '31536001', '[60]', 'none'],
+      ...['60,1e2', '60\n,x', [...THRESHOLDS, 21].join(',')],
+    ],
+    says: 'up to 20 whole numbers from 1 to 31536000, separated by commas',
+  },
+  RETAIN_FINISHED_SECONDS: wholeNumber('retainFinishedSeconds', 86_400, 0, YEAR),
+  LOG_LEVEL: {
+    key: 'logLevel',
+    byDefault: 'info',
+    takes: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((text) => [
+      text,
+      text,
+    ]),
+    refuses: ['', 'INFO', 'verbose', 'warning', '30', 'toString'],
+    says: 'info or trace or debug or warn or error or fatal or silent',
+  },
+  INSPECT: {
+    key: 'inspect',
+    byDefault: false,
+    takes: [
+      ['0', false],
+      ['1', true],
+    ],
+    refuses: ['', 'true', 'yes', '2', '01', ' 1'],
+    says: '0 or 1',
+  },
+};
+
+describe.each(Object.entries(CASES))('%s', (name, { key, byDefault, takes, refuses, says }) => {
+  it('has a default, which goes for a value that is not set', () => {
+    expect(readConfig({})[key]).toEqual(byDefault);
+    expect(readConfig({ [name]: undefined })[key]).toEqual(byDefault);
+  });
+
+  it.each(takes)('takes %j', (text, value) => {
+    expect(readConfig({ [name]: text })).toEqual({ ...readConfig({}), [key]: value });
+  });
+
+  it.each(refuses)('refuses %j in one line that says what it got and what it takes', (text) => {
+    const line = `${name} is ${JSON.stringify(text)}; it takes ${says}`;
+    expect(() => readConfig({ [name]: text })).toThrow(
+      expect.objectContaining({ name: SettingError.name, message: line }),
+    );
+    expect(line).not.toContain('\n');
+  });
+});
+
+describe('settings', () => {
+  it('are all listed here', () => {
+    expect(Object.keys(CASES)).toEqual(Object.keys(SETTINGS));
+    expect(Object.values(CASES).map(({ key }) => key)).toEqual(Object.keys(readConfig({})));
+  });
+
+  it('take their own defaults, and describe themselves', () => {
+    for (const [name, setting] of Object.entries(SETTINGS)) {
+      expect(readConfig({ [name]: setting.default })).toEqual(readConfig({}));
+      expect(setting.description).toMatch(/^\S.*\S$/);
+    }
+  });
+
+  it('are named by the first one that is wrong', () => {
+    expect(() => readConfig({ LOG_LEVEL: 'loud', PORT: 'http' })).toThrow(/^PORT is "http";/);
+  });
+
+  it('ignore whatever else is in the environment', () => {
+    expect(readConfig({ PATH: '/bin', port: '1', PORTS: 'x', MAX_TIMER: '1' })).toEqual(
+      readConfig({}),
+    );
+  });
+});
