@@ -42,8 +42,8 @@ export function createApp({ config, registry, log, version }: AppOptions): Expre
     cors({ origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins, exposedHeaders }),
   );
 
-  serveDocument(app, '/openapi.json', openApiDocument(operations, version));
-  serveDocument(app, '/asyncapi.json', asyncApiDocument(schemas, version));
+  serveDocument(app, '/openapi.json', () => openApiDocument(operations, version));
+  serveDocument(app, '/asyncapi.json', () => asyncApiDocument(schemas, version));
   // No validator: the page must not send the document to another host.
   const page = { swaggerUrl: '/openapi.json', swaggerOptions: { validatorUrl: null } };
   app.use('/docs', swaggerUi.serve);
@@ -85,8 +85,13 @@ function serviceRoutes(registry: Registry) {
   return { health, livez, readyz };
 }
 
-function serveDocument(app: Express, path: string, document: object): void {
-  app.get(path, (_, response) => void response.json(document));
+/** A document is generated when it is first asked for. */
+function serveDocument(app: Express, path: string, generate: () => object): void {
+  let document: object | undefined;
+  app.get(path, (_, response) => {
+    document ??= generate();
+    response.json(document);
+  });
   app.all(path, refuseMethod(['GET']));
 }
 

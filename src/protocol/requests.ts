@@ -9,6 +9,12 @@ const MOST_THRESHOLDS = 20;
 const LONGEST_ID = 100;
 const DEFAULT_PAGE_SIZE = 1000;
 
+/** A number as it stands in a query. */
+const wholeNumber = z
+  .string()
+  .regex(/^\d{1,15}$/, 'Invalid input: expected a whole number')
+  .transform(Number);
+
 export function requestSchemas(config: Config) {
   const { maxDurationSeconds, maxExtensionSeconds, maxBulkTimers } = config;
   const extendSeconds = z
@@ -63,11 +69,8 @@ export function requestSchemas(config: Config) {
 
   const list = z.object({
     state: timerStateSchema.optional().meta({ description: 'Only timers in this state.' }),
-    limit: z.coerce
-      .number()
-      .int()
-      .min(1)
-      .max(1000)
+    limit: wholeNumber
+      .pipe(z.int().min(1).max(1000))
       .default(DEFAULT_PAGE_SIZE)
       .meta({ description: 'Most timers in one answer.' }),
     after: z
@@ -78,8 +81,7 @@ export function requestSchemas(config: Config) {
   });
 
   const bulkExtendQuery = z.object({
-    seconds: z.coerce
-      .number()
+    seconds: wholeNumber
       .pipe(extendSeconds)
       .optional()
       .meta({ description: 'Seconds to add, if the body has none.' }),

@@ -11,7 +11,7 @@ import { PING_FRAME } from './frame.js';
 
 /** What may wait for one display, in bytes; a message has about 200. */
 const LARGEST_BACKLOG_BYTES = 64 * 1024;
-/** How long a display that reads nothing has to take notice of its end. */
+/** How long a display that is closed has to take notice of it. */
 const LAST_WORDS_MS = 1000;
 const NOTHING = Buffer.alloc(0);
 
@@ -33,6 +33,7 @@ export interface DisplayOptions {
 export class Display {
   readonly #options: DisplayOptions;
   #lastSentMs: number;
+  /** The next beat, or the end of the last words. */
   #pulse: Timeout;
   /** When the ping was sent that is still to be answered, in epoch ms. */
   #pingedAtMs: number | undefined;
@@ -73,10 +74,12 @@ export class Display {
 
   /** Ends the connection with the close code of a problem. */
   close(problem: CloseProblem): void {
-    const { webSocket, socket, clock } = this.#options;
+    if (!this.#isOpen) return;
+    const { webSocket, clock } = this.#options;
     const { closeCode, title } = PROBLEMS[problem];
-    if (this.#isOpen) webSocket.close(closeCode, title);
-    if (problem === 'too_slow') clock.setTimeout(() => socket.destroy(), LAST_WORDS_MS);
+    webSocket.close(closeCode, title);
+    clock.clearTimeout(this.#pulse);
+    this.#pulse = clock.setTimeout(() => this.terminate(), LAST_WORDS_MS);
   }
 
   /** Breaks the connection off. */
@@ -84,7 +87,7 @@ export class Display {
     this.#options.webSocket.terminate();
   }
 
-  /** Lets go of the display's timeouts; its connection has ended. */
+  /** Lets go of the display's timeout; its connection has ended. */
   dispose(): void {
     this.#options.clock.clearTimeout(this.#pulse);
     this.#latestTick = undefined;
@@ -125,11 +128,12 @@ export class Display {
       else this.terminate();
       return;
     }
-    if (this.#isOpen && nowMs - this.#lastSentMs >= keepaliveMs) {
+    if (nowMs - this.#lastSentMs >= keepaliveMs) {
       const frame = keepaliveFrame();
       if (frame !== undefined) this.send(frame);
     }
-    if (this.#isOpen && this.#pingedAtMs === undefined) {
+    if (!this.#isOpen) return;
+    if (this.#pingedAtMs === undefined) {
       this.#pingedAtMs = nowMs;
       socket.write(PING_FRAME);
     }

@@ -187,13 +187,19 @@ function readAgainWithoutOffer(
   const lines = [`${method} ${url} HTTP/1.1`];
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';
-    if (!/^(connection|upgrade|http2-settings)$/i.test(name)) {
-      lines.push(`${name}: ${rawHeaders[index + 1]}`);
-    }
+    const value = rawHeaders[index + 1] ?? '';
+    if (/^connection$/i.test(name)) lines.push(`${name}: ${withoutOffer(value)}`);
+    else if (!/^(upgrade|http2-settings)$/i.test(name)) lines.push(`${name}: ${value}`);
   }
   const text = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   socket.unshift(Buffer.concat([text, head]));
   server.emit('connection', socket);
+}
+
+/** The value of a Connection header, less what belongs to the offer of another protocol. */
+function withoutOffer(connection: string): string {
+  const tokens = connection.split(',').map((token) => token.trim());
+  return tokens.filter((token) => !/^(upgrade|http2-settings)$/i.test(token)).join(', ');
 }
 
 /** Refuses a connection before it is upgraded, with the same body as every other refusal. */
