@@ -67,9 +67,13 @@ function untilNextTickMs(leftMs: number): number {
   return Math.max(0, leftMs - nextSecond * 1000);
 }
 
-function nextThresholdMs({ record, warnedDownToMs }: TimerContext): number | undefined {
-  const ahead = record.warningThresholdsMs.filter((thresholdMs) => thresholdMs < warnedDownToMs);
-  return ahead.length === 0 ? undefined : Math.max(...ahead);
+/** The highest threshold that is still ahead; when there is none, one that is never reached. */
+function nextThresholdMs({ record, warnedDownToMs }: TimerContext): number {
+  let nextMs = Number.NEGATIVE_INFINITY;
+  for (const thresholdMs of record.warningThresholdsMs) {
+    if (thresholdMs < warnedDownToMs && thresholdMs > nextMs) nextMs = thresholdMs;
+  }
+  return nextMs;
 }
 
 export const timerMachine = setup({
@@ -128,18 +132,18 @@ export const timerMachine = setup({
       instantOf(event, context.clock) < (context.record.deadlineMs ?? 0),
     isTimeUp: ({ context, event }) =>
       instantOf(event, context.clock) >= (context.record.deadlineMs ?? 0),
+    isWarningDue: ({ context }) => {
+      const leftMs = remainingMs(context.record, context.clock.now());
+      return leftMs > 0 && nextThresholdMs(context) >= leftMs;
+    },
     hasTickAhead: ({ context }) =>
       context.displays.ticking > 0 && remainingMs(context.record, context.clock.now()) > 1000,
-    hasThresholdAhead: ({ context }) => nextThresholdMs(context) !== undefined,
   },
   delays: {
     deadline: ({ context }) => remainingMs(context.record, context.clock.now()),
     nextTick: ({ context }) => untilNextTickMs(remainingMs(context.record, context.clock.now())),
     nextThreshold: ({ context }) =>
-      Math.max(
-        0,
-        remainingMs(context.record, context.clock.now()) - (nextThresholdMs(context) ?? 0),
-      ),
+      Math.max(0, remainingMs(context.record, context.clock.now()) - nextThresholdMs(context)),
     retryExpiry: RETRY_EXPIRY_MS,
     retention: ({ context }) =>
       Math.max(
@@ -179,8 +183,22 @@ export const timerMachine = setup({
       },
     },
     RUNNING: {
-      type: 'parallel',
       entry: 'beginWarnings',
+      initial: 'silent',
+      after: {
+        deadline: { target: '.due', actions: ['warn', 'tellTick'] },
+        // A threshold is a whole second, so the tick of that second is due with it; whichever of the two
+        // comes first does both.
+        nextThreshold: [
+          {
+            guard: 'isWarningDue',
+            target: 'RUNNING',
+            reenter: true,
+            actions: ['warn', 'tellTick'],
+          },
+          { guard: 'inTime', target: 'RUNNING', reenter: true },
+        ],
+      },
       on: {
         paused: { guard: 'inTime', target: 'PAUSED', actions: ['warn', 'apply', 'tellPaused'] },
         extended: {
@@ -195,51 +213,31 @@ export const timerMachine = setup({
           actions: ['warn', 'apply', 'tellStopped'],
         },
         expired: {
+          description: 'Somebody else noticed the end first.',
           guard: 'isTimeUp',
           target: 'EXPIRED',
-          actions: ['apply', 'tellExpired'],
+          actions: ['warn', 'tellTick', 'apply', 'tellExpired'],
         },
       },
       states: {
-        end: {
-          initial: 'ahead',
-          states: {
-            ahead: {
-              after: { deadline: { target: 'due', actions: ['warn', 'tellTick'] } },
-              on: {
-                expired: {
-                  description: 'Somebody else noticed the end first.',
-                  guard: 'isTimeUp',
-                  target: '#timer.EXPIRED',
-                  actions: ['warn', 'tellTick', 'apply', 'tellExpired'],
-                },
-              },
-            },
-            due: {
-              description: 'The time is up; the timer is over when the journal has recorded it.',
-              entry: 'askForExpiry',
-              after: { retryExpiry: { target: 'due', reenter: true } },
-            },
+        silent: { always: { guard: 'hasTickAhead', target: 'ticking' } },
+        ticking: {
+          after: {
+            nextTick: [
+              { guard: 'inTime', target: 'silent', actions: ['warn', 'tellTick'] },
+              { target: 'silent' },
+            ],
           },
         },
-        warnings: {
-          initial: 'silent',
-          states: {
-            silent: { always: { guard: 'hasThresholdAhead', target: 'waiting' } },
-            waiting: { after: { nextThreshold: { target: 'silent', actions: 'warn' } } },
-          },
-        },
-        ticks: {
-          initial: 'silent',
-          states: {
-            silent: { always: { guard: 'hasTickAhead', target: 'ticking' } },
-            ticking: {
-              after: {
-                nextTick: [
-                  { guard: 'inTime', target: 'silent', actions: ['warn', 'tellTick'] },
-                  { target: 'silent' },
-                ],
-              },
+        due: {
+          description: 'The time is up; the timer is over when the journal has recorded it.',
+          entry: 'askForExpiry',
+          after: { retryExpiry: { target: 'due', reenter: true } },
+          on: {
+            expired: {
+              guard: 'isTimeUp',
+              target: '#timer.EXPIRED',
+              actions: ['apply', 'tellExpired'],
             },
           },
         },

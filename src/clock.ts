@@ -9,7 +9,10 @@ export type Timeout = unknown;
 export interface Clock {
   /** Epoch milliseconds as a whole number; never goes back while the process lives (T6). */
   now(): number;
-  /** Calls back once `now()` has advanced by `delayMs`, never before. Any delay is possible. */
+  /**
+   * Calls back once `now()` has advanced by `delayMs`, never before. Any delay is possible; after an
+   * infinite one it never calls back.
+   */
   setTimeout(callback: () => void, delayMs: number): Timeout;
   clearTimeout(timeout: Timeout): void;
 }
@@ -23,7 +26,7 @@ const WALL_CLOCK_STEP_MS = 250;
 class SystemTimeout {
   readonly #callback: () => void;
   readonly #dueMs: number;
-  #native: NodeJS.Timeout;
+  #native: NodeJS.Timeout | undefined;
 
   constructor(callback: () => void, delayMs: number) {
     this.#callback = callback;
@@ -35,7 +38,8 @@ class SystemTimeout {
     clearTimeout(this.#native);
   }
 
-  #arm(): NodeJS.Timeout {
+  #arm(): NodeJS.Timeout | undefined {
+    if (this.#dueMs === Number.POSITIVE_INFINITY) return undefined;
     const leftMs = Math.max(0, this.#dueMs - systemClock.now());
     return setTimeout(() => this.#wake(), Math.min(leftMs, LONGEST_NATIVE_DELAY_MS));
   }

@@ -1,6 +1,7 @@
 /** What the clock of a timer shows, over real sockets and simulated time. */
 import { describe, expect, it } from 'vitest';
 import { TestService } from '../support/service.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
 
 const SECOND = 1000;
 
@@ -71,31 +72,39 @@ describe('T8: a threshold warns each time the running clock passes it from above
 });
 
 describe('T9: a tick says N when N seconds remain exactly', () => {
-  it('ticks down to 0, with each warning before the tick of the same second', async () => {
-    const service = await TestService.start();
-    const { id } = await service.create({ duration_seconds: 4, warning_thresholds: [2] });
-    const display = await service.display(id);
-    await service.act(id, 'start');
-    await service.advance(4 * SECOND);
-    const news = await display.news();
-    expect(news.map(({ type }) => type)).toEqual([
-      'timer_started',
-      'timer_tick',
-      'timer_warning',
-      'timer_tick',
-      'timer_tick',
-      'timer_tick',
-      'timer_expired',
-    ]);
-    const ticks = news.filter((message) => message.type === 'timer_tick');
-    expect(ticks.map((tick) => [tick.remaining_seconds, tick.remaining_ms])).toEqual([
-      [3, 3000],
-      [2, 2000],
-      [1, 1000],
-      [0, 0],
-    ]);
-    expect(ticks.map(({ elapsed_seconds }) => elapsed_seconds)).toEqual([1, 2, 3, 4]);
-  });
+  it.each([
+    ['first', false],
+    ['last', true],
+  ])(
+    'ticks down to 0, with each warning before the tick of its second, whichever timeout fires %s',
+    async (_, isLastFirst) => {
+      const service = await TestService.start({
+        clock: new SimulatedClock(undefined, isLastFirst),
+      });
+      const { id } = await service.create({ duration_seconds: 4, warning_thresholds: [2] });
+      const display = await service.display(id);
+      await service.act(id, 'start');
+      await service.advance(4 * SECOND);
+      const news = await display.news();
+      expect(news.map(({ type }) => type)).toEqual([
+        'timer_started',
+        'timer_tick',
+        'timer_warning',
+        'timer_tick',
+        'timer_tick',
+        'timer_tick',
+        'timer_expired',
+      ]);
+      const ticks = news.filter((message) => message.type === 'timer_tick');
+      expect(ticks.map((tick) => [tick.remaining_seconds, tick.remaining_ms])).toEqual([
+        [3, 3000],
+        [2, 2000],
+        [1, 1000],
+        [0, 0],
+      ]);
+      expect(ticks.map(({ elapsed_seconds }) => elapsed_seconds)).toEqual([1, 2, 3, 4]);
+    },
+  );
 
   it('keeps to whole seconds after a pause in the middle of one', async () => {
     const service = await TestService.start();

@@ -8,11 +8,15 @@ interface Pending {
 
 export class SimulatedClock implements Clock {
   #nowMs: number;
-  /** In the order they were set, which is the order timeouts of the same instant fire in. */
+  /** In the order they were set. */
   readonly #pending = new Set<Pending>();
 
-  constructor(startMs: number = Date.UTC(2026, 0, 15, 10)) {
+  readonly #isLastFirst: boolean;
+
+  /** Timeouts of one instant fire in the order they were set, or the other way round: no test may care. */
+  constructor(startMs: number = Date.UTC(2026, 0, 15, 10), isLastFirst = false) {
     this.#nowMs = startMs;
+    this.#isLastFirst = isLastFirst;
   }
 
   now(): number {
@@ -21,7 +25,7 @@ export class SimulatedClock implements Clock {
 
   setTimeout(callback: () => void, delayMs: number): Timeout {
     const pending = { dueMs: this.#nowMs + Math.max(0, delayMs), callback };
-    this.#pending.add(pending);
+    if (pending.dueMs < Number.POSITIVE_INFINITY) this.#pending.add(pending);
     return pending;
   }
 
@@ -59,7 +63,9 @@ export class SimulatedClock implements Clock {
   #earliest(): Pending | undefined {
     let earliest: Pending | undefined;
     for (const pending of this.#pending) {
-      if (earliest === undefined || pending.dueMs < earliest.dueMs) earliest = pending;
+      const isEarlier = earliest === undefined || pending.dueMs < earliest.dueMs;
+      const isEqual = pending.dueMs === earliest?.dueMs;
+      if (isEarlier || (isEqual && this.#isLastFirst)) earliest = pending;
     }
     return earliest;
   }
