@@ -4,7 +4,7 @@
  * up to a limit, and past the limit, or when it answers no ping, it is closed.
  */
 import type { Duplex } from 'node:stream';
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import type { Clock, Timeout } from '../clock.js';
 import { PROBLEMS, type ProblemCode } from '../protocol/problems.js';
 import { PING_FRAME } from './frame.js';
@@ -30,8 +30,13 @@ export interface DisplayOptions {
   readonly keepaliveFrame: () => Buffer | undefined;
 }
 
+/**
+ * Fields that a tick touches stand here and not in the options: with thousands of displays in turn,
+ * each further object is a further miss of the cache. */
 export class Display {
   readonly #options: DisplayOptions;
+  readonly #socket: Duplex;
+  #isOpen = true;
   #lastSentMs: number;
   /** The next beat, or the end of the last words. */
   #pulse: Timeout;
@@ -42,29 +47,29 @@ export class Display {
 
   constructor(options: DisplayOptions) {
     this.#options = options;
+    this.#socket = options.socket;
     this.#lastSentMs = options.clock.now();
     this.#pulse = this.#pulseIn(options.keepaliveMs);
   }
 
   /** Sends a frame the display must not miss. */
   send(frame: Buffer): void {
-    if (!this.#isOpen) return;
+    if (!this.#canWrite) return;
     this.#latestTick = undefined;
-    this.#write(frame);
-    if (this.#options.socket.writableLength > LARGEST_BACKLOG_BYTES) this.close('too_slow');
+    this.#write(frame, this.#options.clock.now());
+    if (this.#socket.writableLength > LARGEST_BACKLOG_BYTES) this.close('too_slow');
   }
 
   /** Sends a tick, or keeps it as the latest while earlier frames are waiting to be read. */
-  tick(frame: Buffer): void {
-    if (!this.#isOpen) return;
-    if (this.#options.socket.writableLength === 0) this.#write(frame);
+  tick(frame: Buffer, nowMs: number): void {
+    if (!this.#canWrite) return;
+    if (this.#socket.writableLength === 0) this.#write(frame, nowMs);
     else this.#keepTick(frame);
   }
 
   /** Answers a protocol ping, unless the display does not read its answers. */
   pong(payload: Buffer): void {
-    const { webSocket, socket } = this.#options;
-    if (this.#isOpen && socket.writableLength === 0) webSocket.pong(payload);
+    if (this.#canWrite && this.#socket.writableLength === 0) this.#options.webSocket.pong(payload);
   }
 
   /** Notes that the display has given a sign of life. */
@@ -75,6 +80,7 @@ export class Display {
   /** Ends the connection with the close code of a problem. */
   close(problem: CloseProblem): void {
     if (!this.#isOpen) return;
+    this.#isOpen = false;
     const { webSocket, clock } = this.#options;
     const { closeCode, title } = PROBLEMS[problem];
     webSocket.close(closeCode, title);
@@ -89,30 +95,32 @@ export class Display {
 
   /** Lets go of the display's timeout; its connection has ended. */
   dispose(): void {
+    this.#isOpen = false;
     this.#options.clock.clearTimeout(this.#pulse);
     this.#latestTick = undefined;
   }
 
-  get #isOpen(): boolean {
-    return this.#options.webSocket.readyState === WebSocket.OPEN;
+  /** False once either side has begun to close: no frame may follow a close frame. */
+  get #canWrite(): boolean {
+    return this.#isOpen && !this.#socket.writableEnded;
   }
 
-  #write(frame: Buffer): void {
-    this.#lastSentMs = this.#options.clock.now();
-    this.#options.socket.write(frame);
+  #write(frame: Buffer, nowMs: number): void {
+    this.#lastSentMs = nowMs;
+    this.#socket.write(frame);
   }
 
   /** Keeps a tick until what is written has left; a write of nothing is called back right then. */
   #keepTick(frame: Buffer): void {
     const isFirst = this.#latestTick === undefined;
     this.#latestTick = frame;
-    if (isFirst) this.#options.socket.write(NOTHING, () => this.#sendLatestTick());
+    if (isFirst) this.#socket.write(NOTHING, () => this.#sendLatestTick());
   }
 
   #sendLatestTick(): void {
     const frame = this.#latestTick;
     this.#latestTick = undefined;
-    if (frame !== undefined && this.#isOpen) this.#write(frame);
+    if (frame !== undefined && this.#canWrite) this.#write(frame, this.#options.clock.now());
   }
 
   #pulseIn(delayMs: number): Timeout {
@@ -121,10 +129,10 @@ export class Display {
 
   /** Once per keepalive time: finds dead peers, breaks silences. */
   #beat(): void {
-    const { clock, keepaliveMs, keepaliveFrame, socket } = this.#options;
+    const { clock, keepaliveMs, keepaliveFrame } = this.#options;
     const nowMs = clock.now();
     if (this.#pingedAtMs !== undefined && nowMs - this.#pingedAtMs >= keepaliveMs) {
-      if (socket.writableLength > 0) this.close('too_slow');
+      if (this.#socket.writableLength > 0) this.close('too_slow');
       else this.terminate();
       return;
     }
@@ -132,10 +140,10 @@ export class Display {
       const frame = keepaliveFrame();
       if (frame !== undefined) this.send(frame);
     }
-    if (!this.#isOpen) return;
+    if (!this.#canWrite) return;
     if (this.#pingedAtMs === undefined) {
       this.#pingedAtMs = nowMs;
-      socket.write(PING_FRAME);
+      this.#socket.write(PING_FRAME);
     }
     const silenceEndsMs = this.#lastSentMs + keepaliveMs;
     const patienceEndsMs = (this.#pingedAtMs ?? Number.POSITIVE_INFINITY) + keepaliveMs;

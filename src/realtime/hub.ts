@@ -106,7 +106,7 @@ function broadcastTick(displays: ReadonlySet<Display>, notice: Notice): void {
   const message = messageOf(notice);
   if (message === undefined || displays.size === 0) return;
   const frame = frameOf(message);
-  for (const display of displays) display.tick(frame);
+  for (const display of displays) display.tick(frame, notice.atMs);
 }
 
 function broadcast(displays: ReadonlySet<Display>, notice: Notice): void {
