@@ -7,12 +7,13 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Clock, Timeout } from '../clock.js';
 import { PROBLEMS, type ProblemCode } from '../protocol/problems.js';
-import { PING_FRAME } from './frame.js';
+import { PING_FRAME, type TickFrame } from './frame.js';
 
 /** What may wait for one display, in bytes; a message has about 200. */
 const LARGEST_BACKLOG_BYTES = 64 * 1024;
 /** How long a display that is closed has to take notice of it. */
 const LAST_WORDS_MS = 1000;
+const TICK_MS = 1000;
 const NOTHING = Buffer.alloc(0);
 
 /** Problems a display's connection can end with. */
@@ -40,7 +41,9 @@ export class Display {
   #lastSentMs: number;
   /** The next beat, or the end of the last words. */
   #pulse: Timeout;
-  /** When the ping was sent that is still to be answered, in epoch ms. */
+  /** When the ping became due that goes out with the next tick, in epoch ms. */
+  #pingDueAtMs: number | undefined;
+  /** When the ping became due that was sent and is still to be answered, in epoch ms. */
   #pingedAtMs: number | undefined;
   /** The tick to send when the backlog has drained. */
   #latestTick: Buffer | undefined;
@@ -61,10 +64,16 @@ export class Display {
   }
 
   /** Sends a tick, or keeps it as the latest while earlier frames are waiting to be read. */
-  tick(frame: Buffer, nowMs: number): void {
+  tick(frame: TickFrame, nowMs: number): void {
     if (!this.#canWrite) return;
-    if (this.#socket.writableLength === 0) this.#write(frame, nowMs);
-    else this.#keepTick(frame);
+    if (this.#socket.writableLength > 0) {
+      this.#keepTick(frame.bytes);
+    } else if (this.#pingDueAtMs === undefined) {
+      this.#write(frame.bytes, nowMs);
+    } else {
+      this.#notePing(this.#pingDueAtMs);
+      this.#write(frame.withPing, nowMs);
+    }
   }
 
   /** Answers a protocol ping, unless the display does not read its answers. */
@@ -123,6 +132,21 @@ export class Display {
     if (frame !== undefined && this.#canWrite) this.#write(frame, this.#options.clock.now());
   }
 
+  /** Pings with the next tick where ticks flow, which saves a write; at once where they do not. */
+  #ping(nowMs: number, silenceMs: number): void {
+    if (silenceMs <= TICK_MS && this.#pingDueAtMs === undefined) {
+      this.#pingDueAtMs = nowMs;
+    } else {
+      this.#notePing(nowMs);
+      this.#socket.write(PING_FRAME);
+    }
+  }
+
+  #notePing(dueAtMs: number): void {
+    this.#pingDueAtMs = undefined;
+    this.#pingedAtMs = dueAtMs;
+  }
+
   #pulseIn(delayMs: number): Timeout {
     return this.#options.clock.setTimeout(() => this.#beat(), delayMs);
   }
@@ -136,15 +160,13 @@ export class Display {
       else this.terminate();
       return;
     }
-    if (nowMs - this.#lastSentMs >= keepaliveMs) {
+    const silenceMs = nowMs - this.#lastSentMs;
+    if (silenceMs >= keepaliveMs) {
       const frame = keepaliveFrame();
       if (frame !== undefined) this.send(frame);
     }
     if (!this.#canWrite) return;
-    if (this.#pingedAtMs === undefined) {
-      this.#pingedAtMs = nowMs;
-      this.#socket.write(PING_FRAME);
-    }
+    if (this.#pingedAtMs === undefined) this.#ping(nowMs, silenceMs);
     const silenceEndsMs = this.#lastSentMs + keepaliveMs;
     const patienceEndsMs = (this.#pingedAtMs ?? Number.POSITIVE_INFINITY) + keepaliveMs;
     this.#pulse = this.#pulseIn(Math.max(1, Math.min(silenceEndsMs, patienceEndsMs) - nowMs));

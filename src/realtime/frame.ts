@@ -24,3 +24,18 @@ export function textFrame(text: string): Buffer {
 
 /** A ping without a payload. */
 export const PING_FRAME = Buffer.from([FINAL_PING, 0]);
+
+/** The frame of a tick, and the same with a ping behind it: two frames for the price of one write. */
+export class TickFrame {
+  readonly bytes: Buffer;
+  #withPing: Buffer | undefined;
+
+  constructor(text: string) {
+    this.bytes = textFrame(text);
+  }
+
+  get withPing(): Buffer {
+    this.#withPing ??= Buffer.concat([this.bytes, PING_FRAME]);
+    return this.#withPing;
+  }
+}

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.js';
 import { keepaliveMessage, messageOf, type ServerMessage } from '../protocol/messages.js';
 import type { Following, Notice, Registry } from '../registry.js';
 import { Display, type DisplayOptions } from './display.js';
-import { textFrame } from './frame.js';
+import { TickFrame, textFrame } from './frame.js';
 
 interface Room {
   readonly displays: Set<Display>;
@@ -105,7 +105,7 @@ export function frameOf(message: ServerMessage): Buffer {
 function broadcastTick(displays: ReadonlySet<Display>, notice: Notice): void {
   const message = messageOf(notice);
   if (message === undefined || displays.size === 0) return;
-  const frame = frameOf(message);
+  const frame = new TickFrame(JSON.stringify(message));
   for (const display of displays) display.tick(frame, notice.atMs);
 }
 
