@@ -51,7 +51,7 @@ export interface StampedCommand {
   readonly by: string;
 }
 
-export const EXPIRED_BY = 'deadline';
+const EXPIRED_BY = 'deadline';
 
 /** Decides a command for a timer, or for none when nothing is known by that id. */
 export function decide(snapshot: TimerSnapshot | undefined, stamped: StampedCommand): Decision {

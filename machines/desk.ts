@@ -131,7 +131,7 @@ export class CommandDesk {
     if (this.#directory.isDown(timerId)) {
       return { type: 'refuse', refusal: { reason: 'timer_restarting' } };
     }
-    if (type === 'create' && !this.#directory.makeRoomFor(this.#creating.size)) {
+    if (type === 'create' && !this.#directory.hasRoomFor(this.#creating.size)) {
       return { type: 'refuse', refusal: { reason: 'too_many_timers', limit: this.#maxTimers } };
     }
     return decide(this.#directory.snapshotOf(timerId), inHand);

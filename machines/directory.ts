@@ -52,10 +52,6 @@ export class TimerDirectory {
     };
   }
 
-  get size(): number {
-    return this.#timers.size;
-  }
-
   /** Timers that are neither expired nor completed. */
   get unfinished(): number {
     return this.#timers.size - this.#finished.size;
@@ -79,20 +75,9 @@ export class TimerDirectory {
     return this.#failures.has(timerId) && !this.#timers.has(timerId);
   }
 
-  /**
-   * Makes room for `coming` timers, if need be by retiring those that finished first; false, with
-   * nothing retired, when there is none to make.
-   */
-  makeRoomFor(coming: number): boolean {
-    const { maxTimers } = this.#options;
-    if (this.unfinished + coming > maxTimers) return false;
-    for (const timerId of this.#finished) {
-      if (this.#timers.size + coming <= maxTimers) break;
-      const timer = this.#timers.get(timerId);
-      this.remove(timerId);
-      timer?.send({ type: 'retire' });
-    }
-    return true;
+  /** Whether `coming` timers find room, if need be in the place of finished ones. */
+  hasRoomFor(coming: number): boolean {
+    return this.unfinished + coming <= this.#options.maxTimers;
   }
 
   /** Puts finished timers in the order of their ends, after a recovery has read them in another. */
@@ -124,7 +109,10 @@ export class TimerDirectory {
     if (this.isDown(entry.timerId)) return false;
     const timer = this.#timers.get(entry.timerId);
     if (timer === undefined) {
-      if (entry.type === 'created') this.spawn(createRecord(entry));
+      if (entry.type === 'created') {
+        this.#makeRoom();
+        this.spawn(createRecord(entry));
+      }
       return true;
     }
     if (entry.revision <= timer.getSnapshot().context.record.revision) return true;
@@ -170,6 +158,16 @@ export class TimerDirectory {
    */
   stop(): void {
     this.#isStopped = true;
+  }
+
+  /** Retires timers for one that comes, those that finished first. */
+  #makeRoom(): void {
+    for (const timerId of this.#finished) {
+      if (this.#timers.size < this.#options.maxTimers) return;
+      const timer = this.#timers.get(timerId);
+      this.remove(timerId);
+      timer?.send({ type: 'retire' });
+    }
   }
 
   #shardOf(timerId: string): ShardRef {

@@ -38,17 +38,6 @@ export type Entry = EntryBody & {
   readonly by: string;
 };
 
-export const ENTRY_TYPES = [
-  'created',
-  'started',
-  'paused',
-  'resumed',
-  'extended',
-  'stopped',
-  'expired',
-  'deleted',
-] as const satisfies readonly EntryType[];
-
 /**
  * When a timer whose last entry is this one came to its end, in epoch milliseconds: `null` while it
  * has not. A deleted timer ended before all time, so that nothing ever loads it again.

@@ -19,7 +19,7 @@ import type { Command, Refusal } from './command.js';
 import { CommandDesk, type JournalAnswer, type Outcome } from './desk.js';
 import { type DirectorySettings, TimerDirectory } from './directory.js';
 import type { Entry } from './entry.js';
-import { recordOf } from './record.js';
+import { ImpossibleEntryError, recordOf, type TimerRecord } from './record.js';
 import { type ShardReport, shardMachine } from './shard.machine.js';
 
 export interface RegistryInput extends DirectorySettings {
@@ -84,6 +84,16 @@ const noJournal = fromCallback<JournalRequest>(() => {
   throw new Error('The registry needs a journal: registryMachine.provide({ actors: { journal } })');
 });
 
+/** What a history adds up to, or how it contradicts itself. */
+function recordOrError(history: readonly Entry[]): TimerRecord | ImpossibleEntryError {
+  try {
+    return recordOf(history);
+  } catch (error) {
+    if (error instanceof ImpossibleEntryError) return error;
+    throw error;
+  }
+}
+
 function propose(system: ActorSystem<ActorSystemInfo>, entries: readonly Entry[]): void {
   if (entries.length > 0) journalOf(system).send({ type: 'append', entries });
 }
@@ -103,12 +113,16 @@ export const registryMachine = setup({
   },
   actors: { journal: noJournal },
   actions: {
-    restore: ({ context, event, system }) => {
+    restore: ({ context, event, self, system }) => {
       if (event.type !== 'journal.histories') return;
       const { clock, desk, directory } = context;
       const nowMs = clock.now();
       for (const history of event.histories) {
-        const record = recordOf(history);
+        const record = recordOrError(history);
+        if (record instanceof ImpossibleEntryError) {
+          self.send({ type: 'journal.broken', error: record });
+          return;
+        }
         directory.spawn(record);
         const isOverdue = record.deadlineMs !== null && record.deadlineMs <= nowMs;
         if (isOverdue) propose(system, desk.takeExpiry(record.id, nowMs));
@@ -164,12 +178,14 @@ export const registryMachine = setup({
     restartTimer: enqueueActions(({ context, event, self, system, enqueue }) => {
       if (event.type !== 'journal.read') return;
       const { timerId, history } = event;
-      try {
-        context.directory.spawn(recordOf(history));
-      } catch (error) {
-        self.send({ type: 'timer.failed', timerId, error });
+      const record = recordOrError(history);
+      if (record instanceof ImpossibleEntryError) {
+        self.send({ type: 'timer.failed', timerId, error: record });
         return;
       }
+      // It failed over its own deletion, and does not come back.
+      if (history.at(-1)?.type === 'deleted') context.directory.remove(timerId);
+      else context.directory.spawn(record);
       propose(system, context.desk.applied(history));
       enqueue.emit({ type: 'timer.restarted', timerId });
     }),

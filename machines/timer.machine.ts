@@ -140,7 +140,7 @@ export const timerMachine = setup({
       context.displays.ticking > 0 && remainingMs(context.record, context.clock.now()) > 1000,
   },
   delays: {
-    deadline: ({ context }) => remainingMs(context.record, context.clock.now()),
+    deadline: ({ context }) => Math.max(0, (context.record.deadlineMs ?? 0) - context.clock.now()),
     nextTick: ({ context }) => untilNextTickMs(remainingMs(context.record, context.clock.now())),
     nextThreshold: ({ context }) =>
       Math.max(0, remainingMs(context.record, context.clock.now()) - nextThresholdMs(context)),

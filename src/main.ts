@@ -1,6 +1,7 @@
 /** The process: settings, the real clock, the journal, signals. Imported by nobody. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { ImpossibleEntryError } from '../machines/record.js';
 import { systemClock, watchWallClock } from './clock.js';
 import { type Config, readConfig, SettingError } from './config.js';
 import { startInspection } from './inspection.js';
@@ -37,7 +38,12 @@ function stopOnSignals(service: Service, log: Log): void {
       log.error('shutting down took too long and was broken off');
       process.exit(1);
     }, LONGEST_SHUTDOWN_MS);
-    await service.stop();
+    try {
+      await service.stop();
+    } catch (err) {
+      log.error({ err }, 'shutting down failed');
+      process.exit(1);
+    }
     log.info('stopped');
     process.exit(0);
   }
@@ -77,6 +83,9 @@ async function main(): Promise<void> {
 /** What a person can mend is told in one line; everything else with all that is known. */
 function explain(error: unknown): string {
   if (error instanceof SettingError || error instanceof JournalError) return error.message;
+  if (error instanceof ImpossibleEntryError) {
+    return `The journal is damaged. ${error.message}. Restore the file from a backup.`;
+  }
   if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
     return `${error.message}. Another process listens there; set PORT to another one.`;
   }

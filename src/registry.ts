@@ -89,6 +89,8 @@ export class Registry {
   readonly #followed = new Map<string, Followed>();
   /** The time that the last id begins with: no two begin with the same, so that their order is strict. */
   #lastIdMs = 0;
+  readonly #onFailure: (error: unknown) => void;
+  #hasServed = false;
   /** Settles when commands are taken; rejects when the journal cannot be read. */
   readonly recovered: Promise<void>;
 
@@ -117,6 +119,7 @@ export class Registry {
       },
     });
     this.#actor.on('*', (notice) => this.#hear(notice));
+    this.#onFailure = options.onFailure;
     this.#actor.subscribe({ error: options.onFailure });
     this.recovered = this.#untilServing();
     this.#actor.start();
@@ -283,6 +286,7 @@ export class Registry {
         );
         break;
       case 'journal.broken':
+        if (this.#hasServed) this.#onFailure(notice.error);
         break;
     }
   }
@@ -294,6 +298,7 @@ export class Registry {
         next: (snapshot) => {
           if (!snapshot.matches('SERVING')) return;
           serving.unsubscribe();
+          this.#hasServed = true;
           resolve();
         },
         error: reject,

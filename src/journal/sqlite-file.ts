@@ -6,10 +6,10 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readSync,
-  renameSync,
   rmSync,
   statSync,
 } from 'node:fs';
@@ -85,8 +85,8 @@ export class SqliteFile {
    * @throws {JournalError} if the file is damaged, foreign, too new, or in use; it is left as it was.
    */
   constructor(path: string) {
-    if (existsSync(path)) refuseForeign(path);
-    else create(path);
+    if (!existsSync(path)) create(path);
+    refuseForeign(path);
     this.#database = openOwn(path);
     this.#selectHead = this.#database
       .prepare('SELECT revision FROM heads WHERE timer_id = ?')
@@ -180,17 +180,27 @@ function refuseForeign(path: string): void {
 /** Makes the file beside its place and renames it, so that a crash never leaves half a journal. */
 function create(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
-  const draft = `${path}.new`;
-  rmSync(draft, { force: true });
+  const draft = `${path}.${process.pid}.${Date.now()}.new`;
   const database = new Database(draft);
   database.pragma('synchronous = FULL');
   database.pragma(`application_id = ${APPLICATION_ID}`);
-  migrate(database, path);
+  migrate(database);
   database.close();
-  renameSync(draft, path);
+  takePlace(draft, path);
   const folder = openSync(dirname(path), 'r');
   fsyncSync(folder);
   closeSync(folder);
+}
+
+/** Of two services that make the file at the same time one is first, and its file is the one. */
+function takePlace(draft: string, path: string): void {
+  try {
+    linkSync(draft, path);
+  } catch (error) {
+    if (!existsSync(path)) throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
 }
 
 function openOwn(path: string): Database.Database {
@@ -200,7 +210,8 @@ function openOwn(path: string): Database.Database {
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
     refuseDamaged(database, path);
-    migrate(database, path);
+    refuseNewer(versionOf(database), path);
+    migrate(database);
     return database;
   } catch (error) {
     database.close();
@@ -214,15 +225,21 @@ function refuseDamaged(database: Database.Database, path: string): void {
   if (finding?.[0] !== 'ok') throw damaged(path, finding?.[0] ?? 'it could not be checked');
 }
 
-function migrate(database: Database.Database, path: string): void {
+function versionOf(database: Database.Database): number {
   const [row] = counts.parse(database.prepare('PRAGMA user_version').raw().all());
-  const version = row?.[0] ?? 0;
-  if (version > MIGRATIONS.length) {
-    throw new JournalError(
-      `${path} has schema version ${version}, this release knows up to ${MIGRATIONS.length}. ` +
-        'It was left as it is; start the release that wrote it, or a newer one.',
-    );
-  }
+  return row?.[0] ?? 0;
+}
+
+function refuseNewer(version: number, path: string): void {
+  if (version <= MIGRATIONS.length) return;
+  throw new JournalError(
+    `${path} has schema version ${version}, this release knows up to ${MIGRATIONS.length}. ` +
+      'It was left as it is; start the release that wrote it, or a newer one.',
+  );
+}
+
+function migrate(database: Database.Database): void {
+  const version = versionOf(database);
   MIGRATIONS.slice(version).forEach((step, index) => {
     database.exec(`BEGIN; ${step} PRAGMA user_version = ${version + index + 1}; COMMIT;`);
   });
