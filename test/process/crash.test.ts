@@ -170,6 +170,7 @@ describe('T3, T5: after SIGKILL in the middle of concurrent commands', () => {
       }
       total += all.length;
       await journal.close();
+      await checkRestarted(directory, all);
     }
     const last = await ServiceProcess.start({ DATA_DIR: directory });
     const health = z
