@@ -10,6 +10,10 @@ import type { Entry } from './entry.js';
 /** What became of a command. */
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal };
 
+/**
+ * The fate of one proposed entry: `conflict` when its revision is not the next one of its timer,
+ * because somebody else was first.
+ */
 export type JournalAnswer = 'committed' | 'conflict';
 
 export interface DeskCommand extends StampedCommand {

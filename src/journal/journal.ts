@@ -3,16 +3,12 @@
  * and `sqlite` stand behind it, and every one of them passes the same contract suite.
  */
 import { z } from 'zod';
+import type { JournalAnswer } from '../../machines/desk.js';
 import type { Entry } from '../../machines/entry.js';
 
+export type { JournalAnswer } from '../../machines/desk.js';
 export type { Entry } from '../../machines/entry.js';
 export { endedAtMs } from '../../machines/entry.js';
-
-/**
- * The fate of one proposed entry: `conflict` when its revision is not the next one of its timer,
- * because somebody else was first.
- */
-export type AppendAnswer = 'committed' | 'conflict';
 
 /** Whole histories of some timers, each oldest entry first, and how many timers are still to come. */
 export interface ReplayBatch {
@@ -40,7 +36,7 @@ export interface Journal {
    * Appends entries in one durable commit and answers for each of them. Rejects when nothing could
    * be written: then no entry of the call was committed, and later calls may well succeed.
    */
-  append(entries: readonly Entry[]): Promise<readonly AppendAnswer[]>;
+  append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]>;
 
   /** The whole history of one timer, oldest entry first; empty when there is none. */
   history(timerId: string): Promise<readonly Entry[]>;

@@ -1,9 +1,9 @@
 /** A journal that forgets everything with the process: for tests, and for trying things out. */
 import {
-  type AppendAnswer,
   type Entry,
   endedAtMs,
   type Journal,
+  type JournalAnswer,
   type ReplayBatch,
 } from './journal.js';
 
@@ -31,11 +31,11 @@ export class MemoryJournal implements Journal {
     return () => this.#listeners.delete(listener);
   }
 
-  async append(entries: readonly Entry[]): Promise<readonly AppendAnswer[]> {
+  async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
     const copies = structuredClone(entries);
     await Promise.resolve();
     const committed: Entry[] = [];
-    const answers = copies.map((entry): AppendAnswer => {
+    const answers = copies.map((entry): JournalAnswer => {
       const history = this.#histories.get(entry.timerId) ?? [];
       if (entry.revision !== history.length + 1) return 'conflict';
       history.push(entry);

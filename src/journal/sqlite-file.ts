@@ -16,7 +16,7 @@ import {
 import { dirname } from 'node:path';
 import Database from 'libsql';
 import { z } from 'zod';
-import { type AppendAnswer, JournalError } from './journal.js';
+import { type JournalAnswer, JournalError } from './journal.js';
 
 /** Marks a file as ours in SQLite's own header: "STSj". */
 const APPLICATION_ID = 0x5354536a;
@@ -102,7 +102,7 @@ export class SqliteFile {
   }
 
   /** Appends rows in one transaction; throws, with nothing written, if the disk does not take them. */
-  append(rows: readonly NewRow[]): AppendAnswer[] {
+  append(rows: readonly NewRow[]): JournalAnswer[] {
     this.#database.exec('BEGIN IMMEDIATE');
     try {
       const answers = rows.map((row) => this.#appendOne(row));
@@ -114,7 +114,7 @@ export class SqliteFile {
     }
   }
 
-  #appendOne({ timerId, revision, atMs, type, data, by, endedAtMs }: NewRow): AppendAnswer {
+  #appendOne({ timerId, revision, atMs, type, data, by, endedAtMs }: NewRow): JournalAnswer {
     const [head] = heads.parse(this.#selectHead.all(timerId));
     if (revision !== (head?.[0] ?? 0) + 1) return 'conflict';
     this.#insertEntry.run(timerId, revision, atMs, type, data, by);

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import {
-  type AppendAnswer,
   type Entry,
   endedAtMs,
   entrySchema,
   groupByTimer,
   type Journal,
+  type JournalAnswer,
   JournalError,
   type ReplayBatch,
 } from './journal.js';
@@ -98,7 +98,7 @@ export class SqliteJournal implements Journal {
     return () => this.#listeners.delete(listener);
   }
 
-  async append(entries: readonly Entry[]): Promise<readonly AppendAnswer[]> {
+  async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
     const rows = entries.map((entry) => ({
       ...entry,
       data: JSON.stringify(entry.data),

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { Refusal } from '../registry.js';
+import { WIRE_STATES } from './timer.js';
 
 interface ProblemKind {
   readonly title: string;
@@ -134,7 +135,7 @@ export function problemOf(refusal: Refusal, timerId: string): Problem {
       const { action, state, possible } = refusal;
       return new Problem(
         'impossible_action',
-        `Cannot ${action} timer in state '${state.toLowerCase()}'. ` +
+        `Cannot ${action} timer in state '${WIRE_STATES[state]}'. ` +
           `Valid actions: [${possible.join(', ')}]`,
       );
     }

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { AppendAnswer, Entry } from '../../src/journal/journal.js';
+import type { Entry, JournalAnswer } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { type TimerResource, timerSchema } from '../../src/protocol/timer.js';
 import { RawClient } from '../support/raw-client.js';
@@ -91,7 +91,7 @@ class SlowJournal extends MemoryJournal {
     return release;
   }
 
-  override async append(entries: readonly Entry[]): Promise<readonly AppendAnswer[]> {
+  override async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
     await this.#gate;
     return super.append(entries);
   }
