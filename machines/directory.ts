@@ -80,20 +80,38 @@ export class TimerDirectory {
     return this.unfinished + coming <= this.#options.maxTimers;
   }
 
-  /** Puts finished timers in the order of their ends, after a recovery has read them in another. */
+  /** When the timer that finished first leaves memory, in epoch ms; `undefined` when none has finished. */
+  get nextRetirementMs(): number | undefined {
+    const [timerId] = this.#finished;
+    return timerId === undefined ? undefined : this.#retirementMs(timerId);
+  }
+
+  /** Retires the timers that were kept long enough. */
+  retireOutdated(): void {
+    const nowMs = this.#clock.now();
+    for (const timerId of this.#finished) {
+      if (this.#retirementMs(timerId) > nowMs) return;
+      this.#retire(timerId);
+    }
+  }
+
+  /**
+   * Puts finished timers in the order of their ends, after a recovery has read them in another, and
+   * lets those go that find no room.
+   */
   sortFinished(): void {
-    const endMs = (timerId: string): number =>
-      this.snapshotOf(timerId)?.context.record.completedAtMs ?? 0;
-    const sorted = [...this.#finished].sort((a, b) => endMs(a) - endMs(b));
+    const sorted = [...this.#finished].sort(
+      (a, b) => this.#retirementMs(a) - this.#retirementMs(b),
+    );
     this.#finished.clear();
     for (const timerId of sorted) this.#finished.add(timerId);
+    this.#retireDownTo(this.#options.maxTimers);
   }
 
   /** Spawns the actor of a timer in the state its record says. */
   spawn(record: TimerRecord): void {
-    const { registry, retainFinishedMs } = this.#options;
     const shard = this.#shardOf(record.id);
-    const input = { record, clock: this.#clock, registry, retainFinishedMs };
+    const input = { record, clock: this.#clock, registry: this.#options.registry };
     shard.send({ type: 'spawn', input });
     const timer = shard.getSnapshot().children[record.id];
     if (timer === undefined) return;
@@ -110,7 +128,7 @@ export class TimerDirectory {
     const timer = this.#timers.get(entry.timerId);
     if (timer === undefined) {
       if (entry.type === 'created') {
-        this.#makeRoom();
+        this.#retireDownTo(this.#options.maxTimers - 1);
         this.spawn(createRecord(entry));
       }
       return true;
@@ -160,14 +178,23 @@ export class TimerDirectory {
     this.#isStopped = true;
   }
 
-  /** Retires timers for one that comes, those that finished first. */
-  #makeRoom(): void {
+  /** Retires finished timers, the first to finish first, until so many timers are left or none has finished. */
+  #retireDownTo(timers: number): void {
     for (const timerId of this.#finished) {
-      if (this.#timers.size < this.#options.maxTimers) return;
-      const timer = this.#timers.get(timerId);
-      this.remove(timerId);
-      timer?.send({ type: 'retire' });
+      if (this.#timers.size <= timers) return;
+      this.#retire(timerId);
     }
+  }
+
+  #retire(timerId: string): void {
+    const timer = this.#timers.get(timerId);
+    this.remove(timerId);
+    timer?.send({ type: 'retire' });
+  }
+
+  #retirementMs(timerId: string): number {
+    const endMs = this.snapshotOf(timerId)?.context.record.completedAtMs ?? 0;
+    return endMs + this.#options.retainFinishedMs;
   }
 
   #shardOf(timerId: string): ShardRef {

@@ -22,6 +22,9 @@ import type { Entry } from './entry.js';
 import { ImpossibleEntryError, recordOf, type TimerRecord } from './record.js';
 import { type ShardReport, shardMachine } from './shard.machine.js';
 
+/** How long after a failed write the ends that were in it are proposed again. */
+const RETRY_EXPIRY_MS = 1000;
+
 export interface RegistryInput extends DirectorySettings {
   readonly clock: MachineClock;
   readonly shardLogic?: typeof shardMachine;
@@ -66,6 +69,9 @@ export type RegistryEvent =
       readonly settle: (index: number, outcome: Outcome) => void;
     }
   | { readonly type: 'timer.due'; readonly timerId: string }
+  /** The ends of these timers could not be recorded before. */
+  | { readonly type: 'expiries.retry'; readonly timerIds: readonly string[] }
+  | { readonly type: 'retention.over' }
   | { readonly type: 'timer.restart'; readonly timerId: string }
   | { readonly type: 'shard.failed'; readonly index: number; readonly error: unknown }
   | { readonly type: 'drain' }
@@ -92,6 +98,12 @@ function recordOrError(history: readonly Entry[]): TimerRecord | ImpossibleEntry
     if (error instanceof ImpossibleEntryError) return error;
     throw error;
   }
+}
+
+/** The timers whose ends a failed append would have recorded. */
+function expiredIn(event: RegistryEvent): string[] {
+  if (event.type !== 'journal.failed') return [];
+  return event.entries.filter(({ type }) => type === 'expired').map(({ timerId }) => timerId);
 }
 
 function propose(system: ActorSystem<ActorSystemInfo>, entries: readonly Entry[]): void {
@@ -154,6 +166,29 @@ export const registryMachine = setup({
       if (event.type !== 'timer.due') return;
       propose(system, context.desk.takeExpiry(event.timerId, context.clock.now()));
     },
+    retryExpiries: ({ context, event, system }) => {
+      if (event.type !== 'expiries.retry') return;
+      const atMs = context.clock.now();
+      const { desk } = context;
+      propose(
+        system,
+        event.timerIds.flatMap((timerId) => desk.takeExpiry(timerId, atMs)),
+      );
+    },
+    scheduleRetry: enqueueActions(({ event, enqueue }) => {
+      const timerIds = expiredIn(event);
+      if (timerIds.length === 0) return;
+      enqueue.raise({ type: 'expiries.retry', timerIds }, { delay: RETRY_EXPIRY_MS });
+    }),
+    retireOutdated: ({ context }) => context.directory.retireOutdated(),
+    scheduleRetirement: enqueueActions(({ context, enqueue }) => {
+      const { clock, directory } = context;
+      const atMs = directory.nextRetirementMs;
+      enqueue.cancel('retirement');
+      if (atMs === undefined) return;
+      const delay = Math.max(0, atMs - clock.now());
+      enqueue.raise({ type: 'retention.over' }, { id: 'retirement', delay });
+    }),
     applyCommitted: ({ context, event, system }) => {
       if (event.type !== 'journal.committed') return;
       const applied = event.entries.filter((entry) => context.directory.apply(entry));
@@ -235,13 +270,15 @@ export const registryMachine = setup({
   initial: 'RECOVERING',
   on: {
     'timer.due': { actions: 'takeExpiry' },
+    'expiries.retry': { actions: 'retryExpiries' },
+    'retention.over': { actions: ['retireOutdated', 'scheduleRetirement'] },
     'timer.removed': { actions: 'removeTimer' },
     'timer.failed': { actions: ['tellFailedTimer', 'scheduleRestart'] },
     'timer.restart': { actions: 'readHistory' },
     'shard.failed': { actions: 'failShard' },
-    'journal.committed': { actions: 'applyCommitted' },
+    'journal.committed': { actions: ['applyCommitted', 'scheduleRetirement'] },
     'journal.answered': { actions: 'noteAnswers' },
-    'journal.failed': { actions: ['noteFailedAppend', 'tellFailedAppend'] },
+    'journal.failed': { actions: ['noteFailedAppend', 'tellFailedAppend', 'scheduleRetry'] },
     'journal.read': { actions: 'restartTimer' },
     'journal.unread': { actions: ['tellFailedTimer', 'scheduleRestart'] },
     'journal.broken': { target: '.BROKEN' },
@@ -259,7 +296,10 @@ export const registryMachine = setup({
         replaying: {
           on: {
             'journal.histories': { actions: 'restore' },
-            'journal.replayed': { target: 'catchingUp', actions: 'sortFinished' },
+            'journal.replayed': {
+              target: 'catchingUp',
+              actions: ['sortFinished', 'scheduleRetirement'],
+            },
           },
         },
         catchingUp: { always: { guard: 'nothingInHand', target: '#registry.SERVING' } },
@@ -276,6 +316,7 @@ export const registryMachine = setup({
       on: {
         commands: { actions: { type: 'refuse', params: { reason: 'shutting_down' } } },
         'timer.due': {},
+        'expiries.retry': {},
       },
       always: { guard: 'nothingInHand', target: 'STOPPED' },
     },

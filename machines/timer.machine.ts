@@ -7,16 +7,11 @@ import type { MachineClock } from './clock.js';
 import type { Entry } from './entry.js';
 import { applyEntry, remainingMs, stateOf, type TimerRecord } from './record.js';
 
-/** A failing write is asked for again this often, until the journal takes it. */
-const RETRY_EXPIRY_MS = 1000;
-
 export interface TimerInput {
   readonly record: TimerRecord;
   readonly clock: MachineClock;
-  /** Receives `timer.due` when the time is up. */
+  /** Receives `timer.due` when the time is up; from then on it sees to the record of the end. */
   readonly registry: AnyActorRef;
-  /** How long a finished timer stays, counted from its end. */
-  readonly retainFinishedMs: number;
 }
 
 export interface TimerContext extends TimerInput {
@@ -36,7 +31,7 @@ const NO_DISPLAYS: DisplayCounts = { connected: 0, ticking: 0 };
 export type TimerEvent =
   | Entry
   | { readonly type: 'displays'; readonly counts: DisplayCounts }
-  /** The registry needs the room of a finished timer before its time. */
+  /** The registry has kept a finished timer long enough, or needs its room. */
   | { readonly type: 'retire' };
 
 /** What a timer tells those who watch it: the change, and the timer as it is right after it. */
@@ -96,10 +91,10 @@ export const timerMachine = setup({
     warn: enqueueActions(({ context, event, enqueue }) => {
       const { record, clock, warnedDownToMs } = context;
       const leftMs = remainingMs(record, instantOf(event, clock));
+      if (nextThresholdMs(context) < leftMs) return;
       const passed = record.warningThresholdsMs
         .filter((thresholdMs) => thresholdMs < warnedDownToMs && thresholdMs >= leftMs)
         .sort((a, b) => b - a);
-      if (passed.length === 0) return;
       const atMs = clock.now();
       for (const thresholdMs of new Set(passed)) {
         enqueue.emit({ type: 'timer_warning', thresholdMs, record, atMs });
@@ -144,12 +139,6 @@ export const timerMachine = setup({
     nextTick: ({ context }) => untilNextTickMs(remainingMs(context.record, context.clock.now())),
     nextThreshold: ({ context }) =>
       Math.max(0, remainingMs(context.record, context.clock.now()) - nextThresholdMs(context)),
-    retryExpiry: RETRY_EXPIRY_MS,
-    retention: ({ context }) =>
-      Math.max(
-        0,
-        (context.record.completedAtMs ?? 0) + context.retainFinishedMs - context.clock.now(),
-      ),
   },
 }).createMachine({
   id: 'timer',
@@ -232,7 +221,6 @@ export const timerMachine = setup({
         due: {
           description: 'The time is up; the timer is over when the journal has recorded it.',
           entry: 'askForExpiry',
-          after: { retryExpiry: { target: 'due', reenter: true } },
           on: {
             expired: {
               guard: 'isTimeUp',
@@ -252,11 +240,9 @@ export const timerMachine = setup({
     },
     EXPIRED: {
       on: { retire: { target: 'REMOVED', actions: 'tellRetired' } },
-      after: { retention: { target: 'REMOVED', actions: 'tellRetired' } },
     },
     COMPLETED: {
       on: { retire: { target: 'REMOVED', actions: 'tellRetired' } },
-      after: { retention: { target: 'REMOVED', actions: 'tellRetired' } },
     },
     REMOVED: { type: 'final' },
   },

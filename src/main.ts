@@ -28,7 +28,8 @@ function packageVersion(): string {
   return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }
 
-function stopOnSignals(service: Service, log: Log): void {
+/** A service that is asked to stop before it has started stops as soon as it has. */
+function stopOnSignals(starting: Promise<Service>, log: Log): void {
   let isStopping = false;
   async function stop(signal: NodeJS.Signals): Promise<void> {
     if (isStopping) return;
@@ -39,7 +40,7 @@ function stopOnSignals(service: Service, log: Log): void {
       process.exit(1);
     }, LONGEST_SHUTDOWN_MS);
     try {
-      await service.stop();
+      await (await starting).stop();
     } catch (err) {
       log.error({ err }, 'shutting down failed');
       process.exit(1);
@@ -51,14 +52,12 @@ function stopOnSignals(service: Service, log: Log): void {
   process.on('SIGINT', (signal) => void stop(signal));
 }
 
-async function main(): Promise<void> {
-  const config = readConfig(process.env);
-  const log = createLog(config.logLevel);
-  const onFailure = (err: unknown): void => {
-    log.fatal({ err }, 'the service failed; the process ends, and its restart recovers');
-    process.exit(1);
-  };
-  const service = await startService({
+async function start(
+  config: Config,
+  log: Log,
+  onFailure: (error: unknown) => void,
+): Promise<Service> {
+  return startService({
     config,
     clock: systemClock,
     journal: await openJournal(config, onFailure),
@@ -67,7 +66,18 @@ async function main(): Promise<void> {
     onFailure,
     inspect: config.inspect ? await startInspection(log) : undefined,
   });
-  stopOnSignals(service, log);
+}
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const log = createLog(config.logLevel);
+  const onFailure = (err: unknown): void => {
+    log.fatal({ err }, 'the service failed; the process ends, and its restart recovers');
+    process.exit(1);
+  };
+  const starting = start(config, log, onFailure);
+  stopOnSignals(starting, log);
+  const service = await starting;
   watchWallClock((stepMs) => {
     log.warn({ stepMs }, 'the wall clock of the machine was stepped; no deadline moves');
   });

@@ -1,13 +1,16 @@
 /**
- * The journal as an actor: what the registry talks to. At most one append is under way; entries that
- * arrive meanwhile go together in the next, so that many commands of one moment cost one commit.
+ * The journal as an actor: what the registry talks to. While an append is under way, entries that
+ * arrive are gathered for the next, so that many commands of one moment cost one commit.
  */
 import { fromCallback } from 'xstate';
 import type { JournalReport, JournalRequest } from '../../machines/registry.machine.js';
 import type { Entry, Journal } from './journal.js';
 
-/** A commit of more entries at once would keep the entries after them waiting. */
-const LONGEST_APPEND = 10_000;
+/**
+ * So many entries are not kept waiting for the append before them: the disk writes them while the
+ * timers behind them, say of a large exam that ends, are still asking.
+ */
+const FULL_APPEND = 1000;
 
 export interface JournalActorOptions {
   readonly journal: Journal;
@@ -21,7 +24,7 @@ export function journalActor({ journal, endedBeforeMs, onProgress }: JournalActo
   return fromCallback<JournalRequest>(({ sendBack, receive }) => {
     const report = (event: JournalReport): void => sendBack(event);
     let waiting: Entry[] = [];
-    let isAppending = false;
+    let appendsUnderWay = 0;
 
     async function replay(): Promise<void> {
       let timersRead = 0;
@@ -34,18 +37,17 @@ export function journalActor({ journal, endedBeforeMs, onProgress }: JournalActo
     }
 
     async function appendWaiting(): Promise<void> {
-      isAppending = true;
-      while (waiting.length > 0) {
-        const entries = waiting.slice(0, LONGEST_APPEND);
-        waiting = waiting.slice(LONGEST_APPEND);
-        try {
-          const answers = await journal.append(entries);
-          report({ type: 'journal.answered', entries, answers });
-        } catch (error) {
-          report({ type: 'journal.failed', entries, error });
-        }
+      const entries = waiting;
+      waiting = [];
+      appendsUnderWay += 1;
+      try {
+        const answers = await journal.append(entries);
+        report({ type: 'journal.answered', entries, answers });
+      } catch (error) {
+        report({ type: 'journal.failed', entries, error });
       }
-      isAppending = false;
+      appendsUnderWay -= 1;
+      if (waiting.length > 0 && appendsUnderWay === 0) void appendWaiting();
     }
 
     async function read(timerId: string): Promise<void> {
@@ -60,7 +62,7 @@ export function journalActor({ journal, endedBeforeMs, onProgress }: JournalActo
       switch (request.type) {
         case 'append':
           waiting.push(...request.entries);
-          if (!isAppending) void appendWaiting();
+          if (appendsUnderWay === 0 || waiting.length >= FULL_APPEND) void appendWaiting();
           break;
         case 'read':
           void read(request.timerId);

@@ -2,55 +2,14 @@
  * The database file of the journal: opening it safely, its schema, and its statements. Synchronous
  * throughout; it lives in a worker thread, because a commit waits for the disk.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import Database from 'libsql';
 import { z } from 'zod';
 import { type JournalAnswer, JournalError } from './journal.js';
-
-/** Marks a file as ours in SQLite's own header: "STSj". */
-const APPLICATION_ID = 0x5354536a;
-const HEADER_BYTES = 100;
-const MAGIC = 'SQLite format 3\0';
-const APPLICATION_ID_OFFSET = 68;
-
-/**
- * The schema, as the steps that lead to it. A file of version N has had the first N steps; a step is
- * never changed once it was released.
- */
-const MIGRATIONS: readonly string[] = [
-  `CREATE TABLE entries (
-     position INTEGER PRIMARY KEY AUTOINCREMENT,
-     timer_id TEXT NOT NULL,
-     revision INTEGER NOT NULL,
-     at_ms INTEGER NOT NULL,
-     type TEXT NOT NULL,
-     data TEXT NOT NULL,
-     by TEXT NOT NULL,
-     UNIQUE (timer_id, revision)
-   ) STRICT;`,
-  // The head of each timer: compare-and-set reads one row, and recovery skips what ended long ago.
-  `CREATE TABLE heads (
-     timer_id TEXT PRIMARY KEY,
-     revision INTEGER NOT NULL,
-     ended_at_ms INTEGER
-   ) STRICT, WITHOUT ROWID;
-   INSERT INTO heads
-     SELECT timer_id, revision,
-       CASE type WHEN 'deleted' THEN 0 WHEN 'stopped' THEN at_ms WHEN 'expired' THEN at_ms END
-     FROM entries
-     WHERE (timer_id, revision) IN (SELECT timer_id, max(revision) FROM entries GROUP BY timer_id);`,
-];
+import { APPLICATION_ID, explain, migrate } from './sqlite-schema.js';
 
 /** An entry to be stored. */
 export interface NewRow {
@@ -86,7 +45,7 @@ export class SqliteFile {
    */
   constructor(path: string) {
     if (!existsSync(path)) create(path);
-    refuseForeign(path);
+    check(path);
     this.#database = openOwn(path);
     this.#selectHead = this.#database
       .prepare('SELECT revision FROM heads WHERE timer_id = ?')
@@ -157,26 +116,6 @@ export class SqliteFile {
   }
 }
 
-/** Reads the header without SQLite, which might write to the file just by opening it. */
-function refuseForeign(path: string): void {
-  const header = Buffer.alloc(HEADER_BYTES);
-  const file = openSync(path, 'r');
-  const bytes = readSync(file, header);
-  closeSync(file);
-  if (bytes < HEADER_BYTES || header.toString('latin1', 0, MAGIC.length) !== MAGIC) {
-    throw new JournalError(
-      `${path} is damaged or no database (${statSync(path).size} bytes). It was left as it is; ` +
-        'restore it from a backup, or move it away to begin an empty journal.',
-    );
-  }
-  if (header.readUInt32BE(APPLICATION_ID_OFFSET) !== APPLICATION_ID) {
-    throw new JournalError(
-      `${path} is a database of another application. It was left as it is; ` +
-        'set DATA_DIR to a folder of its own for the journal.',
-    );
-  }
-}
-
 /** Makes the file beside its place and renames it, so that a crash never leaves half a journal. */
 function create(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
@@ -203,66 +142,29 @@ function takePlace(draft: string, path: string): void {
   }
 }
 
+/**
+ * Has another process check the file, without writing to it.
+ * @throws {JournalError} if it cannot be used.
+ */
+function check(path: string): void {
+  const program = fileURLToPath(new URL('./sqlite-check.js', import.meta.url));
+  const { stdout, stderr, status } = spawnSync(process.execPath, [program, path], {
+    encoding: 'utf8',
+  });
+  if (stdout !== '') throw new JournalError(stdout);
+  if (status !== 0) throw new JournalError(`${path} could not be checked: ${stderr}`);
+}
+
 function openOwn(path: string): Database.Database {
   const database = new Database(path, { fileMustExist: true });
   try {
     database.pragma('locking_mode = EXCLUSIVE');
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
-    refuseDamaged(database, path);
-    refuseNewer(versionOf(database), path);
     migrate(database);
     return database;
   } catch (error) {
     database.close();
     throw explain(error, path);
   }
-}
-
-function refuseDamaged(database: Database.Database, path: string): void {
-  const findings = database.prepare('PRAGMA quick_check(1)').raw().all();
-  const [finding] = z.array(z.tuple([z.string()])).parse(findings);
-  if (finding?.[0] !== 'ok') throw damaged(path, finding?.[0] ?? 'it could not be checked');
-}
-
-function versionOf(database: Database.Database): number {
-  const [row] = counts.parse(database.prepare('PRAGMA user_version').raw().all());
-  return row?.[0] ?? 0;
-}
-
-function refuseNewer(version: number, path: string): void {
-  if (version <= MIGRATIONS.length) return;
-  throw new JournalError(
-    `${path} has schema version ${version}, this release knows up to ${MIGRATIONS.length}. ` +
-      'It was left as it is; start the release that wrote it, or a newer one.',
-  );
-}
-
-function migrate(database: Database.Database): void {
-  const version = versionOf(database);
-  MIGRATIONS.slice(version).forEach((step, index) => {
-    database.exec(`BEGIN; ${step} PRAGMA user_version = ${version + index + 1}; COMMIT;`);
-  });
-}
-
-function explain(error: unknown, path: string): unknown {
-  if (!(error instanceof Error) || error instanceof JournalError) return error;
-  const code = 'code' in error ? String(error.code) : '';
-  if (code.startsWith('SQLITE_BUSY')) {
-    return new JournalError(
-      `${path} is in use by another process. Stop it, or set DATA_DIR to another folder.`,
-      { cause: error },
-    );
-  }
-  if (code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')) {
-    return damaged(path, error.message, error);
-  }
-  return new JournalError(`${path} cannot be opened: ${error.message}`, { cause: error });
-}
-
-function damaged(path: string, finding: string, cause?: Error): JournalError {
-  return new JournalError(
-    `${path} is damaged (${finding}). It was left as it is; restore it from a backup.`,
-    { cause },
-  );
 }

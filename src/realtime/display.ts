@@ -76,6 +76,17 @@ export class Display {
     }
   }
 
+  /**
+   * Sends the tick of the end. The end itself follows as soon as it is on record, which for an exam of
+   * thousands is within the same turn of the event loop: then both go out in one write.
+   */
+  lastTick(frame: TickFrame, nowMs: number): void {
+    if (!this.#canWrite) return;
+    this.#socket.cork();
+    this.tick(frame, nowMs);
+    setImmediate(() => this.#socket.uncork());
+  }
+
   /** Answers a protocol ping, unless the display does not read its answers. */
   pong(payload: Buffer): void {
     if (this.#canWrite && this.#socket.writableLength === 0) this.#options.webSocket.pong(payload);

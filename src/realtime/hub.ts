@@ -2,6 +2,7 @@
  * The hub: displays, by the timer they follow. It listens to a timer only while somebody watches,
  * frames what the timer tells once, and writes the same bytes to every display.
  */
+import { remainingMs } from '../../machines/record.js';
 import type { Clock } from '../clock.js';
 import { keepaliveMessage, messageOf, type ServerMessage } from '../protocol/messages.js';
 import type { Following, Notice, Registry } from '../registry.js';
@@ -106,7 +107,11 @@ function broadcastTick(displays: ReadonlySet<Display>, notice: Notice): void {
   const message = messageOf(notice);
   if (message === undefined || displays.size === 0) return;
   const frame = new TickFrame(JSON.stringify(message));
-  for (const display of displays) display.tick(frame, notice.atMs);
+  const isLast = remainingMs(notice.record, notice.atMs) === 0;
+  for (const display of displays) {
+    if (isLast) display.lastTick(frame, notice.atMs);
+    else display.tick(frame, notice.atMs);
+  }
 }
 
 function broadcast(displays: ReadonlySet<Display>, notice: Notice): void {

@@ -1,5 +1,7 @@
 /** What is there after a restart (T5), on the real database. */
 import { EventEmitter, once } from 'node:events';
+import { join } from 'node:path';
+import Database from 'libsql';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
@@ -69,9 +71,33 @@ describe('T5: after a restart', () => {
     const settings = { RETAIN_FINISHED_SECONDS: '100' };
     const service = await TestService.start({ clock, journal, settings });
     const { id } = await service.create({ duration_seconds: 10, auto_start: true });
-    await service.advance(110 * SECOND);
+    await service.advance(110 * SECOND - 1);
+    expect((await service.request('GET', `/timers/${id}`)).status).toBe(200);
+    await service.advance(1);
     expect((await service.request('GET', `/timers/${id}`)).status).toBe(404);
     expect(await journal.history(id)).toHaveLength(2);
+  });
+
+  it('no more finished timers are loaded than MAX_TIMERS leaves room for, the latest first', async () => {
+    const folder = temporaryFolder();
+    const clock = new SimulatedClock();
+    const before = await TestService.start({ clock, journal: await openSqlite(folder) });
+    const unfinished = await before.create();
+    const finished: string[] = [];
+    for (let index = 0; index < 3; index += 1) {
+      const { id } = await before.create({ auto_start: true });
+      await before.advance(SECOND);
+      await before.act(id, 'stop');
+      finished.push(id);
+    }
+    await before.stop();
+    const settings = { MAX_TIMERS: '2' };
+    const after = await TestService.start({ clock, journal: await openSqlite(folder), settings });
+    expect((await after.get(unfinished.id)).state).toBe('created');
+    const statuses = finished.map(
+      async (id) => (await after.request('GET', `/timers/${id}`)).status,
+    );
+    expect(await Promise.all(statuses)).toEqual([404, 404, 200]);
   });
 
   it('refuses a journal whose history contradicts itself', async () => {
@@ -115,6 +141,37 @@ describe('T5: after a restart', () => {
 });
 
 /** The memory journal, read no sooner than a test allows. */
+describe('T4: an expiry that the disk refuses', () => {
+  it('is proposed again every second, and recorded once with the deadline as its time', async () => {
+    const folder = temporaryFolder();
+    await (await openSqlite(folder)).close();
+    const database = new Database(join(folder, 'journal.db'));
+    database.exec(`CREATE TRIGGER broken_disk BEFORE INSERT ON entries
+      WHEN NEW.type = 'expired' AND NOT EXISTS (SELECT 1 FROM entries WHERE type = 'paused')
+      BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END`);
+    database.close();
+    const journal = await openSqlite(folder);
+    const service = await TestService.start({ journal });
+    const healer = await service.create({ auto_start: true });
+    const timer = await service.create({ duration_seconds: 10, auto_start: true });
+    const display = await service.display(timer.id);
+    await service.advance(15 * SECOND);
+    expect(await service.get(timer.id)).toMatchObject({ state: 'running', remaining_ms: 0 });
+    await service.act(healer.id, 'pause');
+    await service.advance(SECOND);
+    expect(await service.get(timer.id)).toMatchObject({
+      state: 'expired',
+      completed_at: new Date(timer.deadline_ms ?? 0).toISOString(),
+    });
+    await display.next('timer_expired');
+    await service.advance(60 * SECOND);
+    expect((await journal.history(timer.id)).map(({ type }) => type)).toEqual([
+      'created',
+      'expired',
+    ]);
+  });
+});
+
 class SlowJournal extends MemoryJournal {
   readonly #gate = new EventEmitter();
 

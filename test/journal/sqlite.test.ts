@@ -1,4 +1,13 @@
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { describe, expect, it } from 'vitest';
@@ -7,6 +16,7 @@ import { openSqlite, temporaryFolder } from '../support/sqlite.js';
 import { journalContract } from './contract.js';
 
 const FILE = 'journal.db';
+const LOG_FILE = `${FILE}-wal`;
 
 /** Lets go of everything a database of the journal holds, so that a test can look at the file. */
 async function recordedIn(folder: string, timers = 1): Promise<void> {
@@ -15,14 +25,36 @@ async function recordedIn(folder: string, timers = 1): Promise<void> {
   await journal.close();
 }
 
-/** Tries to open a folder's journal, and checks that the file is byte for byte what it was. */
+/** A folder as a crash leaves it: the last commits are in the write-ahead log only. */
+async function crashedFolder(): Promise<string> {
+  const folder = temporaryFolder();
+  await recordedIn(folder, 2000);
+  const journal = await openSqlite(folder);
+  await journal.append([started('t0', 2)]);
+  const crashed = temporaryFolder();
+  for (const file of [FILE, LOG_FILE]) copyFileSync(join(folder, file), join(crashed, file));
+  return crashed;
+}
+
+function damageAPage(folder: string): void {
+  const file = openSync(join(folder, FILE), 'r+');
+  writeSync(file, Buffer.alloc(3000, 0xaa), 0, 3000, 5 * 4096);
+  closeSync(file);
+}
+
+function bytesOf(folder: string): Buffer {
+  const files = [FILE, LOG_FILE].map((name) => join(folder, name)).filter(existsSync);
+  return Buffer.concat(files.map((path) => readFileSync(path)));
+}
+
+/** Tries to open a folder's journal, and checks that its files are byte for byte what they were. */
 async function refusalOf(folder: string): Promise<string> {
-  const before = readFileSync(join(folder, FILE));
+  const before = bytesOf(folder);
   const refusal = await openSqlite(folder).then(
     () => 'none',
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   );
-  expect(readFileSync(join(folder, FILE)).equals(before)).toBe(true);
+  expect(bytesOf(folder).equals(before)).toBe(true);
   return refusal;
 }
 
@@ -37,6 +69,11 @@ describe('the sqlite journal', () => {
     const reopened = await openSqlite(folder);
     expect(await reopened.history('a')).toEqual([created('a'), started('a', 2)]);
     expect(await reopened.append([started('a', 2)])).toEqual(['conflict']);
+  });
+
+  it('T5: keeps what only the write-ahead log of a crashed service has', async () => {
+    const reopened = await openSqlite(await crashedFolder());
+    expect(await reopened.history('t0')).toEqual([created('t0'), started('t0', 2)]);
   });
 
   it('commits with a write-ahead log and full synchronization', async () => {
@@ -84,10 +121,29 @@ describe('the sqlite journal', () => {
     it('a journal with a damaged page', async () => {
       const folder = temporaryFolder();
       await recordedIn(folder, 2000);
-      const file = openSync(join(folder, FILE), 'r+');
-      writeSync(file, Buffer.alloc(3000, 0xaa), 0, 3000, 5 * 4096);
-      closeSync(file);
+      damageAPage(folder);
       expect(await refusalOf(folder)).toMatch(/journal\.db is damaged/);
+    });
+
+    it('a journal with a damaged page that crashed before its last commits reached the file', async () => {
+      const folder = await crashedFolder();
+      damageAPage(folder);
+      expect(await refusalOf(folder)).toMatch(/journal\.db is damaged/);
+    });
+
+    it('a journal of a newer release that crashed', async () => {
+      const folder = await crashedFolder();
+      const file = openSync(join(folder, FILE), 'r+');
+      const versionOffset = 60;
+      writeSync(file, Buffer.from([0, 0, 0, 99]), 0, 4, versionOffset);
+      closeSync(file);
+      expect(await refusalOf(folder)).toMatch(/schema version 99/);
+    });
+
+    it('a folder in the place of the file', async () => {
+      const folder = temporaryFolder();
+      mkdirSync(join(folder, FILE));
+      await expect(openSqlite(folder)).rejects.toThrow(/journal\.db is a folder/);
     });
 
     it('a truncated journal', async () => {

@@ -8,14 +8,13 @@ import { SimulatedClock } from '../support/simulated-clock.js';
 import { spyRegistry } from '../support/spy-registry.js';
 
 const SECOND = 1000;
-const RETAIN_MS = 60 * SECOND;
 
 function startTimer(record: TimerRecord = createRecord(created('a'))) {
   const clock = new SimulatedClock(START_MS);
   const registry = spyRegistry();
   const timer = createActor(timerMachine, {
     clock,
-    input: { record, clock, registry: registry.ref, retainFinishedMs: RETAIN_MS },
+    input: { record, clock, registry: registry.ref },
   });
   const notices: Notice[] = [];
   timer.on('*', (notice) => notices.push(notice));
@@ -75,14 +74,14 @@ describe('T4: a timer never expires early and expires exactly once', () => {
     expect(told().at(-1)).toEqual(['timer_expired', 60 * SECOND + 500]);
   });
 
-  it('asks again every second while the expiry cannot be recorded', async () => {
+  it('asks once, and leaves it to the registry to ask again', async () => {
     const { clock, due } = startTimer(running());
     await clock.advance(60 * SECOND - 1);
     expect(due).toEqual([]);
     await clock.advance(1);
     expect(due).toHaveLength(1);
     await clock.advance(3 * SECOND);
-    expect(due).toHaveLength(4);
+    expect(due).toHaveLength(1);
   });
 
   it('runs on when an extension was committed first', async () => {
@@ -163,15 +162,14 @@ describe('a timer that nobody watches', () => {
 });
 
 describe('a finished timer', () => {
-  it('leaves after its retention, counted from its end', async () => {
+  it('stays, with nothing pending, until it is retired', async () => {
     const { clock, timer, told, apply } = startTimer(running());
     await clock.advance(5 * SECOND);
-    apply({ type: 'stopped', data: {} }, START_MS + 4 * SECOND);
-    await clock.advance(RETAIN_MS - SECOND - 1);
-    expect(timer.getSnapshot().status).toBe('active');
-    await clock.advance(1);
-    expect(timer.getSnapshot().status).toBe('done');
-    expect(told().at(-1)).toEqual(['timer_retired', 4 * SECOND + RETAIN_MS]);
+    apply({ type: 'stopped', data: {} });
     expect(clock.pendingTimeouts).toBe(0);
+    expect(timer.getSnapshot().status).toBe('active');
+    timer.send({ type: 'retire' });
+    expect(timer.getSnapshot().status).toBe('done');
+    expect(told().at(-1)).toEqual(['timer_retired', 5 * SECOND]);
   });
 });

@@ -1,0 +1,79 @@
+/** What the journal's file is: the mark that makes it ours, its tables, and the words for what can be wrong. */
+import type Database from 'libsql';
+import { z } from 'zod';
+import { JournalError } from './journal.js';
+
+/** Marks a file as ours in SQLite's own header: "STSj". */
+export const APPLICATION_ID = 0x5354536a;
+
+/**
+ * The schema, as the steps that lead to it. A file of version N has had the first N steps; a step is
+ * never changed once it was released.
+ */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE entries (
+     position INTEGER PRIMARY KEY AUTOINCREMENT,
+     timer_id TEXT NOT NULL,
+     revision INTEGER NOT NULL,
+     at_ms INTEGER NOT NULL,
+     type TEXT NOT NULL,
+     data TEXT NOT NULL,
+     by TEXT NOT NULL,
+     UNIQUE (timer_id, revision)
+   ) STRICT;`,
+  // The head of each timer: compare-and-set reads one row, and recovery skips what ended long ago.
+  `CREATE TABLE heads (
+     timer_id TEXT PRIMARY KEY,
+     revision INTEGER NOT NULL,
+     ended_at_ms INTEGER
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO heads
+     SELECT timer_id, revision,
+       CASE type WHEN 'deleted' THEN 0 WHEN 'stopped' THEN at_ms WHEN 'expired' THEN at_ms END
+     FROM entries
+     WHERE (timer_id, revision) IN (SELECT timer_id, max(revision) FROM entries GROUP BY timer_id);`,
+];
+
+const versions = z.tuple([z.tuple([z.number()])]);
+
+export function versionOf(database: Database.Database): number {
+  return versions.parse(database.prepare('PRAGMA user_version').raw().all())[0][0];
+}
+
+export function refuseNewer(version: number, path: string): void {
+  if (version <= MIGRATIONS.length) return;
+  throw new JournalError(
+    `${path} has schema version ${version}, this release knows up to ${MIGRATIONS.length}. ` +
+      'It was left as it is; start the release that wrote it, or a newer one.',
+  );
+}
+
+export function migrate(database: Database.Database): void {
+  const version = versionOf(database);
+  MIGRATIONS.slice(version).forEach((step, index) => {
+    database.exec(`BEGIN; ${step} PRAGMA user_version = ${version + index + 1}; COMMIT;`);
+  });
+}
+
+/** Says what an error of the database or the disk means for whoever starts the service. */
+export function explain(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || error instanceof JournalError) return error;
+  const code = 'code' in error ? String(error.code) : '';
+  if (code.startsWith('SQLITE_BUSY')) {
+    return new JournalError(
+      `${path} is in use by another process. Stop it, or set DATA_DIR to another folder.`,
+      { cause: error },
+    );
+  }
+  if (code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')) {
+    return damaged(path, error.message, error);
+  }
+  return new JournalError(`${path} cannot be opened: ${error.message}`, { cause: error });
+}
+
+export function damaged(path: string, finding: string, cause?: Error): JournalError {
+  return new JournalError(
+    `${path} is damaged (${finding}). It was left as it is; restore it from a backup.`,
+    { cause },
+  );
+}
