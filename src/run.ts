@@ -1,0 +1,106 @@
+/**
+ * The service as a process: settings, the real clock, the journal, signals. Whoever starts it, `main.ts` or
+ * the command line, starts the same.
+ */
+import { ImpossibleEntryError } from '../machines/record.js';
+import { systemClock, watchWallClock } from './clock.js';
+import { type Config, readConfig, SettingError } from './config.js';
+import { startInspection } from './inspection.js';
+import { type Journal, JournalError } from './journal/journal.js';
+import { MemoryJournal } from './journal/memory.js';
+import { SqliteJournal } from './journal/sqlite.js';
+import { createLog, type Log } from './log.js';
+import { type Service, startService } from './service.js';
+import { packageVersion } from './version.js';
+
+/** A shutdown that takes longer than this is broken off. */
+const LONGEST_SHUTDOWN_MS = 9000;
+
+function openJournal(config: Config, onCrash: (error: Error) => void): Promise<Journal> {
+  switch (config.journal) {
+    case 'memory':
+      return Promise.resolve(new MemoryJournal());
+    case 'sqlite':
+      return SqliteJournal.open({ directory: config.dataDir, onCrash });
+  }
+}
+
+/** A service that is asked to stop before it has started stops as soon as it has. */
+function stopOnSignals(starting: Promise<Service>, log: Log): void {
+  let isStopping = false;
+  async function stop(signal: NodeJS.Signals): Promise<void> {
+    if (isStopping) return;
+    isStopping = true;
+    log.info({ signal }, 'shutting down');
+    systemClock.setTimeout(() => {
+      log.error('shutting down took too long and was broken off');
+      process.exit(1);
+    }, LONGEST_SHUTDOWN_MS);
+    try {
+      await (await starting).stop();
+    } catch (err) {
+      log.error({ err }, 'shutting down failed');
+      process.exit(1);
+    }
+    log.info('stopped');
+    process.exit(0);
+  }
+  process.on('SIGTERM', (signal) => void stop(signal));
+  process.on('SIGINT', (signal) => void stop(signal));
+}
+
+async function start(
+  config: Config,
+  log: Log,
+  onFailure: (error: unknown) => void,
+): Promise<Service> {
+  return startService({
+    config,
+    clock: systemClock,
+    journal: await openJournal(config, onFailure),
+    log,
+    version: packageVersion(),
+    onFailure,
+    inspect: config.inspect ? await startInspection(log) : undefined,
+  });
+}
+
+/**
+ * Runs until a signal ends the process; settles when the service takes commands.
+ * @throws {SettingError} when a setting is wrong, before anything was started.
+ */
+export async function runService(
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  const config = readConfig(environment);
+  const log = createLog(config.logLevel);
+  const onFailure = (err: unknown): void => {
+    log.fatal({ err }, 'the service failed; the process ends, and its restart recovers');
+    process.exit(1);
+  };
+  const starting = start(config, log, onFailure);
+  stopOnSignals(starting, log);
+  const service = await starting;
+  watchWallClock((stepMs) => {
+    log.warn({ stepMs }, 'the wall clock of the machine was stepped; no deadline moves');
+  });
+  const startedMs = systemClock.now();
+  await service.ready;
+  const recoveryMs = systemClock.now() - startedMs;
+  log.info(
+    { url: service.url, journal: service.journal, recoveryMs },
+    `listening on ${service.url}, journal: ${service.journal}`,
+  );
+}
+
+/** What a person can mend is told in one line; everything else with all that is known. */
+export function explainFailure(error: unknown): string {
+  if (error instanceof SettingError || error instanceof JournalError) return error.message;
+  if (error instanceof ImpossibleEntryError) {
+    return `The journal is damaged. ${error.message}. Restore the file from a backup.`;
+  }
+  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+    return `${error.message}. Another process listens there; set PORT to another one.`;
+  }
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
