@@ -2,6 +2,7 @@
  * The service as a process: settings, the real clock, the journal, signals. Whoever starts it, `main.ts` or
  * the command line, starts the same.
  */
+import { fileURLToPath } from 'node:url';
 import { ImpossibleEntryError } from '../machines/record.js';
 import { systemClock, watchWallClock } from './clock.js';
 import { type Config, readConfig, SettingError } from './config.js';
@@ -60,6 +61,7 @@ async function start(
     journal: await openJournal(config, onFailure),
     log,
     version: packageVersion(),
+    webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
     onFailure,
     inspect: config.inspect ? await startInspection(log) : undefined,
   });

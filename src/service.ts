@@ -26,6 +26,8 @@ export interface ServiceOptions {
   readonly journal: Journal;
   readonly log: Log;
   readonly version: string;
+  /** The folder of the built pages; without it there are none. */
+  readonly webDirectory?: string | undefined;
   /** The service cannot go on; a process that ends and is started again recovers. */
   readonly onFailure: (error: unknown) => void;
   readonly inspect?: Observer<InspectionEvent> | undefined;
@@ -47,6 +49,7 @@ export interface Service {
 /** Starts to listen at once; `ready` tells when recovery is done. Rejects if it cannot listen. */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, journal, log, version, onFailure, inspect, shardLogic } = options;
+  const { webDirectory } = options;
   const registry = new Registry({
     clock,
     journal,
@@ -66,7 +69,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: IDLE_TIMEOUT_MS,
     },
-    listenerOf(createApp({ config, registry, log, version })),
+    listenerOf(createApp({ config, registry, log, version, webDirectory })),
   );
   const realtime = serveRealtime({ server, registry, clock, config, log });
   await listen(server, config.port, config.host);

@@ -11,6 +11,7 @@ import { requestSchemas } from '../protocol/requests.js';
 import type { Registry } from '../registry.js';
 import { openApiDocument } from './openapi.js';
 import { expressPath, type Operation, type Operations, operationsOf } from './operations.js';
+import { servePages } from './pages.js';
 import { timerRoutes } from './timers.js';
 
 /** A bulk command of 10,000 ids takes about 300 KB. */
@@ -23,9 +24,12 @@ export interface AppOptions {
   readonly registry: Registry;
   readonly log: Log;
   readonly version: string;
+  /** The folder of the built pages. */
+  readonly webDirectory?: string | undefined;
 }
 
-export function createApp({ config, registry, log, version }: AppOptions): Express {
+export function createApp(options: AppOptions): Express {
+  const { config, registry, log, version, webDirectory } = options;
   const schemas = requestSchemas(config);
   const operations = operationsOf(schemas);
   const handlers: Record<keyof Operations, RequestHandler> = {
@@ -48,6 +52,7 @@ export function createApp({ config, registry, log, version }: AppOptions): Expre
   const page = { swaggerUrl: '/openapi.json', swaggerOptions: { validatorUrl: null } };
   app.use('/docs', swaggerUi.serve);
   app.get('/docs', swaggerUi.setup(null, page));
+  servePages(app, webDirectory);
 
   // Literal addresses come first, so that "bulk" is not taken for a timer's id.
   const all = Object.values(operations).sort(literalsFirst);
