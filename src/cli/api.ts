@@ -1,0 +1,131 @@
+/** The service over HTTP: every answer is parsed by the schema that the service itself answers with. */
+import { z } from 'zod';
+import { problemSchema } from '../protocol/problems.js';
+import { bulkResultSchema, type RequestSchemas } from '../protocol/requests.js';
+import { type TimerResource, timerSchema, type WireTimerState } from '../protocol/timer.js';
+import type { Action } from '../registry.js';
+import { RefusedError, UnreachableError } from './errors.js';
+import { onOneLine } from './output.js';
+
+export type TimerDefinition = z.input<RequestSchemas['create']>;
+export type Control = z.input<RequestSchemas['control']>;
+export type BulkResults = z.output<typeof bulkResultSchema>;
+
+/** A service that says nothing for this long is given up. */
+const LONGEST_ANSWER_MS = 30_000;
+
+const timersSchema = z.array(timerSchema);
+const nothing = z.undefined();
+
+interface Call<T> {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly schema: z.ZodType<T>;
+}
+
+interface Reply {
+  readonly response: Response;
+  readonly value: unknown;
+}
+
+export class Api {
+  readonly server: string;
+
+  constructor(server: string) {
+    this.server = server;
+  }
+
+  create(body: TimerDefinition): Promise<TimerResource> {
+    return this.#call({ method: 'POST', path: '/timers', body, schema: timerSchema });
+  }
+
+  get(timerId: string): Promise<TimerResource> {
+    return this.#call({ method: 'GET', path: pathOf(timerId), schema: timerSchema });
+  }
+
+  control(timerId: string, body: Control): Promise<TimerResource> {
+    const path = `${pathOf(timerId)}/control`;
+    return this.#call({ method: 'POST', path, body, schema: timerSchema });
+  }
+
+  bulk(action: Action, timer_ids: readonly string[], seconds?: number): Promise<BulkResults> {
+    const body = { timer_ids, seconds };
+    const path = `/timers/bulk/${action}`;
+    return this.#call({ method: 'POST', path, body, schema: bulkResultSchema });
+  }
+
+  async delete(timerId: string): Promise<void> {
+    await this.#call({ method: 'DELETE', path: pathOf(timerId), schema: nothing });
+  }
+
+  /** All timers, oldest first, however many pages they take. */
+  async *list(state?: WireTimerState): AsyncGenerator<TimerResource> {
+    let after = '';
+    for (let hasMore = true; hasMore; ) {
+      const query = new URLSearchParams({ ...(state && { state }), after });
+      const reply = await this.#send('GET', `/timers?${query}`);
+      const page = this.#parse(reply, timersSchema);
+      yield* page;
+      after = page.at(-1)?.id ?? '';
+      hasMore = after !== '' && reply.response.headers.get('link')?.includes('rel="next"') === true;
+    }
+  }
+
+  async #call<T>({ method, path, body, schema }: Call<T>): Promise<T> {
+    return this.#parse(await this.#send(method, path, body), schema);
+  }
+
+  async #send(method: string, path: string, body?: unknown): Promise<Reply> {
+    try {
+      const response = await fetch(`${this.server}${path}`, {
+        method,
+        signal: AbortSignal.timeout(LONGEST_ANSWER_MS),
+        ...(body !== undefined && {
+          body: JSON.stringify(body),
+          headers: { 'Content-Type': 'application/json' },
+        }),
+      });
+      return { response, value: contentOf(await response.text()) };
+    } catch (error) {
+      throw new UnreachableError(this.server, reasonOf(error));
+    }
+  }
+
+  #parse<T>({ response, value }: Reply, schema: z.ZodType<T>): T {
+    if (response.ok) {
+      const result = schema.safeParse(value);
+      if (result.success) return result.data;
+    }
+    const problem = problemSchema.safeParse(value);
+    if (problem.success) throw new RefusedError(onOneLine(problem.data.detail));
+    throw new UnreachableError(this.server, 'what answers there is no Synchronized Timer Service');
+  }
+}
+
+function pathOf(timerId: string): string {
+  return `/timers/${encodeURIComponent(timerId)}`;
+}
+
+/** An answer that is no JSON is kept as text, which no schema takes. */
+function contentOf(text: string): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** fetch says only that it failed; why is in its cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError') return `no answer within ${LONGEST_ANSWER_MS / 1000} seconds`;
+  return error.cause === undefined ? error.message : causeText(error.cause);
+}
+
+/** A host with several addresses fails with one error for each; its own message is empty then. */
+function causeText(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  return cause.message || ('code' in cause ? String(cause.code) : cause.name);
+}

@@ -1,0 +1,96 @@
+/** `start`, `pause`, `resume`, `stop` and `extend`: one timer by its id, or many at one instant. */
+import type { Command } from 'commander';
+import type { Action } from '../registry.js';
+import type { Api } from './api.js';
+import { bulkInParts, refuseFailures } from './bulk.js';
+import {
+  addExamples,
+  addSelection,
+  connectionOf,
+  type SelectionOptions,
+  secondsOf,
+} from './options.js';
+import { print, printJson, standingOf, tell } from './output.js';
+import { selectTimers } from './selection.js';
+
+interface ControlOptions extends SelectionOptions {
+  /** Seconds to add; only `extend` has it, and must. */
+  readonly by?: number;
+}
+
+interface Verb {
+  readonly action: Action;
+  readonly description: string;
+  /** How it is said of a timer that it was done to it. */
+  readonly done: string;
+}
+
+const VERBS: readonly Verb[] = [
+  { action: 'start', done: 'started', description: 'Start timers, or resume them from a pause.' },
+  { action: 'pause', done: 'paused', description: 'Pause timers that run.' },
+  { action: 'resume', done: 'resumed', description: 'Resume timers from a pause.' },
+  { action: 'stop', done: 'stopped', description: 'End timers before their time is up, for good.' },
+];
+const EXTEND: Verb = { action: 'extend', done: 'extended', description: 'Give timers more time.' };
+
+export function addControls(program: Command): void {
+  for (const verb of VERBS) {
+    const { action } = verb;
+    addExamples(addControl(program, verb), {
+      [`${action} timer_0mjx3k2p9a1b2c3d4e5f6`]: 'One timer',
+      [`${action} --all`]: 'All timers that have not ended, at one instant',
+      [`${action} --all --state ${stateBefore(action)}`]: 'Only those that can',
+    });
+  }
+  const extend = addControl(program, EXTEND);
+  extend.requiredOption('--by <time>', 'how much more, such as 5m or 90s', secondsOf);
+  addExamples(extend, {
+    'extend timer_0mjx3k2p9a1b2c3d4e5f6 --by 90s': 'One timer',
+    'extend --all --state running --by 5m': 'Five more minutes for all who are at it',
+  });
+}
+
+/** A state that an action makes sense in, for its examples. */
+function stateBefore(action: Action): string {
+  if (action === 'start') return 'created';
+  return action === 'resume' ? 'paused' : 'running';
+}
+
+function addControl(program: Command, verb: Verb): Command {
+  const command = program.command(verb.action).description(verb.description);
+  return addSelection(command).action((ids: string[], options: ControlOptions) =>
+    control(verb, ids, options, command),
+  );
+}
+
+async function control(
+  verb: Verb,
+  ids: readonly string[],
+  options: ControlOptions,
+  command: Command,
+): Promise<void> {
+  const { api, json } = connectionOf(command);
+  const selected = await selectTimers(api, ids, options, 'unfinished');
+  const [only] = selected;
+  const isOne = options.all === undefined && selected.length === 1 && only !== undefined;
+  if (isOne) return controlOne(api, verb, only, options.by, json);
+  const results = await bulkInParts(api, verb.action, selected, options.by);
+  if (json) printJson(results);
+  else
+    for (const result of results) if (result.success) print(`${result.timer_id}: ${result.status}`);
+  if (results.length === 0) tell('No timer is like that; nothing was done.');
+  refuseFailures(results, verb.done);
+}
+
+async function controlOne(
+  api: Api,
+  { action }: Verb,
+  timerId: string,
+  seconds: number | undefined,
+  json: boolean,
+): Promise<void> {
+  const body = action === 'extend' ? { action, extend_seconds: seconds ?? 0 } : { action };
+  const timer = await api.control(timerId, body);
+  if (json) printJson(timer);
+  else print(`${timer.id}: ${standingOf(timer)}`);
+}

@@ -1,0 +1,72 @@
+/** `delete`: removes timers for good, after it has asked. */
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import type { Api, BulkResults } from './api.js';
+import { refuseFailures } from './bulk.js';
+import { RefusedError, UsageError } from './errors.js';
+import { addExamples, addSelection, connectionOf, type SelectionOptions } from './options.js';
+import { print, printJson, tell } from './output.js';
+import { selectTimers } from './selection.js';
+
+interface DeleteOptions extends SelectionOptions {
+  readonly yes?: true;
+}
+
+export function addDelete(program: Command): void {
+  const command = program
+    .command('delete')
+    .description('Delete timers, in whatever state they are. Asks before it does.');
+  addSelection(command)
+    .option('--yes', 'do not ask')
+    .action((ids: string[], options: DeleteOptions) => deleteTimers(ids, options, command));
+  addExamples(command, {
+    'delete timer_0mjx3k2p9a1b2c3d4e5f6': 'One timer',
+    'delete --all --state expired --yes': 'All whose time is up, without being asked',
+  });
+}
+
+async function deleteTimers(
+  ids: readonly string[],
+  options: DeleteOptions,
+  command: Command,
+): Promise<void> {
+  const { api, json } = connectionOf(command);
+  const isSure = options.yes === true;
+  if (!isSure && !process.stdin.isTTY) {
+    throw new UsageError('Nobody is there to be asked; say --yes to delete without being asked.');
+  }
+  const selected = await selectTimers(api, ids, options, 'every');
+  if (selected.length > 0 && !isSure) await confirm(selected);
+  const results: BulkResults = [];
+  try {
+    for (const timerId of selected) results.push(await deleteOne(api, timerId));
+  } finally {
+    if (json) printJson(results);
+    else for (const result of results) if (result.success) print(`${result.timer_id}: deleted`);
+  }
+  if (results.length === 0) tell('No timer is like that; nothing was done.');
+  refuseFailures(results, 'deleted');
+}
+
+/** @throws {RefusedError} unless the answer is yes */
+async function confirm(timerIds: readonly string[]): Promise<void> {
+  const what = timerIds.length === 1 ? timerIds[0] : `${timerIds.length} timers`;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await new Promise<string>((resolve) => {
+    // Ctrl-C and Ctrl-D close the terminal without an answer, which is none of yes.
+    terminal.once('close', () => resolve(''));
+    void terminal.question(`Delete ${what}? [y/N] `).then(resolve);
+  });
+  terminal.close();
+  if (!/^y(es)?$/i.test(answer.trim())) throw new RefusedError('Nothing was deleted.');
+}
+
+async function deleteOne(api: Api, timer_id: string): Promise<BulkResults[number]> {
+  try {
+    await api.delete(timer_id);
+    return { timer_id, success: true, status: 'deleted' };
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    return { timer_id, success: false, status: error.message };
+  }
+}

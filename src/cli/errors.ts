@@ -1,0 +1,38 @@
+/** What ends a command early, each with the exit code that the help documents. Messages are for people. */
+
+export const EXIT_CODES = {
+  done: 0,
+  refused: 1,
+  usage: 2,
+  unreachable: 3,
+  interrupted: 130,
+} as const;
+
+export abstract class CommandError extends Error {
+  abstract readonly exitCode: number;
+}
+
+/** The service said no, or could not do it. */
+export class RefusedError extends CommandError {
+  override readonly name = 'RefusedError';
+  override readonly exitCode = EXIT_CODES.refused;
+}
+
+/** What was asked for makes no sense as it stands. */
+export class UsageError extends CommandError {
+  override readonly name = 'UsageError';
+  override readonly exitCode = EXIT_CODES.usage;
+}
+
+/** No service answers at the address, or something answers that is none. */
+export class UnreachableError extends CommandError {
+  override readonly name = 'UnreachableError';
+  override readonly exitCode = EXIT_CODES.unreachable;
+
+  constructor(server: string, reason: string) {
+    super(
+      `Cannot reach the service at ${server}: ${reason}. Start it with "synchronized-timer serve", ` +
+        'or say where it is with --server or SYNCHRONIZED_TIMER_SERVER.',
+    );
+  }
+}

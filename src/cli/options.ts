@@ -1,0 +1,82 @@
+/** Options and arguments that several commands share, and how their texts are understood. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { TIMER_STATES, type WireTimerState } from '../protocol/timer.js';
+import { Api } from './api.js';
+import { DURATION_FORMS, parseDuration } from './duration.js';
+
+const DEFAULT_SERVER = 'http://127.0.0.1:8003';
+
+interface GlobalOptions {
+  readonly server: string;
+  readonly json?: true;
+}
+
+export function addGlobalOptions(program: Command): void {
+  const server = new Option('--server <url>', 'the service to talk to')
+    .env('SYNCHRONIZED_TIMER_SERVER')
+    .default(DEFAULT_SERVER)
+    .argParser(serverOf);
+  program.addOption(server).option('--json', 'write results as JSON, for programs');
+}
+
+/** The service that a command talks to, and whether a program reads what it says. */
+export function connectionOf(command: Command): { readonly api: Api; readonly json: boolean } {
+  const { server, json = false } = command.optsWithGlobals<GlobalOptions>();
+  return { api: new Api(server), json };
+}
+
+function serverOf(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search + url.hash !== '') {
+    throw new InvalidArgumentError(`It is a URL such as ${DEFAULT_SERVER}.`);
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+export function stateOption(description: string): Option {
+  return new Option('--state <state>', description).choices([...TIMER_STATES]);
+}
+
+export function secondsOf(text: string): number {
+  const seconds = parseDuration(text);
+  if (seconds === undefined) throw new InvalidArgumentError(`${DURATION_FORMS}.`);
+  return seconds;
+}
+
+export function countOf(text: string): number {
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (count === 0) throw new InvalidArgumentError('It is a whole number from 1 to 999999.');
+  return count;
+}
+
+/** An id becomes part of an address, so what could lead to another one is refused here. */
+export function timerIdOf(text: string): string {
+  if (/^[\w-]+$/.test(text)) return text;
+  throw new InvalidArgumentError('The id of a timer looks like timer_0mjx3k2p9a1b2c3d4e5f6.');
+}
+
+export interface SelectionOptions {
+  readonly all?: true;
+  readonly state?: WireTimerState;
+}
+
+/** Lets a command take ids, or --all with or without a state. */
+export function addSelection(command: Command): Command {
+  return command
+    .argument('[ids...]', 'the ids of timers', collectIds)
+    .option('--all', 'all timers instead of ids')
+    .addOption(stateOption('with --all: only timers in this state'));
+}
+
+function collectIds(text: string, before: readonly string[] = []): string[] {
+  return [...before, timerIdOf(text)];
+}
+
+/** Examples behind the help of a command, each with what it does. */
+export function addExamples(command: Command, examples: Readonly<Record<string, string>>): void {
+  const lines = Object.entries(examples).flatMap(([line, what]) => [
+    `  # ${what}`,
+    `  synchronized-timer ${line}`,
+  ]);
+  command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+}
