@@ -1,0 +1,98 @@
+/**
+ * The link for networks that refuse WebSocket: Server-Sent Events from `/timers/{timer_id}/events`, and
+ * single requests for what the display says. By `fetch`, because an `EventSource` takes no token.
+ */
+import { createParser } from 'eventsource-parser';
+import type { Link, LinkOptions } from './link.js';
+import { queryOf } from './link.js';
+import { parseServerMessage, timeSchema } from './messages.js';
+
+/** Answers after which the same request would be refused again. */
+const FINAL_STATUSES: readonly number[] = [401, 403, 404, 422];
+/** As a WebSocket says that a connection broke without a farewell. */
+const BROKEN = 1006;
+/** A timer that is gone ends its stream with this message. */
+const DELETED = 4000;
+
+export function openEventStreamLink(options: LinkOptions): Link {
+  const { platform, server, timerId, token, lastRevision } = options;
+  const timerUrl = `${server}/timers/${encodeURIComponent(timerId)}`;
+  const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+  const ending = new AbortController();
+  let displayId: string | undefined;
+  let isDeleted = false;
+
+  async function follow(): Promise<void> {
+    const response = await platform.fetch(`${timerUrl}/events?${queryOf(options)}`, {
+      signal: ending.signal,
+      headers: {
+        ...authorization,
+        Accept: 'text/event-stream',
+        ...(lastRevision === undefined ? {} : { 'Last-Event-ID': `${lastRevision}` }),
+      },
+    });
+    if (!response.ok || response.body === null) {
+      const isFinal = FINAL_STATUSES.includes(response.status);
+      close(response.status, response.statusText, isFinal);
+      return;
+    }
+    const parser = createParser({ onEvent: ({ data }) => hear(data) });
+    const decoder = new TextDecoder();
+    const reader = response.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parser.feed(decoder.decode(value, { stream: true }));
+    }
+    close(isDeleted ? DELETED : BROKEN, 'The event stream ended', isDeleted);
+  }
+
+  function hear(data: string): void {
+    const receivedMs = platform.now();
+    const message = parseServerMessage(data);
+    if (message === undefined || ending.signal.aborted) return;
+    if (message.type === 'connected') displayId = message.display_id;
+    if (message.type === 'timer_deleted') isDeleted = true;
+    options.onMessage(message, receivedMs);
+  }
+
+  function close(code: number, message: string, isFinal: boolean): void {
+    if (ending.signal.aborted) return;
+    ending.abort();
+    options.onClosed({ code, message }, isFinal);
+  }
+
+  async function exchange(): Promise<void> {
+    const sentMs = platform.now();
+    const response = await platform.fetch(`${server}/time`, {
+      signal: ending.signal,
+      headers: authorization,
+    });
+    const receivedMs = platform.now();
+    const time = timeSchema.parse(await response.json());
+    options.onExchange({
+      sentMs,
+      serverReceivedMs: time.server_received_ms,
+      serverSentMs: time.server_sent_ms,
+      receivedMs,
+    });
+  }
+
+  follow().catch((error: unknown) => close(BROKEN, String(error), false));
+  // An exchange or an acknowledgement that fails is one that was never answered: the connection's
+  // statechart waits for it no longer than it should.
+  return {
+    exchange: () => void exchange().catch(() => {}),
+    acknowledge: (acknowledgement) => {
+      if (displayId === undefined) return;
+      const request = platform.fetch(`${timerUrl}/displays/${displayId}/acknowledgement`, {
+        method: 'POST',
+        signal: ending.signal,
+        headers: { ...authorization, 'Content-Type': 'application/json' },
+        body: JSON.stringify(acknowledgement),
+      });
+      request.catch(() => {});
+    },
+    close: () => ending.abort(),
+  };
+}
