@@ -7,10 +7,10 @@ export default defineConfig({
     outDir: 'dist/web',
     emptyOutDir: false,
     target: 'es2022',
-    lib: {
-      entry: 'src/web/component/synchronized-timer.ts',
-      formats: ['es'],
-      fileName: () => 'synchronized-timer.js',
+    // Not as a library, whose whitespace would be kept for the bundlers of others.
+    rolldownOptions: {
+      input: 'src/web/component/synchronized-timer.ts',
+      output: { entryFileNames: 'synchronized-timer.js', codeSplitting: false },
     },
   },
 });

@@ -1,5 +1,6 @@
 /** The machines that have diagrams, and the files that show them. It computes texts and writes nothing. */
 import type { AnyStateMachine } from 'xstate';
+import { connectionMachine } from '../machines/connection.machine.js';
 import { registryMachine } from '../machines/registry.machine.js';
 import { shardMachine } from '../machines/shard.machine.js';
 import { timerMachine } from '../machines/timer.machine.js';
@@ -9,7 +10,12 @@ import { statelyJsonOf } from './stately.js';
 import { svgOf } from './svg.js';
 
 /** Every machine of the service; another one gets its diagrams by a line here. */
-export const MACHINES: readonly AnyStateMachine[] = [timerMachine, shardMachine, registryMachine];
+export const MACHINES: readonly AnyStateMachine[] = [
+  timerMachine,
+  shardMachine,
+  registryMachine,
+  connectionMachine,
+];
 
 export interface DiagramFile {
   readonly name: string;
