@@ -1,12 +1,7 @@
 /** What ends a command early, each with the exit code that the help documents. Messages are for people. */
+import { constants } from 'node:os';
 
-export const EXIT_CODES = {
-  done: 0,
-  refused: 1,
-  usage: 2,
-  unreachable: 3,
-  interrupted: 130,
-} as const;
+export const EXIT_CODES = { done: 0, refused: 1, usage: 2, unreachable: 3 } as const;
 
 export abstract class CommandError extends Error {
   abstract readonly exitCode: number;
@@ -34,5 +29,17 @@ export class UnreachableError extends CommandError {
       `Cannot reach the service at ${server}: ${reason}. Start it with "synchronized-timer serve", ` +
         'or say where it is with --server or SYNCHRONIZED_TIMER_SERVER.',
     );
+  }
+}
+
+/** A signal asked the command to end, which is nothing to say a word about. */
+export class InterruptedError extends CommandError {
+  override readonly name = 'InterruptedError';
+  override readonly exitCode: number;
+
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super('');
+    // As a shell tells of a program that a signal has ended.
+    this.exitCode = 128 + constants.signals[signal];
   }
 }

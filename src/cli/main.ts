@@ -19,7 +19,7 @@ function exitCodeOf(error: unknown): number {
     return error.exitCode === 0 ? EXIT_CODES.done : EXIT_CODES.usage;
   }
   if (error instanceof CommandError) {
-    tell(styled('red', error.message, process.stderr));
+    if (error.message !== '') tell(styled('red', error.message, process.stderr));
     return error.exitCode;
   }
   tell(error instanceof Error ? (error.stack ?? error.message) : String(error));

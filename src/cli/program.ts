@@ -7,13 +7,15 @@ import { addDelete } from './delete.js';
 import { addExamples, addGlobalOptions } from './options.js';
 import { addServe } from './serve.js';
 import { addList, addShow } from './show.js';
+import { addWatch } from './watch.js';
 
 const EXIT_CODE_HELP = `
 Exit codes:
-  0  done
-  1  the service refused, and standard error says why; or it failed, or you said no
-  2  wrong usage
-  3  the service cannot be reached`;
+    0  done
+    1  the service refused, and standard error says why; or it failed, or you said no
+    2  wrong usage
+    3  the service cannot be reached
+  130  interrupted by Ctrl-C`;
 
 /** Throws instead of ending the process, so that there is one place that decides on exit codes. */
 export function createProgram(): Command {
@@ -31,6 +33,7 @@ export function createProgram(): Command {
   addShow(program);
   addControls(program);
   addDelete(program);
+  addWatch(program);
   addExamples(program, {
     serve: 'Run the service',
     'create "Quiz" --duration 5m --start': 'Create a timer and start it',
