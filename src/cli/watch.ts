@@ -30,9 +30,11 @@ async function watch(timerId: string, command: Command): Promise<void> {
     import('./watch-view.js'),
   ]);
   const display = client.connectTimer({ server: api.server, timer: timerId });
+  // Signals are caught before the view hides the cursor, or it could stay hidden.
+  const ended = untilEnd(display);
   const endView = show(view, display, known, json);
   try {
-    await untilEnd(display);
+    await ended;
   } finally {
     endView();
     display.close();
