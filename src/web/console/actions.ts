@@ -1,0 +1,183 @@
+/** What a person can do: each action calls the service and tells the store how it went, in words. */
+import type { Timer } from '../../client/messages.js';
+import { type Action, type Api, ApiError, type Definition } from './api.js';
+import { counted, durationText, numberedNames } from './figures.js';
+import type { ConsoleStore } from './store.js';
+
+/** Browsers keep few connections to one server, and the stream needs one of them. */
+const CONCURRENT_CALLS = 4;
+
+const DONE: Record<Exclude<Action, 'extend'>, string> = {
+  start: 'started',
+  pause: 'paused',
+  resume: 'resumed',
+  stop: 'stopped',
+};
+
+const STATE_WORDS: Record<string, string> = {
+  created: 'it has not been started',
+  running: 'it is running',
+  paused: 'it is paused',
+  expired: 'its time is up',
+  completed: 'it was stopped',
+};
+
+export class Actions {
+  readonly #store: ConsoleStore;
+  readonly #api: Api;
+
+  constructor(store: ConsoleStore, api: Api) {
+    this.#store = store;
+    this.#api = api;
+  }
+
+  /** Does the same to one timer or to many; many get one common instant. */
+  async control(timers: readonly Timer[], action: Action, seconds?: number): Promise<void> {
+    const timerIds = timers.map(({ id }) => id);
+    const [first] = timers;
+    if (first === undefined) return;
+    this.#store.dispatch({ type: 'acting', timerIds });
+    const problems = await (timers.length === 1
+      ? this.#controlOne(first, action, seconds)
+      : this.#controlMany(timerIds, action, seconds));
+    this.#store.dispatch({ type: 'acted', timerIds, problems });
+    const done = action === 'extend' ? `extended by ${durationText(seconds ?? 0)}` : DONE[action];
+    this.#tellResult(timers, done, problems);
+  }
+
+  /** Creates timers; those that are to start at once start together when all are there. */
+  async create(definition: Definition, count: number): Promise<void> {
+    const { name, autoStart } = definition;
+    const names = numberedNames(name, count);
+    const created: Timer[] = [];
+    const isAlone = count === 1;
+    const text = 'Creating timers';
+    const tellProgress = (): void => this.#tellProgress(text, created.length, count);
+    if (!isAlone) tellProgress();
+    try {
+      await forEach(names, async (numbered) => {
+        const timer = await this.#api.create({
+          ...definition,
+          name: numbered,
+          autoStart: autoStart && isAlone,
+        });
+        created.push(timer);
+        this.#store.dispatch({ type: 'answered', timers: [timer] });
+        if (!isAlone) tellProgress();
+      });
+    } catch (error) {
+      if (created.length === 0) throw error;
+      const started = `Only ${created.length} of ${counted(count, 'timer')} could be created`;
+      throw new ApiError(`${started}. ${wordsOf(error)}`);
+    } finally {
+      this.#store.dispatch({ type: 'progressed', progress: undefined });
+    }
+    if (autoStart && !isAlone) await this.control(created, 'start');
+    else this.#tell('done', `${subjectOf(created)} created${autoStart ? ' and started' : ''}`);
+  }
+
+  async remove(timers: readonly Timer[]): Promise<void> {
+    const timerIds = timers.map(({ id }) => id);
+    const problems = new Map<string, string>();
+    const isAlone = timers.length === 1;
+    let done = 0;
+    this.#store.dispatch({ type: 'acting', timerIds });
+    await forEach(timers, async ({ id }) => {
+      const problem = await this.#removeOne(id);
+      if (problem !== undefined) problems.set(id, `Could not delete: ${problem}`);
+      done += 1;
+      if (!isAlone) this.#tellProgress('Deleting timers', done, timers.length);
+    });
+    this.#store.dispatch({ type: 'progressed', progress: undefined });
+    this.#store.dispatch({ type: 'acted', timerIds, problems });
+    this.#tellResult(timers, 'deleted', problems);
+  }
+
+  async #controlOne(timer: Timer, action: Action, seconds?: number) {
+    try {
+      const answered = await this.#api.control(timer.id, action, seconds);
+      this.#store.dispatch({ type: 'answered', timers: [answered] });
+      return new Map<string, string>();
+    } catch (error) {
+      return new Map([[timer.id, `Could not ${action}: ${wordsOf(error)}`]]);
+    }
+  }
+
+  async #controlMany(timerIds: readonly string[], action: Action, seconds?: number) {
+    const problems = new Map<string, string>();
+    try {
+      for (const result of await this.#api.bulk(timerIds, action, seconds)) {
+        if (result.success) continue;
+        problems.set(result.timer_id, `Could not ${action}: ${reasonOf(result.status)}`);
+      }
+    } catch (error) {
+      for (const id of timerIds) problems.set(id, `Could not ${action}: ${wordsOf(error)}`);
+    }
+    return problems;
+  }
+
+  /** Gives what went wrong; a timer that is gone already is what was wanted. */
+  async #removeOne(timerId: string): Promise<string | undefined> {
+    try {
+      await this.#api.remove(timerId);
+    } catch (error) {
+      const isGone = error instanceof ApiError && error.status === 404;
+      if (!isGone) return wordsOf(error);
+    }
+    this.#store.dispatch({ type: 'removed', timerIds: [timerId] });
+    return undefined;
+  }
+
+  #tellResult(timers: readonly Timer[], done: string, problems: ReadonlyMap<string, string>): void {
+    if (problems.size === 0) {
+      this.#tell('done', `${subjectOf(timers)} ${done}`);
+      return;
+    }
+    const [problem = ''] = problems.values();
+    const some = `${timers.length - problems.size} of ${counted(timers.length, 'timer')} ${done}`;
+    this.#tell(
+      'failed',
+      timers.length === 1 ? `${subjectOf(timers)}: ${problem}` : `${some}. ${problem}`,
+    );
+  }
+
+  #tellProgress(text: string, done: number, total: number): void {
+    this.#store.dispatch({ type: 'progressed', progress: { text, done, total } });
+  }
+
+  #tell(kind: 'done' | 'failed', text: string): void {
+    this.#store.dispatch({ type: 'noticed', notice: { kind, text } });
+  }
+}
+
+/** What went wrong, in words. */
+export function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A timer by its name, several by their number. */
+export function subjectOf(timers: readonly Timer[]): string {
+  const [first] = timers;
+  return timers.length === 1 && first !== undefined ? first.name : counted(timers.length, 'timer');
+}
+
+/** The words of a bulk answer are for programs, such as `failed (state: expired)`. */
+function reasonOf(status: string): string {
+  const [, state] = /^failed \(state: (\w+)\)$/.exec(status) ?? [];
+  if (state !== undefined) return STATE_WORDS[state] ?? `its state is ${state}`;
+  return status === 'not found' ? 'it is not there any more' : status;
+}
+
+/** Calls for every item, a few at a time. After a failure no call is begun, and the failure is thrown. */
+async function forEach<T>(items: readonly T[], call: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const failures: unknown[] = [];
+  async function work(): Promise<void> {
+    for (const item of queue) {
+      if (failures.length > 0) return;
+      await call(item).catch((error: unknown) => failures.push(error));
+    }
+  }
+  await Promise.all(Array.from({ length: CONCURRENT_CALLS }, work));
+  if (failures.length > 0) throw failures[0];
+}

@@ -1,0 +1,40 @@
+/** Asks before something that cannot be undone. */
+import { html, type TemplateResult } from 'lit';
+import { ConsoleDialog } from './console-dialog.js';
+import { controls, dialogStyles } from './styles.js';
+
+export interface Question {
+  readonly heading: string;
+  readonly text: string;
+  /** The words of the button that does it. */
+  readonly verb: string;
+  readonly onConfirmed: () => void;
+}
+
+export class ConfirmDialog extends ConsoleDialog {
+  static override properties = { question: { attribute: false } };
+  static override styles = [controls, dialogStyles];
+
+  declare question: Question;
+
+  protected override heading(): string {
+    return this.question.heading;
+  }
+
+  protected override content(): TemplateResult {
+    return html`
+      <p>${this.question.text}</p>
+      <div class="buttons">
+        <button type="button" autofocus @click=${this.close}>Cancel</button>
+        <button class="danger" type="button" @click=${this.#confirm}>${this.question.verb}</button>
+      </div>
+    `;
+  }
+
+  #confirm(): void {
+    this.close();
+    this.question.onConfirmed();
+  }
+}
+
+customElements.define('confirm-dialog', ConfirmDialog);

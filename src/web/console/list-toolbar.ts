@@ -1,0 +1,205 @@
+/** Above the list: search, filter and order; and while timers are selected, what can be done with them. */
+import { css, html, LitElement, type TemplateResult } from 'lit';
+import { live } from 'lit/directives/live.js';
+import { counted } from './figures.js';
+import { ICONS } from './icons.js';
+import type { View } from './selection.js';
+import { controls } from './styles.js';
+import { EXTENSIONS_MINUTES, type Wish, WishEvent } from './wish.js';
+
+const STATES = [
+  ['all', 'All states'],
+  ['created', 'Not started'],
+  ['running', 'Running'],
+  ['paused', 'Paused'],
+  ['expired', 'Time is up'],
+  ['completed', 'Stopped'],
+] as const;
+
+const SORTS = [
+  ['name', 'By name'],
+  ['newest', 'Newest first'],
+  ['ending', 'Ending first'],
+] as const;
+
+export class ViewEvent extends Event {
+  readonly view: Partial<View>;
+
+  constructor(view: Partial<View>) {
+    super('view', { bubbles: true, composed: true });
+    this.view = view;
+  }
+}
+
+/** All that are shown are to be selected, or none. */
+export class SelectAllEvent extends Event {
+  readonly isAll: boolean;
+
+  constructor(isAll: boolean) {
+    super('select-all', { bubbles: true, composed: true });
+    this.isAll = isAll;
+  }
+}
+
+export class ListToolbar extends LitElement {
+  static override properties = {
+    view: { attribute: false },
+    shownCount: { attribute: false },
+    totalCount: { attribute: false },
+    selectedCount: { attribute: false },
+  };
+  static override styles = [
+    controls,
+    css`
+      :host {
+        display: block;
+        border-bottom: 1px solid var(--line);
+        background: var(--surface);
+      }
+      .line {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: 0.5rem;
+        padding: 0.6rem 1rem;
+      }
+      .line + .line {
+        border-top: 1px solid var(--line);
+      }
+      .line.selection {
+        background: var(--accent-tint);
+      }
+      .search {
+        flex: 1 1 12rem;
+        min-width: 0;
+      }
+      .search input {
+        width: 100%;
+      }
+      .all {
+        display: inline-flex;
+        align-items: center;
+        gap: 0.6rem;
+        min-height: 2.25rem;
+        cursor: pointer;
+      }
+      .count {
+        margin-inline-start: auto;
+        color: var(--muted);
+        font-size: 0.9rem;
+      }
+      .group {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 0.4rem;
+      }
+      @media (width < 40rem) {
+        .line {
+          padding-inline: 0.75rem;
+        }
+      }
+    `,
+  ];
+
+  declare view: View;
+  declare shownCount: number;
+  declare totalCount: number;
+  declare selectedCount: number;
+
+  focusSearch(): void {
+    this.renderRoot.querySelector('input')?.focus();
+  }
+
+  protected override render(): TemplateResult {
+    return html`
+      <div class="line" role="search">
+        <label class="search">
+          <span class="hidden">Search by name</span>
+          <input type="search" placeholder="Search by name" .value=${live(this.view.search)}
+            @input=${this.#search} />
+        </label>
+        ${this.#choice('Filter by state', 'state', STATES, this.view.state)}
+        ${this.#choice('Order', 'sort', SORTS, this.view.sort)}
+      </div>
+      <div class="line ${this.selectedCount > 0 ? 'selection' : ''}">
+        ${this.#selectAll()} ${this.selectedCount > 0 ? this.#actions() : this.#count()}
+      </div>
+    `;
+  }
+
+  #choice<K extends 'state' | 'sort'>(
+    label: string,
+    key: K,
+    options: readonly (readonly [View[K], string])[],
+    chosen: View[K],
+  ): TemplateResult {
+    const choose = ({ target }: Event): void => {
+      if (!(target instanceof HTMLSelectElement)) return;
+      const [option] = options[target.selectedIndex] ?? [];
+      if (option !== undefined) this.dispatchEvent(new ViewEvent({ [key]: option }));
+    };
+    return html`
+      <select aria-label=${label} @change=${choose}>
+        ${options.map(
+          ([value, words]) => html`<option .selected=${value === chosen}>${words}</option>`,
+        )}
+      </select>
+    `;
+  }
+
+  #selectAll(): TemplateResult {
+    const { selectedCount, shownCount } = this;
+    const isAll = selectedCount > 0 && selectedCount === shownCount;
+    const words =
+      selectedCount > 0 ? `${selectedCount} selected` : `Select all shown (${shownCount})`;
+    return html`
+      <label class="all">
+        <input type="checkbox" aria-label="Select all shown" ?disabled=${shownCount === 0}
+          .checked=${live(isAll)} .indeterminate=${live(selectedCount > 0 && !isAll)}
+          @change=${() => this.dispatchEvent(new SelectAllEvent(!isAll))} />
+        <span>${words}</span>
+      </label>
+    `;
+  }
+
+  #count(): TemplateResult {
+    const { shownCount, totalCount } = this;
+    const words =
+      shownCount === totalCount
+        ? counted(totalCount, 'timer')
+        : `${shownCount} of ${counted(totalCount, 'timer')}`;
+    return html`<span class="count">${words}</span>`;
+  }
+
+  #actions(): TemplateResult {
+    return html`
+      <div class="group" role="group" aria-label="What to do with the selected timers">
+        ${this.#button({ what: 'start' }, html`${ICONS.start}Start`)}
+        ${this.#button({ what: 'pause' }, html`${ICONS.pause}Pause`)}
+        ${this.#button({ what: 'resume' }, html`${ICONS.start}Resume`)}
+        ${EXTENSIONS_MINUTES.map((minutes) =>
+          this.#button({ what: 'extend', seconds: minutes * 60 }, html`+${minutes} min`),
+        )}
+        ${this.#button({ what: 'extend' }, html`Extend…`)}
+        ${this.#button({ what: 'stop' }, html`${ICONS.stop}Stop…`)}
+        ${this.#button({ what: 'delete' }, html`${ICONS.remove}Delete…`)}
+      </div>
+      <button class="quiet" type="button" @click=${() => this.dispatchEvent(new SelectAllEvent(false))}>
+        Select none
+      </button>
+    `;
+  }
+
+  #button(wish: Wish, words: TemplateResult): TemplateResult {
+    return html`
+      <button type="button" @click=${() => this.dispatchEvent(new WishEvent(wish))}>${words}</button>
+    `;
+  }
+
+  #search({ target }: Event): void {
+    if (target instanceof HTMLInputElement)
+      this.dispatchEvent(new ViewEvent({ search: target.value }));
+  }
+}
+
+customElements.define('list-toolbar', ListToolbar);
