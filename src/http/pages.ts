@@ -2,7 +2,7 @@
  * The pages for people, as `vite build` leaves them in a folder: the console, a timer's display, and
  * the display's web component for the pages of others.
  */
-import express, { type Express, type RequestHandler, type Response } from 'express';
+import express, { type Express, type Request, type RequestHandler } from 'express';
 import { Problem } from '../protocol/problems.js';
 
 /**
@@ -24,58 +24,66 @@ const POLICIES = {
   display: POLICY.join('; '),
 };
 
-const A_YEAR_MS = 365 * 24 * 60 * 60 * 1000;
+const A_YEAR_SECONDS = 365 * 24 * 60 * 60;
 /** How long a page of others may go on with the component it has. */
-const COMPONENT_MS = 5 * 60 * 1000;
+const COMPONENT_SECONDS = 5 * 60;
+
+const HARDENED = { 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' };
+/** A page is asked for anew each time, so that it names the assets of the present release. */
+const PAGE = { ...HARDENED, 'Cache-Control': 'no-cache' };
+/** Any page on the web may load the component; whether it may connect is for CORS_ORIGINS to say. */
+const COMPONENT = {
+  ...HARDENED,
+  'Cache-Control': `public, max-age=${COMPONENT_SECONDS}`,
+  'Access-Control-Allow-Origin': '*',
+  'Cross-Origin-Resource-Policy': 'cross-origin',
+};
+/** The name of an asset changes with its content, so what has been fetched once stays right. */
+const ASSET = { ...HARDENED, 'Cache-Control': `public, max-age=${A_YEAR_SECONDS}, immutable` };
 
 const NOT_BUILT = 'The pages of this service have not been built; run: npm run build';
 
-/** Answers at the addresses of the pages; without a folder it says in words what is missing. */
-export function servePages(app: Express, root: string | undefined): void {
-  app.get('/', pageFrom(root, 'console'));
-  app.get('/display/:timer_id', pageFrom(root, 'display'));
-  app.get('/synchronized-timer.js', componentFrom(root));
-  if (root === undefined) return;
-  // The name of an asset changes with its content, so what has been fetched once stays right.
-  const caching = { immutable: true, maxAge: A_YEAR_MS, index: false, redirect: false };
-  app.use('/assets', harden, express.static(`${root}/assets`, caching));
+type Headers = Readonly<Record<string, string>>;
+
+/** Answers at the addresses of the pages; where they are missing it says so in words. */
+export function servePages(app: Express, webDirectory: string | undefined): void {
+  const consolePage = { ...PAGE, 'Content-Security-Policy': POLICIES.console };
+  const displayPage = { ...PAGE, 'Content-Security-Policy': POLICIES.display };
+  const file = fileServer(webDirectory);
+  app.all(
+    '/',
+    file(() => '/console/index.html', consolePage),
+  );
+  app.all(
+    '/display/:timer_id',
+    file(() => '/display/index.html', displayPage),
+  );
+  app.all(
+    '/synchronized-timer.js',
+    file(() => '/synchronized-timer.js', COMPONENT),
+  );
+  app.all(
+    '/assets/:name',
+    file(({ path }) => path, ASSET),
+  );
 }
 
-/** A page is asked for anew each time, so that it names the assets of the present release. */
-function pageFrom(root: string | undefined, page: keyof typeof POLICIES): RequestHandler {
-  return (_, response, next) => {
-    if (root === undefined) throw new Problem('unknown_route', NOT_BUILT);
-    setHeaders(response);
-    response.set({ 'Content-Security-Policy': POLICIES[page], 'Cache-Control': 'no-cache' });
-    const options = { root, cacheControl: false };
-    response.sendFile(`${page}/index.html`, options, (error) => error && next(missing(error)));
-  };
-}
-
-/** Any page on the web may load the component; whether it may connect is for CORS_ORIGINS to say. */
-function componentFrom(root: string | undefined): RequestHandler {
-  return (_, response, next) => {
-    if (root === undefined) throw new Problem('unknown_route', NOT_BUILT);
-    setHeaders(response);
-    response.set({
-      'Access-Control-Allow-Origin': '*',
-      'Cross-Origin-Resource-Policy': 'cross-origin',
-    });
-    const options = { root, maxAge: COMPONENT_MS };
-    response.sendFile('synchronized-timer.js', options, (error) => error && next(missing(error)));
-  };
-}
-
-const harden: RequestHandler = (_, response, next) => {
-  setHeaders(response);
-  next();
-};
-
-function setHeaders(response: Response): void {
-  response.set({ 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' });
-}
-
-function missing(error: Error): Error {
-  const isAbsent = 'code' in error && error.code === 'ENOENT';
-  return isAbsent ? new Problem('unknown_route', NOT_BUILT) : error;
+function fileServer(webDirectory: string | undefined) {
+  const options = { cacheControl: false, index: false, redirect: false } as const;
+  const files = webDirectory === undefined ? undefined : express.static(webDirectory, options);
+  return (pathOf: (request: Request) => string, headers: Headers): RequestHandler =>
+    (request, response, next) => {
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        response.set('Allow', 'GET, HEAD');
+        throw new Problem('method_not_allowed', `${request.method} is not possible here; use GET`);
+      }
+      if (files === undefined) throw new Problem('unknown_route', NOT_BUILT);
+      request.url = pathOf(request);
+      response.set(headers);
+      files(request, response, (error: unknown) => {
+        for (const name of Object.keys(headers)) response.removeHeader(name);
+        const isPage = headers !== ASSET;
+        next(error ?? (isPage ? new Problem('unknown_route', NOT_BUILT) : undefined));
+      });
+    };
 }
