@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { commands } from './commands.js';
 import { creation } from './creation.js';
 import { fanOut } from './fan-out.js';
+import { flips } from './flips.js';
 import { massExpiry } from './mass-expiry.js';
 import type { Measurement, RunOptions } from './measurement.js';
 import { punctuality } from './punctuality.js';
@@ -25,6 +26,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   massExpiry,
   recovery,
   slowDisplay,
+  flips,
 ];
 
 /** Beside the sources, where it is ignored by git; this file runs from `dist/bench`. */

@@ -50,6 +50,11 @@ export class Stage {
     return folder;
   }
 
+  /** Something else to be taken down. */
+  atEnd(takeDown: () => unknown): void {
+    this.#takeDowns.push(takeDown);
+  }
+
   async takeDown(): Promise<void> {
     for (const takeDown of this.#takeDowns.reverse()) await takeDown();
   }

@@ -1,0 +1,210 @@
+/** The client library against the real service over real sockets, both on one simulated time. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { TimerDisplay, type TimerOptions } from '../../src/client/timer-display.js';
+import { TestService, type TestServiceOptions } from '../support/service.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
+import { SimulatedPlatform, until } from '../support/simulated-platform.js';
+import { openSqlite, temporaryFolder } from '../support/sqlite.js';
+
+const SECOND = 1000;
+const open = new Set<TimerDisplay>();
+afterEach(() => {
+  for (const display of open) display.close();
+  open.clear();
+});
+
+/** A service, and the time it shares with the devices of its displays. */
+async function startRoom(options: TestServiceOptions = {}) {
+  const clock = new SimulatedClock();
+  const service = await TestService.start({ clock, ...options });
+  const platform = new SimulatedPlatform(clock);
+  return { clock, service, platform, advance: advancer(clock, platform, service) };
+}
+
+/** Lets time pass on the service and on the device, with their conversations in between. */
+function advancer(clock: SimulatedClock, platform: SimulatedPlatform, service: TestService) {
+  return (byMs: number) =>
+    clock.advance(byMs, async () => {
+      await service.settle();
+      await platform.settle();
+    });
+}
+
+function follow(
+  service: TestService,
+  timerId: string,
+  platform: SimulatedPlatform,
+  options: Partial<TimerOptions> = {},
+) {
+  const display = new TimerDisplay(
+    { server: service.service.url, timer: timerId, ...options },
+    platform,
+  );
+  open.add(display);
+  const announced: string[] = [];
+  display.on('warning', ({ thresholdSeconds, isVerified }) => {
+    announced.push(`${thresholdSeconds}${isVerified ? '' : '?'}`);
+  });
+  display.on('end', ({ reason, isVerified }) =>
+    announced.push(`${reason}${isVerified ? '' : '?'}`),
+  );
+  return { display, announced };
+}
+
+/** Lets time pass until so much remains by the service's own count; stopping a service takes time as well. */
+function advanceTo(clock: SimulatedClock, display: TimerDisplay, leftMs: number): Promise<void> {
+  return clock.advance((display.timer?.deadline_ms ?? 0) - leftMs - clock.now());
+}
+
+const isLive = (display: TimerDisplay) => (): boolean => display.connection === 'live';
+
+const attendance = z.object({
+  connected: z.number(),
+  current: z.number(),
+  displays: z.array(
+    z.object({
+      label: z.string().nullable(),
+      transport: z.string(),
+      revision: z.number().nullable(),
+      error_bound_ms: z.number().nullable(),
+    }),
+  ),
+});
+
+async function attendanceOf(service: TestService, timerId: string) {
+  return attendance.parse((await service.request('GET', `/timers/${timerId}/displays`)).body);
+}
+
+describe.each(['websocket', 'sse'] as const)('C4: a display over %s', (transport) => {
+  it('follows a timer to its end, exact to its error bound', async () => {
+    const { service, platform, advance } = await startRoom();
+    platform.isWebSocketRefused = transport === 'sse';
+    const { id } = await service.create({ duration_seconds: 600, warning_thresholds: [60] });
+    const { display, announced } = follow(service, id, platform);
+    await until(isLive(display));
+    expect(display.transport).toBe(transport);
+    expect(display.remaining()).toBe(600 * SECOND);
+    await service.act(id, 'start');
+    await until(() => display.state === 'running');
+    await advance(100_250);
+    expect(display.remaining()).toBeCloseTo(499_750, -1);
+    expect(display.errorBound()).toBeLessThan(30);
+    expect(display.isVerified).toBe(true);
+    await service.act(id, 'pause');
+    await until(() => display.state === 'paused');
+    await advance(10 * SECOND);
+    expect(display.remaining()).toBe(499_750);
+    await service.act(id, 'resume');
+    await service.act(id, 'extend', 60);
+    await until(() => display.timer?.duration_seconds === 660);
+    await advance(499_750);
+    await until(() => announced.length === 1);
+    await advance(60 * SECOND);
+    await until(() => display.state === 'expired');
+    expect(announced).toEqual(['60', 'expired']);
+    expect(display.remaining()).toBe(0);
+  });
+
+  it('D1: acknowledges each change, with its error bound and its label', async () => {
+    const { service, platform } = await startRoom();
+    platform.isWebSocketRefused = transport === 'sse';
+    const { id } = await service.create({ auto_start: true });
+    const { display } = follow(service, id, platform, { label: 'Seat 14' });
+    await until(isLive(display));
+    for (const action of ['pause', 'resume']) {
+      const { revision } = await service.act(id, action);
+      let shown = await attendanceOf(service, id);
+      while (shown.current === 0) shown = await attendanceOf(service, id);
+      expect(shown.displays).toEqual([
+        { label: 'Seat 14', transport, revision, error_bound_ms: expect.any(Number) },
+      ]);
+    }
+  });
+});
+
+describe('C6: without the service', () => {
+  it('a display counts on and says so, and the service wins when it is heard again', async () => {
+    const clock = new SimulatedClock();
+    const folder = temporaryFolder();
+    const before = await TestService.start({ clock, journal: await openSqlite(folder) });
+    const { id } = await before.create({
+      duration_seconds: 600,
+      auto_start: true,
+      warning_thresholds: [300, 60],
+    });
+    const port = new URL(before.service.url).port;
+    const platform = new SimulatedPlatform(clock);
+    const { display, announced } = follow(before, id, platform);
+    await until(isLive(display));
+    await before.act(id, 'extend', 100);
+    await until(() => display.timer?.duration_seconds === 700);
+    await before.stop();
+    await until(() => display.connection === 'waiting');
+    expect(display.isVerified).toBe(false);
+    await advanceTo(clock, display, 250 * SECOND);
+    expect(Math.abs((display.remaining() ?? 0) - 250 * SECOND)).toBeLessThan(1);
+    expect(announced).toEqual(['300?']);
+
+    const settings = { PORT: port };
+    const after = await TestService.start({ clock, journal: await openSqlite(folder), settings });
+    platform.wake();
+    await until(isLive(display));
+    expect(display.isVerified).toBe(true);
+    expect(display.remaining()).toBe((await after.get(id)).remaining_ms);
+    await advancer(clock, platform, after)(250 * SECOND);
+    await until(() => display.state === 'expired');
+    expect(announced).toEqual(['300?', '60', 'expired']);
+  });
+
+  it('it never shows 0 early by more than its error bound, and announces the end not before it is certain', async () => {
+    const { clock, service, platform } = await startRoom();
+    const { id } = await service.create({ duration_seconds: 60, auto_start: true });
+    const { display, announced } = follow(service, id, platform);
+    await until(isLive(display));
+    await service.stop();
+    await until(() => display.connection === 'waiting');
+    await advanceTo(clock, display, 30);
+    expect(display.remaining()).toBeGreaterThan(30 - (display.errorBound() ?? 0));
+    expect(announced).toEqual(['30?']);
+    await clock.advance(60);
+    expect(display.remaining()).toBe(0);
+    expect(announced).toEqual(['30?', 'expired?']);
+    expect(display.state).toBe('running');
+  });
+});
+
+describe('C3: a device whose clock lost time', () => {
+  it('is synchronized anew by the next thing the service says', async () => {
+    const { service, platform, advance } = await startRoom();
+    const { id } = await service.create({ duration_seconds: 7200, auto_start: true });
+    const { display } = follow(service, id, platform);
+    await until(isLive(display));
+    await advance(10 * SECOND);
+    platform.loseTime(3600 * SECOND);
+    const { revision } = await service.act(id, 'extend', 60);
+    await until(() => display.timer?.revision === revision && display.connection === 'live');
+    const { remaining_ms } = await service.get(id);
+    expect(Math.abs((display.remaining() ?? 0) - remaining_ms)).toBeLessThan(2);
+  });
+});
+
+describe('C4: a connection that cannot be', () => {
+  it('is closed with the reason when there is no such timer', async () => {
+    const { service, platform } = await startRoom();
+    const { display } = follow(service, 'timer_none', platform);
+    await until(() => display.connection === 'closed');
+    expect(display.closeReason?.code).toBe(4004);
+  });
+
+  it('is closed when the timer is deleted, which is announced', async () => {
+    const { service, platform } = await startRoom();
+    const { id } = await service.create();
+    const { display, announced } = follow(service, id, platform);
+    await until(isLive(display));
+    await service.request('DELETE', `/timers/${id}`);
+    await until(() => display.connection === 'closed');
+    expect(announced).toEqual(['deleted']);
+    expect(display.closeReason?.code).toBe(4000);
+  });
+});

@@ -1,0 +1,83 @@
+/** A device for the client library: real sockets, but its monotonic clock is moved by the test. */
+import { WebSocket } from 'ws';
+import type { Platform, WebSocketLike } from '../../src/client/platform.js';
+import type { SimulatedClock } from './simulated-clock.js';
+
+export class SimulatedPlatform implements Platform {
+  readonly #clock: SimulatedClock;
+  readonly #startMs: number;
+  readonly #onWakes = new Set<() => void>();
+  /** What the device's clock did not count, as when it slept. */
+  #lostMs = 0;
+  #questions = 0;
+  isWebSocketRefused = false;
+
+  constructor(clock: SimulatedClock) {
+    this.#clock = clock;
+    this.#startMs = clock.now() - 1234.5;
+  }
+
+  now(): number {
+    return this.#clock.now() - this.#startMs - this.#lostMs;
+  }
+
+  setTimeout(callback: () => void, delayMs: number): () => void {
+    const timeout = this.#clock.setTimeout(callback, delayMs);
+    return () => this.#clock.clearTimeout(timeout);
+  }
+
+  openWebSocket(url: string, protocols: string[]): WebSocketLike {
+    const target = this.isWebSocketRefused ? url.replace('/ws/', '/refused/') : url;
+    const socket = new WebSocket(target, protocols);
+    const send = socket.send.bind(socket);
+    socket.send = (text: string) => {
+      if (text.includes('"sync"')) this.#questions += 1;
+      send(text);
+    };
+    socket.on('message', (data) => {
+      if (String(data).includes('"sync_response"')) this.#questions -= 1;
+    });
+    socket.on('close', () => {
+      this.#questions = 0;
+    });
+    return socket;
+  }
+
+  fetch: typeof fetch = async (input, init) => {
+    if (!String(input).endsWith('/time')) return fetch(input, init);
+    this.#questions += 1;
+    try {
+      return await fetch(input, init);
+    } finally {
+      this.#questions -= 1;
+    }
+  };
+
+  /** Waits until the service has answered every question about its time: then time may go on. */
+  async settle(): Promise<void> {
+    await until(() => this.#questions <= 0);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  watchWakes(onWake: () => void): () => void {
+    this.#onWakes.add(onWake);
+    return () => this.#onWakes.delete(onWake);
+  }
+
+  wake(): void {
+    for (const onWake of this.#onWakes) onWake();
+  }
+
+  /** The device's clock falls behind by this much, and nobody tells it. */
+  loseTime(byMs: number): void {
+    this.#lostMs += byMs;
+  }
+}
+
+/** Waits for something that only the network is still in the way of. */
+export async function until(isSo: () => boolean): Promise<void> {
+  for (let turns = 0; !isSo(); turns += 1) {
+    if (turns > 5000) throw new Error(`It never came to be that ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
