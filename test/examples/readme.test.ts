@@ -6,11 +6,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { timerSchema } from '../../src/protocol/timer.js';
+import { COMMAND } from '../support/command.js';
 import { ServiceProcess } from '../support/process.js';
 import { canRun, LONGEST_RUN_MS, need, pythonThatCan, runText } from '../support/tools.js';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 const tried = new Set<string>();
+
+/** What `npm link` would do. */
+const COMMAND_ON_PATH = `synchronized-timer() { "${process.execPath}" "${COMMAND}" "$@"; }`;
 
 let service: ServiceProcess;
 beforeEach(async () => {
@@ -58,6 +62,24 @@ describe('the examples of the README', () => {
     expect(a).toMatchObject({ name: 'Student A', state: 'running', duration_seconds: 2100 });
     expect(b).toMatchObject({ name: 'Student B', state: 'running', duration_seconds: 2100 });
     expect(a?.started_at).toBe(b?.started_at);
+  });
+
+  it('control a room and watch a timer from the command line', async () => {
+    const script = example('command line');
+    const output = await runText('bash', '-ec', `${COMMAND_ON_PATH}\n${script}`);
+    const seats = (await timers()).filter(({ name }) => name.startsWith('Seat'));
+    expect(seats).toHaveLength(28);
+    for (const seat of seats) {
+      expect(seat).toMatchObject({
+        state: 'running',
+        duration_seconds: 2100,
+        warning_thresholds: [300, 60],
+        started_at: seats[0]?.started_at,
+      });
+      expect(output).toContain(`${seat.id}: extended by 300s\n`);
+      expect(output).toMatch(new RegExp(`^${seat.id} +${seat.name} +running +3[45]:`, 'm'));
+    }
+    expect(output).toMatch(/Egg: running.*\n(.*remaining\n)+the time is up\n$/);
   });
 
   it('show a timer with JavaScript', async () => {
