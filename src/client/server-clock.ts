@@ -12,10 +12,10 @@ export interface Exchange {
   readonly receivedMs: number;
 }
 
-interface Estimate {
-  readonly offsetMs: number;
-  readonly boundMs: number;
-  /** Monotonic time at which it was made. */
+/** The offset of the server's clock from the device's was between these two at a monotonic time. */
+interface Interval {
+  readonly leastMs: number;
+  readonly mostMs: number;
   readonly atMs: number;
 }
 
@@ -23,34 +23,33 @@ interface Estimate {
 const DRIFT = 200e-6;
 
 export class ServerClock {
-  #best: Estimate | undefined;
+  #known: Interval | undefined;
 
   /**
-   * Takes an exchange. The one with the smallest round trip wins, as long as what may have drifted
-   * since does not make it worse than a newer one; one that contradicts it means that a clock jumped
-   * (the device slept, the server was restarted), and then only the new one counts.
+   * Takes an exchange. The one with the smallest round trip says most, and the bound is never more than
+   * half of that and what may have drifted since; others narrow it where they were quick one way. An
+   * exchange that contradicts what is known means that a clock jumped (the device slept, the server
+   * was restarted): then only the new one counts.
    */
   add(exchange: Exchange): void {
-    const fresh = estimateOf(exchange);
-    const best = this.#best;
-    if (best === undefined) {
-      this.#best = fresh;
-      return;
-    }
-    const bestBoundMs = boundAt(best, fresh.atMs);
-    const apartMs = Math.abs(fresh.offsetMs - best.offsetMs);
-    const isContradiction = apartMs > fresh.boundMs + bestBoundMs;
-    if (isContradiction || fresh.boundMs <= bestBoundMs) this.#best = fresh;
+    const fresh = intervalOf(exchange);
+    const known = this.#known === undefined ? fresh : widened(this.#known, fresh.atMs);
+    const leastMs = Math.max(known.leastMs, fresh.leastMs);
+    const mostMs = Math.min(known.mostMs, fresh.mostMs);
+    this.#known = leastMs <= mostMs ? { leastMs, mostMs, atMs: fresh.atMs } : fresh;
   }
 
   /** Epoch ms of the server at a monotonic time; `undefined` before the first exchange. */
   now(monotonicMs: number): number | undefined {
-    return this.#best === undefined ? undefined : monotonicMs + this.#best.offsetMs;
+    const known = this.#known;
+    return known === undefined ? undefined : monotonicMs + (known.leastMs + known.mostMs) / 2;
   }
 
   /** How far `now` may be off at most, in ms; `undefined` before the first exchange. */
   errorBoundMs(monotonicMs: number): number | undefined {
-    return this.#best === undefined ? undefined : boundAt(this.#best, monotonicMs);
+    if (this.#known === undefined) return undefined;
+    const { leastMs, mostMs } = widened(this.#known, monotonicMs);
+    return (mostMs - leastMs) / 2;
   }
 
   /**
@@ -58,26 +57,25 @@ export class ServerClock {
    * device's clock has lost time, as it does when the device sleeps.
    */
   isBehind(serverMs: number, receivedMs: number): boolean {
-    const best = this.#best;
-    if (best === undefined) return false;
-    return serverMs > receivedMs + best.offsetMs + boundAt(best, receivedMs);
+    if (this.#known === undefined) return false;
+    return serverMs > receivedMs + widened(this.#known, receivedMs).mostMs;
   }
 }
 
 /**
- * The server's clock was between the two ends of this interval ahead of the client's; a whole
- * millisecond is added to one of them because the server's times are rounded down.
+ * A request cannot arrive before it was sent, nor an answer. The server's times are rounded down, which
+ * is a whole millisecond to one side.
  */
-function estimateOf({ sentMs, serverReceivedMs, serverSentMs, receivedMs }: Exchange): Estimate {
-  const leastMs = serverSentMs - receivedMs;
-  const mostMs = serverReceivedMs + 1 - sentMs;
+function intervalOf({ sentMs, serverReceivedMs, serverSentMs, receivedMs }: Exchange): Interval {
   return {
-    offsetMs: (leastMs + mostMs) / 2,
-    boundMs: Math.max(0.5, (mostMs - leastMs) / 2),
+    leastMs: serverSentMs - receivedMs,
+    mostMs: serverReceivedMs + 1 - sentMs,
     atMs: receivedMs,
   };
 }
 
-function boundAt({ boundMs, atMs }: Estimate, monotonicMs: number): number {
-  return boundMs + Math.max(0, monotonicMs - atMs) * DRIFT;
+/** What is left of the knowledge after the two clocks may have drifted apart. */
+function widened({ leastMs, mostMs, atMs }: Interval, monotonicMs: number): Interval {
+  const driftMs = Math.max(0, monotonicMs - atMs) * DRIFT;
+  return { leastMs: leastMs - driftMs, mostMs: mostMs + driftMs, atMs: monotonicMs };
 }

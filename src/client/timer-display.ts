@@ -55,7 +55,7 @@ const GRACE_MS = 2000;
 const SHARP_MS = 5;
 const GOOD_MS = 10;
 const EXCHANGES_IN_A_ROW = 40;
-const SOON_MS = 1000;
+const SOON_MS = 250;
 const LATER_MS = 30_000;
 
 export class TimerDisplay {
