@@ -1,4 +1,6 @@
 /** `watch` without a terminal: the real client, the real service, real seconds. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { timerSchema } from '../../src/protocol/timer.js';
@@ -23,6 +25,14 @@ const control = (id: string, action: string, extend_seconds?: number) =>
 
 const watch = (...args: string[]): RunningCommand =>
   startCommand(['watch', ...args, '--server', service.url]);
+
+/** Ends so many connections to a port as soon as they come. */
+async function refuse(count: number, port: number): Promise<void> {
+  const server = createServer((socket) => socket.destroy()).listen(port, '127.0.0.1');
+  for (let refused = 0; refused < count; refused += 1) await once(server, 'connection');
+  server.close();
+  await once(server, 'close');
+}
 
 describe('watch', () => {
   it('writes a line for each change, warning and mark, and ends with the timer', async () => {
@@ -98,6 +108,7 @@ describe('watch', () => {
     const { port } = new URL(service.url);
     await service.kill();
     await watching.until('no contact to the service; trying again');
+    await refuse(2, Number(port));
     service = await ServiceProcess.start({ DATA_DIR: folder, PORT: port });
     await watching.until('in contact again: running');
     await control(id, 'stop');
