@@ -32,12 +32,12 @@ export abstract class ConsoleDialog extends LitElement {
     return html`
       <dialog aria-labelledby="heading" @close=${this.#onClose} @click=${this.#onClick}>
         <div class="body">
-          <header>
+          <div class="head">
             <h2 id="heading">${this.heading()}</h2>
             <button class="quiet icon" type="button" aria-label="Close" @click=${this.close}>
               ${ICONS.close}
             </button>
-          </header>
+          </div>
           ${this.content()}
         </div>
       </dialog>

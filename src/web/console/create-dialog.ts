@@ -40,8 +40,8 @@ export class CreateDialog extends ConsoleDialog {
       .custom {
         margin-top: 0.6rem;
       }
-      .wide {
-        width: 100%;
+      .names {
+        margin-top: 0.4rem;
       }
     `,
   ];
@@ -75,7 +75,7 @@ export class CreateDialog extends ConsoleDialog {
           <input type="checkbox" name="start" />
           Start at once
         </label>
-        <p role="alert" class=${this.problem === undefined ? '' : 'problem'}>
+        <p role="alert" class=${this.problem === undefined ? 'blank' : 'problem'}>
           ${this.problem ?? nothing}
         </p>
         <div class="buttons">
@@ -102,7 +102,7 @@ export class CreateDialog extends ConsoleDialog {
               aria-describedby="names" />
           </label>
         </div>
-        <p class="hint" id="names">
+        <p class="hint names" id="names">
           ${
             names.length > 1
               ? `Their names are numbered: ${names[0]} to ${names.at(-1)}.`
@@ -119,9 +119,7 @@ export class CreateDialog extends ConsoleDialog {
       <fieldset>
         <legend>Duration</legend>
         <div class="row">
-          ${DURATIONS_MINUTES.map((minutes) =>
-            this.#duration(`${minutes * 60}`, durationText(minutes * 60)),
-          )}
+          ${DURATIONS_MINUTES.map((minutes) => this.#duration(`${minutes * 60}`, `${minutes} min`))}
           ${this.#duration(OTHER, 'Other')}
         </div>
         <div class="row custom" ?hidden=${!isOther}>

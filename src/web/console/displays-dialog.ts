@@ -83,7 +83,7 @@ export class DisplaysDialog extends ConsoleDialog {
   protected override content(): TemplateResult {
     const { displays } = this;
     return html`
-      <p role="alert" class=${this.isInterrupted ? 'problem' : ''}>
+      <p role="alert" class=${this.isInterrupted ? 'problem' : 'blank'}>
         ${this.isInterrupted ? 'The connection is interrupted; this may not be the present state.' : ''}
       </p>
       ${displays === undefined ? html`<p>Asking the service…</p>` : this.#table(displays)}

@@ -33,7 +33,7 @@ export class ExtendDialog extends ConsoleDialog {
               aria-describedby="problem" />
           </label>
         </div>
-        <p id="problem" role="alert" class=${this.problem === undefined ? '' : 'problem'}>
+        <p id="problem" role="alert" class=${this.problem === undefined ? 'blank' : 'problem'}>
           ${this.problem ?? nothing}
         </p>
         <div class="buttons">

@@ -1,11 +1,12 @@
 /** Above the list: search, filter and order; and while timers are selected, what can be done with them. */
 import { css, html, LitElement, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
+import { extensionButtons, extensionStyles } from './extension-buttons.js';
 import { counted } from './figures.js';
 import { ICONS } from './icons.js';
 import type { View } from './selection.js';
 import { controls } from './styles.js';
-import { EXTENSIONS_MINUTES, type Wish, WishEvent } from './wish.js';
+import { type Wish, WishEvent } from './wish.js';
 
 const STATES = [
   ['all', 'All states'],
@@ -50,6 +51,7 @@ export class ListToolbar extends LitElement {
   };
   static override styles = [
     controls,
+    extensionStyles,
     css`
       :host {
         display: block;
@@ -92,6 +94,7 @@ export class ListToolbar extends LitElement {
         display: flex;
         flex-wrap: wrap;
         gap: 0.4rem;
+        margin-inline-start: auto;
       }
       @media (width < 40rem) {
         .line {
@@ -173,27 +176,25 @@ export class ListToolbar extends LitElement {
 
   #actions(): TemplateResult {
     return html`
+      <button class="quiet icon" type="button" title="Select none" aria-label="Select none"
+        @click=${() => this.dispatchEvent(new SelectAllEvent(false))}>${ICONS.close}</button>
       <div class="group" role="group" aria-label="What to do with the selected timers">
         ${this.#button({ what: 'start' }, html`${ICONS.start}Start`)}
         ${this.#button({ what: 'pause' }, html`${ICONS.pause}Pause`)}
         ${this.#button({ what: 'resume' }, html`${ICONS.start}Resume`)}
-        ${EXTENSIONS_MINUTES.map((minutes) =>
-          this.#button({ what: 'extend', seconds: minutes * 60 }, html`+${minutes} min`),
-        )}
-        ${this.#button({ what: 'extend' }, html`Extend…`)}
-        ${this.#button({ what: 'stop' }, html`${ICONS.stop}Stop…`)}
-        ${this.#button({ what: 'delete' }, html`${ICONS.remove}Delete…`)}
+        ${extensionButtons('the selected timers', (wish) => this.#wish(wish))}
+        ${this.#button({ what: 'stop' }, html`${ICONS.stop}Stop`)}
+        ${this.#button({ what: 'delete' }, html`${ICONS.remove}Delete`)}
       </div>
-      <button class="quiet" type="button" @click=${() => this.dispatchEvent(new SelectAllEvent(false))}>
-        Select none
-      </button>
     `;
   }
 
   #button(wish: Wish, words: TemplateResult): TemplateResult {
-    return html`
-      <button type="button" @click=${() => this.dispatchEvent(new WishEvent(wish))}>${words}</button>
-    `;
+    return html`<button type="button" @click=${() => this.#wish(wish)}>${words}</button>`;
+  }
+
+  #wish(wish: Wish): void {
+    this.dispatchEvent(new WishEvent(wish));
   }
 
   #search({ target }: Event): void {

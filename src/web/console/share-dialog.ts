@@ -15,7 +15,7 @@ export class ShareDialog extends ConsoleDialog {
     dialogStyles,
     css`
       .link {
-        flex: 1 1 16rem;
+        flex: 1 1 14rem;
         min-width: 0;
       }
       .code {
@@ -47,7 +47,7 @@ export class ShareDialog extends ConsoleDialog {
         </button>
         <a href=${url} target="_blank">Open</a>
       </div>
-      <p role="status" class="hint">${this.result ?? nothing}</p>
+      <p role="status" class=${this.result === undefined ? 'blank' : 'hint'}>${this.result ?? nothing}</p>
       ${codeOf(url, this.timer.name)}
       <p class="hint">
         ${

@@ -114,7 +114,7 @@ export const dialogStyles = css`
     gap: 1.1rem;
     padding: 1.25rem;
   }
-  header {
+  .head {
     display: flex;
     align-items: start;
     justify-content: space-between;
@@ -145,6 +145,10 @@ export const dialogStyles = css`
   .hint {
     color: var(--muted);
     font-size: 0.9rem;
+  }
+  /* A live region must be there before it speaks, but it takes no room. */
+  .blank {
+    position: absolute;
   }
   .problem {
     padding: 0.6rem 0.75rem;
@@ -177,6 +181,9 @@ export const dialogStyles = css`
   .chip:has(:checked) {
     border-color: var(--accent);
     background: var(--accent-tint);
+  }
+  a {
+    color: var(--accent);
   }
   .short {
     width: 6rem;

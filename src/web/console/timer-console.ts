@@ -162,6 +162,9 @@ export class TimerConsole extends LitElement {
       case 'displays':
         this.#open({ kind: wish.what, timer: first });
         break;
+      case 'dismiss':
+        store.dispatch({ type: 'problem_dismissed', timerId: first.id });
+        break;
       case 'stop':
         this.#ask(stopQuestion(timers, () => void actions.control(timers, 'stop')));
         break;

@@ -150,39 +150,26 @@ export const rowStyles = css`
     min-width: 6.6rem;
     margin-inline-end: 0.25rem;
   }
-  .extensions {
-    display: flex;
-  }
-  .extensions button {
-    min-width: 2.5rem;
-    padding-inline: 0.35rem;
-    border-radius: 0;
-    margin-inline-start: -1px;
-    font-variant-numeric: tabular-nums;
-  }
-  .extensions button:focus-visible {
-    z-index: 1;
-    position: relative;
-  }
-  .extensions button:first-child {
-    border-start-start-radius: var(--radius);
-    border-end-start-radius: var(--radius);
-    margin-inline-start: 0;
-  }
-  .extensions button:last-child {
-    border-start-end-radius: var(--radius);
-    border-end-end-radius: var(--radius);
-  }
   .problem {
-    margin: 0 1rem 0.55rem 3rem;
+    grid-column: 2 / -1;
+    display: flex;
+    align-items: center;
+    gap: 0.5rem;
+    margin: 0;
     color: var(--critical);
     font-size: 0.9rem;
   }
-  p:empty,
-  p:not(.problem) {
-    margin: 0;
+  .problem button {
+    min-width: 1.75rem;
+    min-height: 1.75rem;
+    padding: 0;
   }
 
+  @media (forced-colors: active) {
+    progress {
+      appearance: auto;
+    }
+  }
   @container list (width < 62rem) {
     .row {
       grid-template-columns: auto 1fr minmax(7rem, auto);
@@ -204,12 +191,21 @@ export const rowStyles = css`
         'actions actions actions';
       padding-inline: 0.75rem;
     }
+    .actions {
+      flex-wrap: nowrap;
+      gap: 0.15rem;
+    }
     .main {
       min-width: 0;
       flex: 1 0 auto;
+      padding-inline: 0.4rem;
     }
-    .problem {
-      margin-inline: 0.75rem;
+    .extensions button {
+      min-width: 2.15rem;
+      padding-inline: 0.2rem;
+    }
+    button.icon {
+      min-width: 2.1rem;
     }
   }
 `;

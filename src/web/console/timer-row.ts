@@ -2,6 +2,7 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import type { Timer } from '../../client/messages.js';
+import { extensionButtons, extensionStyles } from './extension-buttons.js';
 import {
   boundText,
   clockText,
@@ -17,7 +18,7 @@ import type { DisplaySummary } from './messages.js';
 import { controls } from './styles.js';
 import type { Ticker, Ticking } from './ticker.js';
 import { rowStyles } from './timer-row-styles.js';
-import { EXTENSIONS_MINUTES, SelectEvent, type Wish, WishEvent } from './wish.js';
+import { SelectEvent, type Wish, WishEvent } from './wish.js';
 
 const STATES: Record<Timer['state'], string> = {
   created: 'Not started',
@@ -36,7 +37,7 @@ export class TimerRow extends LitElement implements Ticking {
     isBusy: { attribute: false },
     seconds: { state: true },
   };
-  static override styles = [controls, rowStyles];
+  static override styles = [controls, extensionStyles, rowStyles];
 
   declare ticker: Ticker;
   declare timer: Timer;
@@ -98,8 +99,17 @@ export class TimerRow extends LitElement implements Ticking {
         </div>
         ${this.#displays()}
         <div class="actions">${this.#actions()}</div>
+        ${this.problem === undefined ? nothing : this.#problem(this.problem)}
       </div>
-      <p class=${this.problem === undefined ? '' : 'problem'} role="alert">${this.problem ?? nothing}</p>
+    `;
+  }
+
+  /** The notice announces it; here it says which timer it was. */
+  #problem(problem: string): TemplateResult {
+    return html`
+      <p class="problem">
+        ${problem} ${this.#iconButton({ what: 'dismiss' }, 'Close message', ICONS.close)}
+      </p>
     `;
   }
 
@@ -144,11 +154,7 @@ export class TimerRow extends LitElement implements Ticking {
         isOver
           ? nothing
           : html`
-            <div class="extensions" role="group" aria-label="Extend ${name}">
-              ${EXTENSIONS_MINUTES.map((minutes) => this.#extension(minutes))}
-              <button type="button" title="Extend by another time" aria-label="Extend by another time"
-                @click=${() => this.#wish({ what: 'extend' })}>+…</button>
-            </div>
+            ${extensionButtons(name, (wish) => this.#wish(wish))}
             ${this.#iconButton({ what: 'stop' }, 'Stop', ICONS.stop)}
           `
       }
@@ -174,14 +180,6 @@ export class TimerRow extends LitElement implements Ticking {
     const icon = what === 'pause' ? ICONS.pause : ICONS.start;
     return html`
       <button class="main" type="button" @click=${() => this.#wish({ what })}>${icon}${words}</button>
-    `;
-  }
-
-  #extension(minutes: number): TemplateResult {
-    const seconds = minutes * 60;
-    return html`
-      <button type="button" title="Extend by ${minutes} min" aria-label="Extend by ${minutes} min"
-        @click=${() => this.#wish({ what: 'extend', seconds })}>+${minutes}</button>
     `;
   }
 

@@ -2,7 +2,7 @@
 import type { Action } from './api.js';
 
 export type Wish =
-  | { readonly what: Exclude<Action, 'extend'> | 'delete' | 'share' | 'displays' }
+  | { readonly what: Exclude<Action, 'extend'> | 'delete' | 'share' | 'displays' | 'dismiss' }
   /** Without seconds it is asked how many. */
   | { readonly what: 'extend'; readonly seconds?: number };
 
@@ -30,6 +30,3 @@ export class SelectEvent extends Event {
     this.isRange = isRange;
   }
 }
-
-/** Extensions that are one click away. */
-export const EXTENSIONS_MINUTES = [1, 5, 15];
