@@ -16,6 +16,7 @@ export class DelayProxy {
   readonly url: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #isDown = false;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -28,6 +29,10 @@ export class DelayProxy {
   static async start(target: string, delays: Delays): Promise<DelayProxy> {
     const { hostname, port } = new URL(target);
     const server = createServer((client) => {
+      if (proxy.#isDown) {
+        client.destroy();
+        return;
+      }
       const service = connect(Number(port), hostname);
       for (const socket of [client, service]) {
         socket.setNoDelay(true);
@@ -49,6 +54,12 @@ export class DelayProxy {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Takes the network away, or brings it back. */
+  setDown(isDown: boolean): void {
+    this.#isDown = isDown;
+    if (isDown) this.cut();
+  }
+
   async close(): Promise<void> {
     this.#server.close();
     this.cut();
@@ -58,11 +69,22 @@ export class DelayProxy {
 
 /** Passes on what arrives, later: no piece overtakes another. */
 function passOn(from: Socket, to: Socket, delayMs: () => number): void {
-  let lastDueMs = 0;
-  const later = (action: () => void): void => {
+  const waiting: { readonly dueMs: number; readonly action: () => void }[] = [];
+  const pass = (): void => {
     const nowMs = performance.now();
-    lastDueMs = Math.max(lastDueMs, nowMs + delayMs());
-    setTimeout(action, lastDueMs - nowMs);
+    for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+      if (next.dueMs > nowMs) {
+        setTimeout(pass, next.dueMs - nowMs);
+        return;
+      }
+      waiting.shift();
+      next.action();
+    }
+  };
+  const later = (action: () => void): void => {
+    const dueMs = performance.now() + delayMs();
+    waiting.push({ dueMs, action });
+    if (waiting.length === 1) setTimeout(pass, dueMs - performance.now());
   };
   from.on('data', (piece) => later(() => to.write(piece)));
   from.on('end', () => later(() => to.end()));

@@ -50,7 +50,7 @@ export const styles = css`
 
   circle {
     fill: none;
-    stroke-width: 6;
+    stroke-width: 4;
   }
 
   .track {
@@ -70,14 +70,14 @@ export const styles = css`
   }
 
   .digits {
-    font-size: 22cqi;
+    font-size: 25cqi;
     font-variant-numeric: tabular-nums;
     font-weight: 600;
     letter-spacing: -0.02em;
   }
 
   .digits.long {
-    font-size: 17cqi;
+    font-size: 18.5cqi;
   }
 
   :host([phase='warning']) .digits,
