@@ -1,0 +1,68 @@
+/** What axe-core, which knows the rules of WCAG, finds on the pages: nothing. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { needBrowser, openPage } from '../support/browser.js';
+import { ServiceProcess } from '../support/process.js';
+import { temporaryFolder } from '../support/sqlite.js';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const findings = z.object({
+  violations: z.array(z.object({ id: z.string(), nodes: z.array(z.object({ html: z.string() })) })),
+});
+
+async function violationsOn(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const found = findings.parse(await page.evaluate('axe.run(document)'));
+  return found.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+}
+
+async function startClass(): Promise<ServiceProcess> {
+  const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });
+  const timers = [
+    { name: 'Not started', duration_seconds: 3600 },
+    { name: 'Running', duration_seconds: 3600, auto_start: true },
+    { name: 'Nearly over', duration_seconds: 50, auto_start: true, warning_thresholds: [49] },
+    { name: 'Over', duration_seconds: 1, auto_start: true },
+  ];
+  for (const timer of timers) await service.request('POST', '/timers', timer);
+  return service;
+}
+
+const idSchema = z.array(z.object({ id: z.string(), name: z.string() }));
+
+describe.each(['light', 'dark'] as const)('C7: axe-core finds nothing, %s', (colorScheme) => {
+  it('on the empty console and in its dialogs', async (test) => {
+    await needBrowser(test);
+    const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });
+    const page = await openPage(test, service.url, { colorScheme });
+    await page.getByText(/no timers yet/i).waitFor();
+    expect(await violationsOn(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Create timers' }).first().click();
+    await page.getByRole('dialog').getByLabel('Name').waitFor();
+    expect(await violationsOn(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').waitFor();
+    expect(await violationsOn(page)).toEqual([]);
+  });
+
+  it('on the console of a class, and on displays in every state', async (test) => {
+    await needBrowser(test);
+    const service = await startClass();
+    const page = await openPage(test, service.url, { colorScheme });
+    await page.locator('timer-row').filter({ hasText: 'Time is up' }).waitFor();
+    await page.getByLabel(/Select all shown/).check();
+    expect(await violationsOn(page)).toEqual([]);
+    const timers = idSchema.parse(JSON.parse((await service.request('GET', '/timers')).text));
+    for (const { id, name } of timers) {
+      const display = await openPage(test, `${service.url}/display/${id}`, { colorScheme });
+      await display.getByText(name).first().waitFor();
+      await display.getByText(/In sync/).waitFor();
+      expect(await violationsOn(display)).toEqual([]);
+    }
+  });
+});
