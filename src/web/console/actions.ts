@@ -22,6 +22,13 @@ const STATE_WORDS: Record<string, string> = {
   completed: 'it was stopped',
 };
 
+interface Outcome {
+  /** What could not be done, by the timer's id. */
+  readonly problems: ReadonlyMap<string, string>;
+  /** Why nothing was done at all. */
+  readonly failure?: string;
+}
+
 export class Actions {
   readonly #store: ConsoleStore;
   readonly #api: Api;
@@ -31,18 +38,27 @@ export class Actions {
     this.#api = api;
   }
 
-  /** Does the same to one timer or to many; many get one common instant. */
-  async control(timers: readonly Timer[], action: Action, seconds?: number): Promise<void> {
+  /**
+   * Does the same to one timer or to many; many get one common instant. Gives the words for why the
+   * whole command failed, for whoever asked for it.
+   */
+  async control(
+    timers: readonly Timer[],
+    action: Action,
+    seconds?: number,
+  ): Promise<string | undefined> {
     const timerIds = timers.map(({ id }) => id);
     const [first] = timers;
-    if (first === undefined) return;
+    if (first === undefined) return undefined;
     this.#store.dispatch({ type: 'acting', timerIds });
-    const problems = await (timers.length === 1
+    const { problems, failure } = await (timers.length === 1
       ? this.#controlOne(first, action, seconds)
       : this.#controlMany(timerIds, action, seconds));
     this.#store.dispatch({ type: 'acted', timerIds, problems });
     const done = action === 'extend' ? `extended by ${durationText(seconds ?? 0)}` : DONE[action];
-    this.#tellResult(timers, done, problems);
+    if (failure === undefined) this.#tellResult(timers, done, problems);
+    else this.#tell('failed', `Could not ${action} ${subjectOf(timers)}. ${failure}`);
+    return failure;
   }
 
   /** Creates timers; those that are to start at once start together when all are there. */
@@ -66,9 +82,13 @@ export class Actions {
         if (!isAlone) tellProgress();
       });
     } catch (error) {
-      if (created.length === 0) throw error;
-      const started = `Only ${created.length} of ${counted(count, 'timer')} could be created`;
-      throw new ApiError(`${started}. ${wordsOf(error)}`);
+      const words =
+        created.length === 0
+          ? wordsOf(error)
+          : `Only ${created.length} of ${counted(count, 'timer')} could be created. ${wordsOf(error)}`;
+      // Whoever closed the form meanwhile hears of it too.
+      this.#tell('failed', words);
+      throw new ApiError(words);
     } finally {
       this.#store.dispatch({ type: 'progressed', progress: undefined });
     }
@@ -93,27 +113,32 @@ export class Actions {
     this.#tellResult(timers, 'deleted', problems);
   }
 
-  async #controlOne(timer: Timer, action: Action, seconds?: number) {
+  async #controlOne(timer: Timer, action: Action, seconds?: number): Promise<Outcome> {
     try {
       const answered = await this.#api.control(timer.id, action, seconds);
       this.#store.dispatch({ type: 'answered', timers: [answered] });
-      return new Map<string, string>();
+      return { problems: new Map() };
     } catch (error) {
-      return new Map([[timer.id, `Could not ${action}: ${wordsOf(error)}`]]);
+      const failure = wordsOf(error);
+      return { problems: new Map([[timer.id, `Could not ${action}. ${failure}`]]), failure };
     }
   }
 
-  async #controlMany(timerIds: readonly string[], action: Action, seconds?: number) {
-    const problems = new Map<string, string>();
+  async #controlMany(
+    timerIds: readonly string[],
+    action: Action,
+    seconds?: number,
+  ): Promise<Outcome> {
     try {
-      for (const result of await this.#api.bulk(timerIds, action, seconds)) {
-        if (result.success) continue;
-        problems.set(result.timer_id, `Could not ${action}: ${reasonOf(result.status)}`);
-      }
+      const results = await this.#api.bulk(timerIds, action, seconds);
+      const failed = results.filter(({ success }) => !success);
+      const problems = failed.map(
+        ({ timer_id, status }) => [timer_id, `Could not ${action}: ${reasonOf(status)}`] as const,
+      );
+      return { problems: new Map(problems) };
     } catch (error) {
-      for (const id of timerIds) problems.set(id, `Could not ${action}: ${wordsOf(error)}`);
+      return { problems: new Map(), failure: wordsOf(error) };
     }
-    return problems;
   }
 
   /** Gives what went wrong; a timer that is gone already is what was wanted. */

@@ -14,6 +14,9 @@ const WORDS: Record<string, string> = {
   deleted: 'deleted',
 };
 
+/** Authors that are nobody in particular: callers without names, and the clock. */
+const NOBODY = ['', 'anyone', 'deadline'];
+
 export class ActivityFeed extends LitElement {
   static override properties = { feed: { attribute: false } };
   static override styles = css`
@@ -82,7 +85,7 @@ function itemOf(entry: FeedEntry): TemplateResult {
   const isAlone = count === 1;
   const others = count - names.length;
   const list = others > 0 ? `${names.join(', ')} and ${others} more` : names.join(', ');
-  const author = by === '' || by === 'anyone' ? '' : ` by ${by}`;
+  const author = NOBODY.includes(by) ? '' : ` by ${by}`;
   return html`
     <li>
       <time datetime=${new Date(atMs).toISOString()}>${timeOfDay(atMs)}</time>

@@ -3,6 +3,7 @@ import type * as z from 'zod/mini';
 import { type Timer, timerSchema, timeSchema } from '../../client/messages.js';
 import type { Exchange } from '../../client/server-clock.js';
 import { type BulkResult, bulkResultsSchema, problemSchema, timerListSchema } from './messages.js';
+import { problemWords } from './problem-words.js';
 
 /** The most timers that one bulk command takes. */
 const BULK_SIZE = 1000;
@@ -133,7 +134,9 @@ async function read<S extends z.ZodMiniType>(schema: S, response: Response): Pro
 
 async function detailOf(response: Response): Promise<string> {
   const problem = problemSchema.safeParse(await response.json().catch(() => undefined));
-  return problem.success ? problem.data.detail : `The service answered with ${response.status}`;
+  return problem.success
+    ? problemWords(problem.data)
+    : `The service answered with ${response.status}`;
 }
 
 function address(timerId: string): string {

@@ -41,6 +41,9 @@ export const consoleStyles = css`
     border-radius: 0.75rem;
     background: var(--surface);
   }
+  main {
+    overflow: clip;
+  }
   list-toolbar {
     position: sticky;
     top: 0;

@@ -1,5 +1,5 @@
 /** Asks by how much one timer or several are to be extended. */
-import { html, nothing, type TemplateResult } from 'lit';
+import { css, html, nothing, type TemplateResult } from 'lit';
 import { ConsoleDialog } from './console-dialog.js';
 import { controls, dialogStyles } from './styles.js';
 
@@ -9,11 +9,21 @@ export class ExtendDialog extends ConsoleDialog {
     onExtend: { attribute: false },
     problem: { state: true },
   };
-  static override styles = [controls, dialogStyles];
+  static override styles = [
+    controls,
+    dialogStyles,
+    css`
+      form {
+        display: grid;
+        gap: 1.1rem;
+      }
+    `,
+  ];
 
   /** A timer's name, or how many there are. */
   declare subject: string;
-  declare onExtend: (seconds: number) => void;
+  /** Gives the words for why it failed. */
+  declare onExtend: (seconds: number) => Promise<string | undefined>;
   declare problem: string | undefined;
 
   protected override heading(): string {
@@ -22,7 +32,7 @@ export class ExtendDialog extends ConsoleDialog {
 
   protected override content(): TemplateResult {
     return html`
-      <form class="body-form" @submit=${this.#submit} novalidate>
+      <form @submit=${this.#submit} novalidate>
         <div class="row">
           <label><span class="label">Minutes</span>
             <input class="short" name="minutes" type="number" min="0" max="1440" value="10" autofocus
@@ -44,7 +54,7 @@ export class ExtendDialog extends ConsoleDialog {
     `;
   }
 
-  #submit(event: SubmitEvent): void {
+  async #submit(event: SubmitEvent): Promise<void> {
     event.preventDefault();
     if (!(event.target instanceof HTMLFormElement)) return;
     const data = new FormData(event.target);
@@ -53,8 +63,8 @@ export class ExtendDialog extends ConsoleDialog {
       this.problem = 'Say how many whole minutes and seconds to add, at least one second.';
       return;
     }
-    this.close();
-    this.onExtend(seconds);
+    this.problem = await this.onExtend(seconds);
+    if (this.problem === undefined) this.close();
   }
 }
 

@@ -59,7 +59,7 @@ export class HelpDialog extends ConsoleDialog {
       </section>
       <label>
         <input type="checkbox" .checked=${areShortcutsOn()} @change=${switchFrom} />
-        Use these keys (<kbd>?</kbd> works always)
+        <span>Use these keys (<kbd>?</kbd> works always)</span>
       </label>
       <section>
         <h3>Displays</h3>

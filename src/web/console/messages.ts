@@ -72,7 +72,11 @@ export const bulkResultsSchema = z.array(
 );
 export type BulkResult = z.output<typeof bulkResultsSchema>[number];
 
-export const problemSchema = z.object({ detail: z.string() });
+export const problemSchema = z.object({
+  detail: z.string(),
+  errors: z.optional(z.array(z.object({ field: z.string(), message: z.string() }))),
+});
+export type ProblemBody = z.output<typeof problemSchema>;
 
 /** Reads a message as it came over a stream; `undefined` for one that this console does not know. */
 export function parseMessage<S extends z.ZodMiniType>(

@@ -11,7 +11,7 @@ export const SHORTCUTS = [
   { keys: ['r'], command: 'resume', words: 'Resume them' },
   { keys: ['e'], command: 'extend', words: 'Extend them' },
   { keys: ['x'], command: 'stop', words: 'Stop them' },
-  { keys: ['Delete'], command: 'delete', words: 'Delete them' },
+  { keys: ['Delete', 'Backspace'], command: 'delete', words: 'Delete them' },
   { keys: ['f'], command: 'feed', words: 'Show or hide what happened' },
   { keys: ['?'], command: 'help', words: 'Show this help' },
 ] as const;

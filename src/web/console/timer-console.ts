@@ -132,9 +132,8 @@ export class TimerConsole extends LitElement {
       case 'confirm':
         return html`<confirm-dialog .question=${dialog.question}></confirm-dialog>`;
       case 'extend': {
-        const extend = (seconds: number): void => {
-          void actions.control(present(store, dialog.timers), 'extend', seconds);
-        };
+        const extend = (seconds: number): Promise<string | undefined> =>
+          actions.control(present(store, dialog.timers), 'extend', seconds);
         return html`
           <extend-dialog .subject=${subjectOf(dialog.timers)} .onExtend=${extend}></extend-dialog>
         `;
