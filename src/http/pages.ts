@@ -2,7 +2,7 @@
  * The pages for people, as `vite build` leaves them in a folder: the console, a timer's display, and
  * the display's web component for the pages of others.
  */
-import express, { type Express, type Request, type RequestHandler } from 'express';
+import express, { type Express, type RequestHandler, type Response } from 'express';
 import { Problem } from '../protocol/problems.js';
 
 /**
@@ -49,41 +49,36 @@ type Headers = Readonly<Record<string, string>>;
 export function servePages(app: Express, webDirectory: string | undefined): void {
   const consolePage = { ...PAGE, 'Content-Security-Policy': POLICIES.console };
   const displayPage = { ...PAGE, 'Content-Security-Policy': POLICIES.display };
-  const file = fileServer(webDirectory);
-  app.all(
-    '/',
-    file(() => '/console/index.html', consolePage),
-  );
-  app.all(
-    '/display/:timer_id',
-    file(() => '/display/index.html', displayPage),
-  );
-  app.all(
-    '/synchronized-timer.js',
-    file(() => '/synchronized-timer.js', COMPONENT),
-  );
-  app.all(
-    '/assets/:name',
-    file(({ path }) => path, ASSET),
-  );
+  app.all('/', onlyRead, file(webDirectory, '/console/index.html', consolePage));
+  app.all('/display/:timer_id', onlyRead, file(webDirectory, '/display/index.html', displayPage));
+  const component = '/synchronized-timer.js';
+  app.all(component, onlyRead, file(webDirectory, component, COMPONENT));
+  if (webDirectory !== undefined) app.use('/assets', filesOf(`${webDirectory}/assets`, ASSET));
 }
 
-function fileServer(webDirectory: string | undefined) {
-  const options = { cacheControl: false, index: false, redirect: false } as const;
-  const files = webDirectory === undefined ? undefined : express.static(webDirectory, options);
-  return (pathOf: (request: Request) => string, headers: Headers): RequestHandler =>
-    (request, response, next) => {
-      if (request.method !== 'GET' && request.method !== 'HEAD') {
-        response.set('Allow', 'GET, HEAD');
-        throw new Problem('method_not_allowed', `${request.method} is not possible here; use GET`);
-      }
-      if (files === undefined) throw new Problem('unknown_route', NOT_BUILT);
-      request.url = pathOf(request);
-      response.set(headers);
-      files(request, response, (error: unknown) => {
-        for (const name of Object.keys(headers)) response.removeHeader(name);
-        const isPage = headers !== ASSET;
-        next(error ?? (isPage ? new Problem('unknown_route', NOT_BUILT) : undefined));
-      });
-    };
+const onlyRead: RequestHandler = (request, response, next) => {
+  if (request.method === 'GET' || request.method === 'HEAD') return next();
+  response.set('Allow', 'GET, HEAD');
+  throw new Problem('method_not_allowed', `${request.method} is not possible here; use GET`);
+};
+
+/** One file, at whatever address; without it this says what to do. */
+function file(folder: string | undefined, path: string, headers: Headers): RequestHandler {
+  const files = folder === undefined ? undefined : filesOf(folder, headers);
+  return (request, response, next) => {
+    const missing = new Problem('unknown_route', NOT_BUILT);
+    if (files === undefined) throw missing;
+    request.url = path;
+    files(request, response, (error: unknown) => next(error ?? missing));
+  };
+}
+
+/** The files of a folder, with an ETag. */
+function filesOf(folder: string, headers: Headers): RequestHandler {
+  return express.static(folder, {
+    cacheControl: false,
+    index: false,
+    redirect: false,
+    setHeaders: (response: Response) => response.set(headers),
+  });
 }

@@ -24,6 +24,8 @@ export interface TestServiceOptions {
   readonly clock?: SimulatedClock;
   readonly log?: Log;
   readonly shardLogic?: typeof shardMachine;
+  /** Where the pages are; without it there are none. */
+  readonly webDirectory?: string;
   /** Called when the service listens, which is before it is ready. */
   readonly onListening?: (service: TestService) => Promise<void>;
 }
@@ -46,7 +48,7 @@ export class TestService {
 
   /** Starts a service that is stopped after the test. */
   static async start(options: TestServiceOptions = {}): Promise<TestService> {
-    const { settings = {}, clock = new SimulatedClock(), shardLogic } = options;
+    const { settings = {}, clock = new SimulatedClock(), shardLogic, webDirectory } = options;
     const { journal = new MemoryJournal(), log = createLog('silent') } = options;
     // Displays answer pings in real time, which simulated time outruns, so there are few by default.
     const config = readConfig({ PORT: '0', KEEPALIVE_SECONDS: '3600', ...settings });
@@ -57,6 +59,7 @@ export class TestService {
       journal,
       log,
       version: '0.0.0',
+      webDirectory,
       onFailure: () => {},
       ...shards,
     });
