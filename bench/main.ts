@@ -6,6 +6,7 @@
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { classroom } from './classroom.js';
 import { commands } from './commands.js';
 import { creation } from './creation.js';
 import { fanOut } from './fan-out.js';
@@ -27,6 +28,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   recovery,
   slowDisplay,
   flips,
+  classroom,
 ];
 
 /** Beside the sources, where it is ignored by git; this file runs from `dist/bench`. */

@@ -76,6 +76,12 @@ export class Child {
     clearTimeout(timeout);
   }
 
+  async kill(): Promise<void> {
+    this.#isStopping = true;
+    this.#process.kill('SIGKILL');
+    await this.#exited;
+  }
+
   async #untilExit(): Promise<void> {
     await once(this.#process, 'exit');
     running.delete(this.#process);

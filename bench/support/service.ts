@@ -55,6 +55,11 @@ export class RunningService {
   stop(): Promise<void> {
     return this.child.stop();
   }
+
+  /** Ends it without warning, as a crash would. */
+  kill(): Promise<void> {
+    return this.child.kill();
+  }
 }
 
 function profileFlags(directory: string | undefined): string[] {

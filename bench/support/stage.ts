@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ClientDisplays } from './client-displays.js';
 import { Displays } from './displays.js';
 import { HttpConnection } from './http.js';
 import { Peer, type PeerName } from './peers.js';
@@ -26,6 +27,17 @@ export class Stage {
 
   async displays(port: number, paths: readonly string[], spreadMs = 0): Promise<Displays> {
     const displays = await Displays.open(port, paths, spreadMs);
+    this.#takeDowns.push(() => displays.close());
+    return displays;
+  }
+
+  /** Displays that run the client library, a number on each timer. */
+  async clientDisplays(
+    service: URL,
+    timerIds: readonly string[],
+    each: number,
+  ): Promise<ClientDisplays> {
+    const displays = await ClientDisplays.open(service, timerIds, each);
     this.#takeDowns.push(() => displays.close());
     return displays;
   }
