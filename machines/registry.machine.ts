@@ -82,6 +82,9 @@ export type RegistryEvent =
 export type RegistryNotice =
   | { readonly type: 'timer.failed'; readonly timerId: string; readonly error: unknown }
   | { readonly type: 'timer.restarted'; readonly timerId: string }
+  | { readonly type: 'timer.removed'; readonly timerId: string }
+  /** One commit of the journal, right after its entries were applied. */
+  | { readonly type: 'entries.committed'; readonly entries: readonly Entry[] }
   | { readonly type: 'append.failed'; readonly entries: number; readonly error: unknown }
   | { readonly type: 'journal.broken'; readonly error: unknown };
 
@@ -231,6 +234,14 @@ export const registryMachine = setup({
       }
     },
     stopTimers: ({ context }) => context.directory.stop(),
+    tellCommitted: emit(({ event }) => ({
+      type: 'entries.committed',
+      entries: event.type === 'journal.committed' ? event.entries : [],
+    })),
+    tellRemoved: emit(({ event }) => ({
+      type: 'timer.removed',
+      timerId: 'timerId' in event ? event.timerId : '',
+    })),
     tellFailedTimer: emit(({ event }) => ({
       type: 'timer.failed',
       timerId: 'timerId' in event ? event.timerId : '',
@@ -272,11 +283,11 @@ export const registryMachine = setup({
     'timer.due': { actions: 'takeExpiry' },
     'expiries.retry': { actions: 'retryExpiries' },
     'retention.over': { actions: ['retireOutdated', 'scheduleRetirement'] },
-    'timer.removed': { actions: 'removeTimer' },
+    'timer.removed': { actions: ['removeTimer', 'tellRemoved'] },
     'timer.failed': { actions: ['tellFailedTimer', 'scheduleRestart'] },
     'timer.restart': { actions: 'readHistory' },
     'shard.failed': { actions: 'failShard' },
-    'journal.committed': { actions: ['applyCommitted', 'scheduleRetirement'] },
+    'journal.committed': { actions: ['applyCommitted', 'tellCommitted', 'scheduleRetirement'] },
     'journal.answered': { actions: 'noteAnswers' },
     'journal.failed': { actions: ['noteFailedAppend', 'tellFailedAppend', 'scheduleRetry'] },
     'journal.read': { actions: 'restartTimer' },

@@ -12,7 +12,7 @@ import {
 } from 'xstate';
 import { ACTIONS, type Action, type Command, type Refusal } from '../machines/command.js';
 import type { Outcome } from '../machines/desk.js';
-import type { TimerDefinition } from '../machines/entry.js';
+import type { Entry, TimerDefinition } from '../machines/entry.js';
 import { stateOf, type TimerRecord, type TimerState } from '../machines/record.js';
 import { type RegistryNotice, registryMachine } from '../machines/registry.machine.js';
 import type { shardMachine } from '../machines/shard.machine.js';
@@ -22,7 +22,7 @@ import { journalActor } from './journal/actor.js';
 import type { Journal } from './journal/journal.js';
 import type { Log } from './log.js';
 
-export type { DisplayCounts, Notice, TimerDefinition, TimerRecord, TimerState };
+export type { DisplayCounts, Entry, Notice, TimerDefinition, TimerRecord, TimerState };
 export { ACTIONS, type Action, type Command, type Refusal };
 
 /** A recovery that takes longer than this says how far it is, and again each time this has passed. */
@@ -61,6 +61,20 @@ export interface Following {
   end(): void;
 }
 
+/** One entry that was committed, and what its timer is called. */
+export interface Change {
+  readonly entry: Entry;
+  readonly name: string;
+}
+
+/** One party that is told of all timers. */
+export interface Watcher {
+  /** Entries were committed and applied; they come in the order of their commit. */
+  changed(changes: readonly Change[]): void;
+  /** A timer is to be looked up anew for another reason: it left memory, or came back into it. */
+  touched(timerId: string): void;
+}
+
 export type Phase = 'recovering' | 'serving' | 'draining' | 'stopped';
 
 export interface RegistryOptions {
@@ -85,7 +99,9 @@ interface Followed {
 export class Registry {
   readonly #actor: ActorRefFrom<typeof registryMachine>;
   readonly #clock: Clock;
+  readonly #journal: Journal;
   readonly #log: Log;
+  readonly #watchers = new Set<Watcher>();
   readonly #followed = new Map<string, Followed>();
   /** The time that the last id begins with: no two begin with the same, so that their order is strict. */
   #lastIdMs = 0;
@@ -97,6 +113,7 @@ export class Registry {
   constructor(options: RegistryOptions) {
     const { clock, journal, log, maxTimers, retainFinishedMs, inspect, shardLogic } = options;
     this.#clock = clock;
+    this.#journal = journal;
     this.#log = log;
     const logic = registryMachine.provide({
       actors: {
@@ -219,6 +236,17 @@ export class Registry {
     };
   }
 
+  /** Watches all timers until the function it gives is called. */
+  watch(watcher: Watcher): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** Every entry of a timer, oldest first, as far as they are recorded; rejects if they cannot be read. */
+  history(timerId: string): Promise<readonly Entry[]> {
+    return this.#journal.history(timerId);
+  }
+
   /** Takes no more commands, and settles when every one that was taken is. */
   drain(): Promise<void> {
     return new Promise((resolve) => {
@@ -277,8 +305,15 @@ export class Registry {
         this.#log.info({ timer: notice.timerId }, 'a timer was restarted from the journal');
         const followed = this.#followed.get(notice.timerId);
         if (followed !== undefined) this.#attach(notice.timerId, followed);
+        for (const watcher of this.#watchers) watcher.touched(notice.timerId);
         break;
       }
+      case 'timer.removed':
+        for (const watcher of this.#watchers) watcher.touched(notice.timerId);
+        break;
+      case 'entries.committed':
+        this.#tellWatchers(notice.entries);
+        break;
       case 'append.failed':
         this.#log.error(
           { entries: notice.entries, err: notice.error },
@@ -289,6 +324,19 @@ export class Registry {
         if (this.#hasServed) this.#onFailure(notice.error);
         break;
     }
+  }
+
+  /** Costs nothing while nobody watches; what does not depend on the watcher is done once for all. */
+  #tellWatchers(entries: readonly Entry[]): void {
+    if (this.#watchers.size === 0) return;
+    const changes = entries.map((entry) => ({ entry, name: this.#nameFor(entry) }));
+    for (const watcher of this.#watchers) watcher.changed(changes);
+  }
+
+  /** A timer that was just deleted is still known; one that is down has no name to tell. */
+  #nameFor({ type, data, timerId }: Entry): string {
+    if (type === 'created') return data.name;
+    return this.#directory.snapshotOf(timerId)?.context.record.name ?? '';
   }
 
   #untilServing(): Promise<void> {
