@@ -10,7 +10,7 @@ import type { Config } from './config.js';
 import { createApp, listenerOf } from './http/app.js';
 import type { Journal } from './journal/journal.js';
 import type { Log } from './log.js';
-import { serveRealtime } from './realtime/websocket.js';
+import { Realtime } from './realtime/realtime.js';
 import { Registry } from './registry.js';
 
 const LARGEST_HEADERS_BYTES = 16 * 1024;
@@ -62,6 +62,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   // Whoever awaits `ready` hears of a failure; if nobody does, it is still no unhandled rejection.
   registry.recovered.catch(() => {});
+  const realtime = new Realtime({ registry, clock, config, log });
   const server = createServer(
     {
       maxHeaderSize: LARGEST_HEADERS_BYTES,
@@ -69,9 +70,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: IDLE_TIMEOUT_MS,
     },
-    listenerOf(createApp({ config, registry, log, version, webDirectory })),
+    listenerOf(createApp({ config, registry, realtime, clock, log, version, webDirectory })),
   );
-  const realtime = serveRealtime({ server, registry, clock, config, log });
+  realtime.acceptWebSockets(server);
   await listen(server, config.port, config.host);
 
   async function stop(): Promise<void> {

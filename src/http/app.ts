@@ -3,12 +3,15 @@ import type { RequestListener, ServerResponse } from 'node:http';
 import cors from 'cors';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import swaggerUi from 'swagger-ui-express';
+import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
 import { asyncApiDocument } from '../protocol/asyncapi.js';
 import { PROBLEM_TYPE, Problem, problemOf } from '../protocol/problems.js';
 import { requestSchemas } from '../protocol/requests.js';
+import type { Realtime } from '../realtime/realtime.js';
 import type { Registry } from '../registry.js';
+import { displayRoutes } from './displays.js';
 import { openApiDocument } from './openapi.js';
 import { expressPath, type Operation, type Operations, operationsOf } from './operations.js';
 import { servePages } from './pages.js';
@@ -22,6 +25,8 @@ const INTERNAL_ERROR = 'The service failed; its log says why';
 export interface AppOptions {
   readonly config: Config;
   readonly registry: Registry;
+  readonly realtime: Realtime;
+  readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
   /** The folder of the built pages. */
@@ -29,12 +34,13 @@ export interface AppOptions {
 }
 
 export function createApp(options: AppOptions): Express {
-  const { config, registry, log, version, webDirectory } = options;
+  const { config, registry, realtime, clock, log, version, webDirectory } = options;
   const schemas = requestSchemas(config);
   const operations = operationsOf(schemas);
   const handlers: Record<keyof Operations, RequestHandler> = {
     ...timerRoutes(registry, schemas),
-    ...serviceRoutes(registry),
+    ...displayRoutes(realtime, schemas),
+    ...serviceRoutes(registry, clock),
   };
 
   const app = express();
@@ -56,10 +62,9 @@ export function createApp(options: AppOptions): Express {
 
   // Literal addresses come first, so that "bulk" is not taken for a timer's id.
   const all = Object.values(operations).sort(literalsFirst);
-  const parseBody = express.json({ limit: LARGEST_BODY_BYTES, strict: false });
   for (const operation of all) {
     const { id, method, path } = operation;
-    app[method](expressPath(path), 'body' in operation ? parseBody : [], handlers[id]);
+    app[method](expressPath(path), bodyParserFor(operation), handlers[id]);
   }
   for (const [path, methods] of methodsByPath(all)) {
     app.all(expressPath(path), refuseMethod(methods));
@@ -74,7 +79,7 @@ export function createApp(options: AppOptions): Express {
   return app;
 }
 
-function serviceRoutes(registry: Registry) {
+function serviceRoutes(registry: Registry, clock: Clock) {
   const health: RequestHandler = (_, response) => {
     response.json({ status: 'healthy', timers_active: registry.unfinishedTimers });
   };
@@ -87,7 +92,12 @@ function serviceRoutes(registry: Registry) {
     if (phase !== 'serving') throw problemOf({ reason: 'shutting_down' }, '');
     response.json({ status: 'ready' });
   };
-  return { health, livez, readyz };
+  const time: RequestHandler = (_, response) => {
+    const receivedMs = clock.now();
+    response.set('Cache-Control', 'no-store');
+    response.json({ server_received_ms: receivedMs, server_sent_ms: clock.now() });
+  };
+  return { health, livez, readyz, time };
 }
 
 /** A document is generated when it is first asked for. */
@@ -98,6 +108,10 @@ function serveDocument(app: Express, path: string, generate: () => object): void
     response.json(document);
   });
   app.all(path, refuseMethod(['GET']));
+}
+
+function bodyParserFor({ body, largestBodyBytes = LARGEST_BODY_BYTES }: Operation) {
+  return body === undefined ? [] : express.json({ limit: largestBodyBytes, strict: false });
 }
 
 function literalsFirst(a: Operation, b: Operation): number {
@@ -155,7 +169,8 @@ function clientProblem(error: unknown): Problem | undefined {
   if (!(error instanceof Error)) return undefined;
   const status = 'status' in error ? Number(error.status) : undefined;
   if (status === 413) {
-    return new Problem('body_too_large', `A body has at most ${LARGEST_BODY_BYTES} bytes`);
+    const limit = 'limit' in error ? error.limit : LARGEST_BODY_BYTES;
+    return new Problem('body_too_large', `A body has at most ${limit} bytes here`);
   }
   if (status === 415) {
     return new Problem('unsupported_media_type', `The body cannot be read: ${error.message}`);

@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 document, generated from the table of operations and the zod schemas. */
 import { z } from 'zod';
+import { EVENT_STREAM_TYPE } from '../protocol/events.js';
 import {
   type HttpProblemCode,
   PROBLEM_TYPE,
@@ -7,7 +8,7 @@ import {
   problemSchema,
 } from '../protocol/problems.js';
 import { referencedSchemas } from '../protocol/schemas.js';
-import { type Operation, type Operations, timerIdSchema } from './operations.js';
+import { type Operation, type Operations, pathSchemas } from './operations.js';
 
 type Json = Record<string, unknown>;
 
@@ -27,13 +28,14 @@ export function openApiDocument(operations: Operations, version: string): Json {
       version,
       description:
         'The server owns the time: timers are created and controlled here, and displays follow them ' +
-        'over WebSocket at /ws/{timer_id} (see /asyncapi.json).',
+        'over WebSocket at /ws/{timer_id} (see /asyncapi.json) or over server-sent events.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
     tags: [
       { name: 'timers', description: 'One timer at a time.' },
       { name: 'bulk', description: 'Many timers at one instant.' },
+      { name: 'displays', description: 'Those who follow timers, and those who look after them.' },
       { name: 'service', description: 'The service itself.' },
     ],
     paths,
@@ -44,8 +46,8 @@ export function openApiDocument(operations: Operations, version: string): Json {
 function describe(operation: Operation, reference: (schema: z.ZodType) => unknown): Json {
   const { id, tag, summary, query, body, success, problems, path } = operation;
   const parameters = [
-    ...(path.includes('{timer_id}') ? parametersOf(timerIdSchema, 'path', reference) : []),
-    ...(query === undefined ? [] : parametersOf(query, 'query', reference)),
+    ...parametersOf(pathFields(path), 'path', reference),
+    ...parametersOf(query?.shape ?? {}, 'query', reference),
   ];
   return {
     operationId: id,
@@ -59,19 +61,27 @@ function describe(operation: Operation, reference: (schema: z.ZodType) => unknow
       [success.status]: {
         description: success.description,
         ...(success.headers === undefined ? {} : { headers: headersOf(success.headers) }),
-        ...(success.body === undefined ? {} : { content: jsonContent(reference(success.body)) }),
+        ...(success.body === undefined
+          ? {}
+          : { content: contentOf(reference(success.body), success.isStream) }),
       },
       ...problemResponses(problems, reference(problemSchema)),
     },
   };
 }
 
+/** What stands in braces in an address. */
+function pathFields(path: string): Record<string, unknown> {
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? '');
+  return Object.fromEntries(names.map((name) => [name, pathSchemas[name]]));
+}
+
 function parametersOf(
-  schema: z.ZodObject,
+  fields: Readonly<Record<string, unknown>>,
   place: 'path' | 'query',
   reference: (schema: z.ZodType) => unknown,
 ): Json[] {
-  return Object.entries(schema.shape).map(([name, field]) => {
+  return Object.entries(fields).map(([name, field]) => {
     const type = z.instanceof(z.ZodType).parse(field);
     return {
       name,
@@ -93,6 +103,11 @@ function headersOf(headers: Readonly<Record<string, string>>): Json {
 
 function jsonContent(schema: unknown): Json {
   return { 'application/json': { schema } };
+}
+
+/** The schema of a stream is that of the data of each of its events. */
+function contentOf(schema: unknown, isStream = false): Json {
+  return isStream ? { [EVENT_STREAM_TYPE]: { schema } } : jsonContent(schema);
 }
 
 /** Problems of the same status share one response. */

@@ -1,4 +1,5 @@
 /** Parses what a request carries, or throws the problem that says every field that is wrong (T12). */
+import type { Request } from 'express';
 import type { z } from 'zod';
 import { type FieldError, Problem } from '../protocol/problems.js';
 
@@ -16,6 +17,16 @@ export function parse<S extends z.ZodType>(
   const errors = result.error.issues.flatMap((issue) => fieldErrors(issue, place));
   const detail = errors.map(({ field, message }) => `${field}: ${message}`).join('; ');
   throw new Problem('invalid_request', detail, errors);
+}
+
+export function timerIdOf(request: Request): string {
+  return parameterOf(request, 'timer_id');
+}
+
+/** A part of the address, which is there if the route has it. */
+export function parameterOf({ params }: Request, name: string): string {
+  const value = params[name];
+  return typeof value === 'string' ? value : '';
 }
 
 /** A union that nothing matches is told by what its closest alternative misses. */

@@ -1,11 +1,11 @@
 /** The routes that create, show, control and delete timers. */
-import type { Request, RequestHandler, Response } from 'express';
+import type { RequestHandler, Response } from 'express';
 import type { z } from 'zod';
 import { Problem, problemOf } from '../protocol/problems.js';
 import type { bulkResultSchema, RequestSchemas } from '../protocol/requests.js';
 import { timerResource, WIRE_STATES, type WireTimerState } from '../protocol/timer.js';
 import type { Action, Command, CommandResult, Registry, TimerStatus } from '../registry.js';
-import { parse } from './parse.js';
+import { parse, timerIdOf } from './parse.js';
 
 /** Who causes a change, as long as callers have no names. */
 const ANYONE = 'anyone';
@@ -142,11 +142,6 @@ const STATES = {
   expired: 'EXPIRED',
   completed: 'COMPLETED',
 } as const satisfies Record<WireTimerState, TimerStatus['state']>;
-
-function timerIdOf(request: Request): string {
-  const timerId = request.params.timer_id;
-  return typeof timerId === 'string' ? timerId : '';
-}
 
 function changed(result: CommandResult, timerId: string): TimerStatus {
   if (!result.ok) throw problemOf(result.refusal, timerId);

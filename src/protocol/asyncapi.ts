@@ -1,21 +1,31 @@
-/** The AsyncAPI 3 document of the WebSocket side, generated from the same schemas that check messages. */
+/**
+ * The AsyncAPI 3 document of all that is told as it happens, over WebSocket and as server-sent events,
+ * generated from the same schemas that check messages.
+ */
 import type { z } from 'zod';
-import { CLIENT_MESSAGES, SERVER_MESSAGES } from './messages.js';
+import { CONSOLE_MESSAGES } from './console.js';
+import { displaysSchema } from './displays.js';
+import { CLIENT_MESSAGES, EVENT_MESSAGES, SERVER_MESSAGES } from './messages.js';
 import { PROBLEMS } from './problems.js';
 import type { RequestSchemas } from './requests.js';
 import { referencedSchemas } from './schemas.js';
 
-const CHANNEL = 'display';
+type Messages = Readonly<Record<string, z.ZodType>>;
+
+/** Consoles have messages with names that displays use, too. */
+const CONSOLE: Messages = Object.fromEntries(
+  Object.entries(CONSOLE_MESSAGES).map(([type, schema]) => [`console_${type}`, schema]),
+);
+const DISPLAYS: Messages = { displays: displaysSchema };
+const ALL: Messages = { ...SERVER_MESSAGES, ...CLIENT_MESSAGES, ...DISPLAYS, ...CONSOLE };
 
 export function asyncApiDocument(
   schemas: RequestSchemas,
   version: string,
 ): Record<string, unknown> {
   const { reference, definitions } = referencedSchemas('#/components/schemas/');
-  const serverMessages = Object.entries<z.ZodType>(SERVER_MESSAGES);
-  const clientMessages = Object.entries<z.ZodType>(CLIENT_MESSAGES);
   const messages = Object.fromEntries(
-    [...serverMessages, ...clientMessages].map(([name, schema]) => [
+    Object.entries(ALL).map(([name, schema]) => [
       name,
       {
         name,
@@ -26,7 +36,8 @@ export function asyncApiDocument(
       },
     ]),
   );
-  const query = reference(schemas.follow);
+  const follow = reference(schemas.follow);
+  const followEvents = reference(schemas.followEvents);
   return {
     asyncapi: '3.0.0',
     info: {
@@ -37,30 +48,63 @@ export function asyncApiDocument(
     },
     defaultContentType: 'application/json',
     channels: {
-      [CHANNEL]: {
-        address: '/ws/{timer_id}',
-        description: 'One connection follows one timer.',
-        parameters: { timer_id: { description: 'Identifies a timer.' } },
-        bindings: { ws: { method: 'GET', query, bindingVersion: '0.1.0' } },
-        messages: Object.fromEntries(
-          Object.keys(messages).map((name) => [name, { $ref: `#/components/messages/${name}` }]),
-        ),
+      display: {
+        ...channel('/ws/{timer_id}', 'One connection follows one timer.', {
+          ...SERVER_MESSAGES,
+          ...CLIENT_MESSAGES,
+        }),
+        bindings: { ws: { method: 'GET', query: follow, bindingVersion: '0.1.0' } },
       },
+      events: channel(
+        '/timers/{timer_id}/events',
+        'One stream of server-sent events follows one timer.',
+        EVENT_MESSAGES,
+      ),
+      displays: channel(
+        '/timers/{timer_id}/displays/events',
+        'Server-sent events: who follows a timer.',
+        DISPLAYS,
+      ),
+      console: channel('/events', 'Server-sent events: all timers and all displays.', CONSOLE),
     },
     operations: {
-      follow: operation('send', 'What a display is told.', Object.keys(SERVER_MESSAGES)),
-      ask: operation('receive', 'What a display may ask.', Object.keys(CLIENT_MESSAGES)),
+      follow: operation('send', 'display', 'What a display is told.', SERVER_MESSAGES),
+      ask: operation('receive', 'display', 'What a display may say.', CLIENT_MESSAGES),
+      followEvents: {
+        ...operation('send', 'events', 'What a display is told.', EVENT_MESSAGES),
+        bindings: { http: { method: 'GET', query: followEvents, bindingVersion: '0.3.0' } },
+      },
+      watchDisplays: operation('send', 'displays', 'Who follows a timer.', DISPLAYS),
+      watchAll: operation('send', 'console', 'What a console is told.', CONSOLE),
     },
     components: { messages, schemas: definitions() },
   };
 }
 
-function operation(action: 'send' | 'receive', summary: string, names: readonly string[]) {
+function channel(address: string, description: string, messages: Messages) {
+  const parameters = address.includes('{timer_id}')
+    ? { timer_id: { description: 'Identifies a timer.' } }
+    : {};
+  const references = Object.keys(messages).map((name) => [
+    name,
+    { $ref: `#/components/messages/${name}` },
+  ]);
+  return { address, description, parameters, messages: Object.fromEntries(references) };
+}
+
+function operation(
+  action: 'send' | 'receive',
+  channelName: string,
+  summary: string,
+  messages: Messages,
+) {
   return {
     action,
     summary,
-    channel: { $ref: `#/channels/${CHANNEL}` },
-    messages: names.map((name) => ({ $ref: `#/channels/${CHANNEL}/messages/${name}` })),
+    channel: { $ref: `#/channels/${channelName}` },
+    messages: Object.keys(messages).map((name) => ({
+      $ref: `#/channels/${channelName}/messages/${name}`,
+    })),
   };
 }
 

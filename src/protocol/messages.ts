@@ -1,6 +1,8 @@
 /** Every message between the service and a display, in both directions. */
 import { z } from 'zod';
-import type { Notice, TimerStatus } from '../registry.js';
+import { applyEntry, createRecord, type TimerRecord } from '../../machines/record.js';
+import type { Entry, Notice, TimerStatus } from '../registry.js';
+import { acknowledgementFields, displayIdSchema } from './displays.js';
 import {
   elapsedSeconds,
   exactFields,
@@ -24,8 +26,12 @@ function message<const T extends string, S extends z.ZodRawShape>(
 
 const seconds = { remaining_seconds: remainingSeconds, elapsed_seconds: elapsedSeconds };
 
-export const SERVER_MESSAGES = {
-  connected: message('connected', 'On connection: the timer as it is.', { timer: timerSchema }),
+/** What a display is told unasked, over WebSocket and as server-sent events alike. */
+export const EVENT_MESSAGES = {
+  connected: message('connected', 'On connection: the timer as it is.', {
+    display_id: displayIdSchema,
+    timer: timerSchema,
+  }),
   timer_started: message('timer_started', 'The timer was started, or resumed from a pause.', {
     remaining_seconds: remainingSeconds,
     ...exactFields,
@@ -64,6 +70,10 @@ export const SERVER_MESSAGES = {
     remaining_seconds: remainingSeconds,
     ...exactFields,
   }),
+} as const;
+
+/** What a display is answered, which only a WebSocket can be. */
+const ANSWER_MESSAGES = {
   pong: message('pong', 'The answer to ping.', {}),
   sync_response: message('sync_response', 'The answer to sync.', {
     server_time: z.iso.datetime().meta({ description: 'The time the answer was sent.' }),
@@ -83,9 +93,16 @@ export const SERVER_MESSAGES = {
   }),
 } as const;
 
-export type ServerMessage = {
-  [T in keyof typeof SERVER_MESSAGES]: z.output<(typeof SERVER_MESSAGES)[T]>;
-}[keyof typeof SERVER_MESSAGES];
+export const SERVER_MESSAGES = { ...EVENT_MESSAGES, ...ANSWER_MESSAGES } as const;
+
+type OutputOf<M extends Record<string, z.ZodType>> = { [T in keyof M]: z.output<M[T]> }[keyof M];
+/** A message that a display is told unasked. */
+export type DisplayEvent = OutputOf<typeof EVENT_MESSAGES>;
+export type ServerMessage = OutputOf<typeof SERVER_MESSAGES>;
+
+export const displayEventSchema = z
+  .union(Object.values(EVENT_MESSAGES))
+  .meta({ id: 'DisplayEvent', description: 'The data of one event.' });
 
 export const CLIENT_MESSAGES = {
   ping: message('ping', 'Heartbeat; answered by pong.', {}),
@@ -95,11 +112,17 @@ export const CLIENT_MESSAGES = {
       .optional()
       .meta({ description: 'Anything; the answer carries it back.' }),
   }),
+  acknowledge: message(
+    'acknowledge',
+    'What the display shows; it is not answered, and changes no timer.',
+    acknowledgementFields,
+  ),
 } as const;
 
 const clientMessageSchema = z.discriminatedUnion('type', [
   CLIENT_MESSAGES.ping,
   CLIENT_MESSAGES.sync,
+  CLIENT_MESSAGES.acknowledge,
 ]);
 export type ClientMessage = z.output<typeof clientMessageSchema>;
 
@@ -117,15 +140,23 @@ export function parseClientMessage(
   }
   const result = clientMessageSchema.safeParse(value);
   if (result.success) return result.data;
+  return { type: 'error', message: complaint(value, result.error) };
+}
+
+/** What is wrong with a message, in words for people. */
+function complaint(value: unknown, error: z.ZodError): string {
   const envelope = z.object({ type: z.string() }).safeParse(value);
-  const message = envelope.success
-    ? `Unknown message type: ${envelope.data.type.slice(0, 100)}. Known types: ${clientMessageList}`
-    : `A message is an object with a type: ${clientMessageList}`;
-  return { type: 'error', message };
+  if (!envelope.success) return `A message is an object with a type: ${clientMessageList}`;
+  const { type } = envelope.data;
+  if (!Object.hasOwn(CLIENT_MESSAGES, type)) {
+    return `Unknown message type: ${type.slice(0, 100)}. Known types: ${clientMessageList}`;
+  }
+  const issues = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  return `${type} is not valid: ${issues.join('; ')}`;
 }
 
 /** What displays are sent when a timer tells something; nothing when only the connection ends. */
-export function messageOf(notice: Notice): ServerMessage | undefined {
+export function messageOf(notice: Notice): DisplayEvent | undefined {
   const { record, atMs } = notice;
   const exact = exactly(record, atMs);
   const { remaining_seconds, elapsed_seconds } = secondsOf(record, atMs);
@@ -159,11 +190,51 @@ export function messageOf(notice: Notice): ServerMessage | undefined {
   }
 }
 
-export function connectedMessage(timer: TimerStatus): ServerMessage {
-  return { type: 'connected', timer: timerResource(timer) };
+/**
+ * The changes of a timer after one revision and up to another, as the messages they were: rebuilt from
+ * its whole history, oldest first, each at the instant of its entry.
+ */
+export function* changesBetween(
+  history: readonly Entry[],
+  afterRevision: number,
+  lastRevision: number,
+): Generator<DisplayEvent> {
+  let record: TimerRecord | undefined;
+  for (const entry of history) {
+    if (entry.revision > lastRevision) return;
+    record = record === undefined ? createRecord(entry) : applyEntry(record, entry);
+    const notice = entry.revision > afterRevision ? noticeOf(entry, record) : undefined;
+    const message = notice === undefined ? undefined : messageOf(notice);
+    if (message !== undefined) yield message;
+  }
 }
 
-export function keepaliveMessage({ record, atMs }: TimerStatus): ServerMessage {
+function noticeOf(entry: Entry, record: TimerRecord): Notice | undefined {
+  const { atMs } = entry;
+  switch (entry.type) {
+    case 'created':
+      return undefined;
+    case 'started':
+    case 'resumed':
+      return { type: 'timer_started', record, atMs };
+    case 'paused':
+      return { type: 'timer_paused', record, atMs };
+    case 'extended':
+      return { type: 'timer_extended', addedMs: entry.data.addedMs, record, atMs };
+    case 'stopped':
+      return { type: 'timer_stopped', record, atMs };
+    case 'expired':
+      return { type: 'timer_expired', record, atMs };
+    case 'deleted':
+      return { type: 'timer_deleted', record, atMs };
+  }
+}
+
+export function connectedMessage(timer: TimerStatus, displayId: string): DisplayEvent {
+  return { type: 'connected', display_id: displayId, timer: timerResource(timer) };
+}
+
+export function keepaliveMessage({ record, atMs }: TimerStatus): DisplayEvent {
   const { remaining_seconds } = secondsOf(record, atMs);
   return { type: 'keepalive', remaining_seconds, ...exactly(record, atMs) };
 }

@@ -19,6 +19,7 @@ interface ProblemKind {
 export const PROBLEMS = {
   impossible_action: { status: 400, title: 'The timer cannot do that in its state' },
   unknown_timer: { status: 404, closeCode: 4004, title: 'Timer not found' },
+  unknown_display: { status: 404, title: 'Display not found' },
   unknown_route: { status: 404, title: 'No such address' },
   method_not_allowed: { status: 405, title: 'This address does not take this method' },
   body_too_large: { status: 413, title: 'The body is too large' },
@@ -26,7 +27,8 @@ export const PROBLEMS = {
   invalid_request: { status: 422, title: 'The request is not valid' },
   upgrade_required: { status: 426, title: 'This address takes WebSocket connections' },
   too_many_timers: { status: 429, title: 'Too many timers' },
-  too_many_displays: { closeCode: 4029, title: 'Too many displays follow this timer' },
+  too_many_displays: { status: 429, closeCode: 4029, title: 'Too many displays follow this timer' },
+  too_many_streams: { status: 429, title: 'Too many event streams of consoles' },
   foreign_origin: { status: 403, title: 'Pages of this origin may not connect' },
   internal_error: { status: 500, title: 'The service failed' },
   recovering: {
@@ -56,7 +58,7 @@ export const PROBLEMS = {
   timer_retired: { closeCode: 4001, title: 'The timer ended long ago' },
   too_slow: { closeCode: 4008, title: 'The display does not read what it is sent' },
   message_too_large: { closeCode: 1009, title: 'A message was too large' },
-  too_many_messages: { closeCode: 4030, title: 'Too many messages' },
+  too_many_messages: { status: 429, closeCode: 4030, title: 'Too many messages' },
 } as const satisfies Record<string, ProblemKind>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Config } from '../config.js';
 import { ACTIONS } from '../registry.js';
+import { labelSchema } from './displays.js';
 import { timerStateSchema } from './timer.js';
 
 const LONGEST_NAME = 200;
@@ -92,9 +93,18 @@ export function requestSchemas(config: Config) {
       .enum(['true', 'false'])
       .default('true')
       .meta({ description: 'false: everything but ticks, for displays that count themselves.' }),
+    label: labelSchema.optional(),
   });
 
-  return { create, control, bulk, bulkExtend, bulkExtendQuery, list, follow };
+  const followEvents = follow.extend({
+    last_event_id: wholeNumber.optional().meta({
+      description:
+        'The id of the last event that was received: the changes after it are told first. ' +
+        'The header Last-Event-ID, if it is there, wins.',
+    }),
+  });
+
+  return { create, control, bulk, bulkExtend, bulkExtendQuery, list, follow, followEvents };
 }
 
 export type RequestSchemas = ReturnType<typeof requestSchemas>;
@@ -108,6 +118,13 @@ export const bulkResultSchema = z
     }),
   )
   .meta({ id: 'BulkResults', description: 'In the order asked.' });
+
+export const timeSchema = z
+  .object({
+    server_received_ms: z.int().meta({ description: 'When the request was received.' }),
+    server_sent_ms: z.int().meta({ description: 'When the answer was sent.' }),
+  })
+  .meta({ id: 'Time', description: "In epoch ms of the service's clock." });
 
 export const healthSchema = z
   .object({

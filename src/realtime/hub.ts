@@ -1,24 +1,57 @@
 /**
  * The hub: displays, by the timer they follow. It listens to a timer only while somebody watches,
- * frames what the timer tells once, and writes the same bytes to every display.
+ * encodes what the timer tells once for each transport, and writes the same bytes to every display.
  */
+import type { ServerResponse } from 'node:http';
 import { remainingMs } from '../../machines/record.js';
 import type { Clock } from '../clock.js';
-import { keepaliveMessage, messageOf, type ServerMessage } from '../protocol/messages.js';
-import type { Following, Notice, Registry } from '../registry.js';
-import { Display, type DisplayOptions } from './display.js';
+import type { Acknowledgement, DisplaySummary, Displays } from '../protocol/displays.js';
+import { eventOf } from '../protocol/events.js';
+import {
+  changesBetween,
+  type DisplayEvent,
+  keepaliveMessage,
+  messageOf,
+  type ServerMessage,
+} from '../protocol/messages.js';
+import type { Entry, Following, Notice, Registry, TimerRecord } from '../registry.js';
+import { type Arrival, Attendance, nobodyAt } from './attendance.js';
+import { EventStream } from './event-stream.js';
 import { TickFrame, textFrame } from './frame.js';
+import { WebSocketDisplay, type WebSocketDisplayOptions } from './websocket-display.js';
 
-interface Room {
-  readonly displays: Set<Display>;
-  /** Those of the displays that want ticks. */
-  readonly ticking: Set<Display>;
-  readonly following: Following;
+/** The displays of one transport. Each transport has its own, so that every loop meets one kind. */
+interface Audience<D> {
+  readonly all: Set<D>;
+  /** Those that want ticks. */
+  readonly ticking: Set<D>;
 }
 
-export interface Connection extends Pick<DisplayOptions, 'webSocket' | 'socket'> {
+interface Room {
+  readonly webSockets: Audience<WebSocketDisplay>;
+  readonly streams: Audience<EventStream>;
+  readonly attendance: Attendance;
+  readonly following: Following;
+  /** A read of the timer's history that is under way, and the revision that it reaches at least. */
+  reading: { readonly revision: number; readonly history: Promise<readonly Entry[]> } | undefined;
+}
+
+/** A display that has joined: it is told of changes, and is known by its id. */
+export interface Joined<D> {
+  readonly display: D;
+  readonly displayId: string;
+}
+
+interface Wishes {
   /** False for displays that count for themselves. */
   readonly wantsTicks: boolean;
+  readonly label: string | undefined;
+}
+
+export interface Connection extends Wishes, Pick<WebSocketDisplayOptions, 'webSocket' | 'socket'> {}
+
+export interface StreamRequest extends Wishes {
+  readonly response: ServerResponse;
 }
 
 export interface HubOptions {
@@ -26,6 +59,8 @@ export interface HubOptions {
   readonly clock: Clock;
   readonly keepaliveMs: number;
   readonly maxDisplaysPerTimer: number;
+  /** Displays came, left or said something. */
+  readonly onDisplaysChange: (timerId: string) => void;
 }
 
 export class Hub {
@@ -37,58 +72,163 @@ export class Hub {
   }
 
   isFull(timerId: string): boolean {
-    const displays = this.#rooms.get(timerId)?.displays.size ?? 0;
-    return displays >= this.#options.maxDisplaysPerTimer;
+    const room = this.#rooms.get(timerId);
+    return room !== undefined && sizeOf(room) >= this.#options.maxDisplaysPerTimer;
   }
 
-  /** Adds a display to those that follow a timer, which must be there. */
-  join(timerId: string, { webSocket, socket, wantsTicks }: Connection): Display {
-    const { clock, keepaliveMs, registry } = this.#options;
-    const display = new Display({
+  /** Adds a display over WebSocket to those that follow a timer, which must be there. */
+  join(timerId: string, connection: Connection): Joined<WebSocketDisplay> {
+    const { webSocket, socket, wantsTicks, label } = connection;
+    const { clock, keepaliveMs } = this.#options;
+    const display = new WebSocketDisplay({
       webSocket,
       socket,
       clock,
       keepaliveMs,
-      keepaliveFrame: () => {
-        const found = registry.lookUp(timerId);
-        return found.ok ? frameOf(keepaliveMessage(found.timer)) : undefined;
-      },
+      keepaliveFrame: () => this.#keepalive(timerId, frameOf),
     });
-    const room = this.#rooms.get(timerId) ?? this.#open(timerId);
-    room.displays.add(display);
-    if (wantsTicks) room.ticking.add(display);
-    count(room);
-    return display;
+    const room = this.#roomOf(timerId);
+    add(room.webSockets, display, wantsTicks);
+    return this.#welcome(timerId, room, display, { transport: 'websocket', label });
   }
 
-  leave(timerId: string, display: Display): void {
+  leave(timerId: string, { display, displayId }: Joined<WebSocketDisplay>): void {
     display.dispose();
     const room = this.#rooms.get(timerId);
-    if (room === undefined || !room.displays.delete(display)) return;
-    room.ticking.delete(display);
-    count(room);
-    if (room.displays.size === 0) this.#shut(timerId, room);
+    if (room === undefined || !remove(room.webSockets, display)) return;
+    this.#bidFarewell(timerId, room, displayId);
+  }
+
+  /** Adds a display over server-sent events. Its answer has not begun. */
+  joinStream(timerId: string, request: StreamRequest): Joined<EventStream> {
+    const { response, wantsTicks, label } = request;
+    const { clock, keepaliveMs } = this.#options;
+    const display = new EventStream({
+      response,
+      clock,
+      keepaliveMs,
+      keepaliveEvent: () => this.#keepalive(timerId, displayEventOf),
+    });
+    const room = this.#roomOf(timerId);
+    add(room.streams, display, wantsTicks);
+    return this.#welcome(timerId, room, display, { transport: 'sse', label });
+  }
+
+  leaveStream(timerId: string, { display, displayId }: Joined<EventStream>): void {
+    display.dispose();
+    const room = this.#rooms.get(timerId);
+    if (room === undefined || !remove(room.streams, display)) return;
+    this.#bidFarewell(timerId, room, displayId);
+  }
+
+  /**
+   * Gives what a display that has just joined has missed since a revision, as events. It ends with the
+   * present revision, because everything later is told to the display anyway.
+   */
+  async missedSince(revision: number, record: TimerRecord): Promise<Iterable<Buffer>> {
+    if (revision >= record.revision) return [];
+    const history = await this.#historyOf(record);
+    return eventsOf(changesBetween(history, revision, record.revision));
+  }
+
+  /** Notes what a display says it shows (T1: nothing else); false when there is no such display. */
+  acknowledge(timerId: string, displayId: string, acknowledgement: Acknowledgement): boolean {
+    const room = this.#rooms.get(timerId);
+    if (room === undefined || !room.attendance.has(displayId)) return false;
+    room.attendance.acknowledge(displayId, acknowledgement);
+    this.#options.onDisplaysChange(timerId);
+    return true;
+  }
+
+  /** Whether one more request in the name of a display is within its budget, if there is that display. */
+  takeRequest(timerId: string, displayId: string): boolean | undefined {
+    const attendance = this.#rooms.get(timerId)?.attendance;
+    return attendance?.has(displayId) === true ? attendance.takeRequest(displayId) : undefined;
+  }
+
+  /** Everybody who follows a timer. */
+  displaysOf(record: TimerRecord): Displays {
+    const attendance = this.#rooms.get(record.id)?.attendance;
+    return (attendance ?? new Attendance(this.#options.clock)).resource(record);
+  }
+
+  /** How many follow a timer, and how well; nothing while that cannot be said. */
+  summaryOf(timerId: string): DisplaySummary | undefined {
+    const room = this.#rooms.get(timerId);
+    if (room === undefined) return nobodyAt(timerId);
+    const found = this.#options.registry.lookUp(timerId);
+    return found.ok ? room.attendance.summary(found.timer.record) : undefined;
+  }
+
+  isFollowed(timerId: string): boolean {
+    return this.#rooms.has(timerId);
+  }
+
+  /** The ids of the timers that somebody follows. */
+  followedTimers(): Iterable<string> {
+    return this.#rooms.keys();
   }
 
   /** Ends every connection because the service is going away. */
   closeAll(): void {
-    for (const { displays } of this.#rooms.values()) {
-      for (const display of displays) display.close('shutting_down');
+    for (const { webSockets, streams } of this.#rooms.values()) {
+      for (const display of webSockets.all) display.close('shutting_down');
+      for (const display of streams.all) display.end();
     }
   }
 
+  #keepalive(timerId: string, encode: (message: DisplayEvent) => Buffer): Buffer | undefined {
+    const found = this.#options.registry.lookUp(timerId);
+    return found.ok ? encode(keepaliveMessage(found.timer)) : undefined;
+  }
+
+  /** Displays that come back together after the same change share one read of the journal. */
+  #historyOf({ id, revision }: TimerRecord): Promise<readonly Entry[]> {
+    const room = this.#rooms.get(id);
+    if (room?.reading?.revision === revision) return room.reading.history;
+    const history = this.#options.registry.history(id);
+    if (room === undefined) return history;
+    const reading = { revision, history };
+    room.reading = reading;
+    const forget = (): void => {
+      if (room.reading === reading) room.reading = undefined;
+    };
+    history.then(forget, forget);
+    return history;
+  }
+
+  #welcome<D>(timerId: string, room: Room, display: D, arrival: Arrival): Joined<D> {
+    const displayId = room.attendance.enter(arrival);
+    count(room);
+    this.#options.onDisplaysChange(timerId);
+    return { display, displayId };
+  }
+
+  #bidFarewell(timerId: string, room: Room, displayId: string): void {
+    room.attendance.leave(displayId);
+    count(room);
+    if (sizeOf(room) === 0) this.#shut(timerId, room);
+    this.#options.onDisplaysChange(timerId);
+  }
+
+  #roomOf(timerId: string): Room {
+    return this.#rooms.get(timerId) ?? this.#open(timerId);
+  }
+
   #open(timerId: string): Room {
-    const displays = new Set<Display>();
-    const ticking = new Set<Display>();
+    const webSockets: Audience<WebSocketDisplay> = { all: new Set(), ticking: new Set() };
+    const streams: Audience<EventStream> = { all: new Set(), ticking: new Set() };
     const following = this.#options.registry.follow(timerId, (notice) => {
-      if (notice.type === 'timer_tick') broadcastTick(ticking, notice);
-      else broadcast(displays, notice);
-      if (notice.type === 'timer_deleted' || notice.type === 'timer_retired') {
-        this.#shut(timerId, room);
-        for (const display of displays) display.close(notice.type);
-      }
+      if (notice.type === 'timer_tick') broadcastTick(room, notice);
+      else broadcast(room, notice);
+      if (notice.type !== 'timer_deleted' && notice.type !== 'timer_retired') return;
+      this.#shut(timerId, room);
+      for (const display of webSockets.all) display.close(notice.type);
+      for (const display of streams.all) display.end();
+      this.#options.onDisplaysChange(timerId);
     });
-    const room: Room = { displays, ticking, following };
+    const attendance = new Attendance(this.#options.clock);
+    const room: Room = { webSockets, streams, attendance, following, reading: undefined };
     this.#rooms.set(timerId, room);
     return room;
   }
@@ -103,9 +243,30 @@ export function frameOf(message: ServerMessage): Buffer {
   return textFrame(JSON.stringify(message));
 }
 
-function broadcastTick(displays: ReadonlySet<Display>, notice: Notice): void {
+/** An event of a display, named by the revision that it speaks of. */
+export function displayEventOf(message: DisplayEvent): Buffer {
+  return eventOf(message, message.type === 'connected' ? message.timer.revision : message.revision);
+}
+
+function* eventsOf(messages: Iterable<DisplayEvent>): Generator<Buffer> {
+  for (const message of messages) yield displayEventOf(message);
+}
+
+function broadcastTick({ webSockets, streams }: Room, notice: Notice): void {
+  if (webSockets.ticking.size === 0 && streams.ticking.size === 0) return;
   const message = messageOf(notice);
-  if (message === undefined || displays.size === 0) return;
+  if (message === undefined) return;
+  if (webSockets.ticking.size > 0) tickWebSockets(webSockets.ticking, message, notice);
+  if (streams.ticking.size === 0) return;
+  const event = displayEventOf(message);
+  for (const display of streams.ticking) display.tick(event, notice.atMs);
+}
+
+function tickWebSockets(
+  displays: ReadonlySet<WebSocketDisplay>,
+  message: DisplayEvent,
+  notice: Notice,
+): void {
   const frame = new TickFrame(JSON.stringify(message));
   const isLast = remainingMs(notice.record, notice.atMs) === 0;
   for (const display of displays) {
@@ -114,13 +275,35 @@ function broadcastTick(displays: ReadonlySet<Display>, notice: Notice): void {
   }
 }
 
-function broadcast(displays: ReadonlySet<Display>, notice: Notice): void {
+function broadcast({ webSockets, streams }: Room, notice: Notice): void {
   const message = messageOf(notice);
   if (message === undefined) return;
-  const frame = frameOf(message);
-  for (const display of displays) display.send(frame);
+  if (webSockets.all.size > 0) {
+    const frame = frameOf(message);
+    for (const display of webSockets.all) display.send(frame);
+  }
+  if (streams.all.size > 0) {
+    const event = displayEventOf(message);
+    for (const display of streams.all) display.send(event);
+  }
 }
 
-function count({ displays, ticking, following }: Room): void {
-  following.count({ connected: displays.size, ticking: ticking.size });
+function add<D>(audience: Audience<D>, display: D, wantsTicks: boolean): void {
+  audience.all.add(display);
+  if (wantsTicks) audience.ticking.add(display);
+}
+
+/** False when the display was not there. */
+function remove<D>(audience: Audience<D>, display: D): boolean {
+  audience.ticking.delete(display);
+  return audience.all.delete(display);
+}
+
+function sizeOf({ webSockets, streams }: Room): number {
+  return webSockets.all.size + streams.all.size;
+}
+
+function count(room: Room): void {
+  const ticking = room.webSockets.ticking.size + room.streams.ticking.size;
+  room.following.count({ connected: sizeOf(room), ticking });
 }

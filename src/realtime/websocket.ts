@@ -2,47 +2,46 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { z } from 'zod';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
 import { connectedMessage, parseClientMessage, syncResponse } from '../protocol/messages.js';
-import { PROBLEM_TYPE, PROBLEMS, Problem, problemOf } from '../protocol/problems.js';
+import { PROBLEM_TYPE, PROBLEMS, Problem } from '../protocol/problems.js';
 import { requestSchemas } from '../protocol/requests.js';
 import type { Registry } from '../registry.js';
-import type { Display } from './display.js';
-import { frameOf, Hub } from './hub.js';
+import { admit } from './admission.js';
+import { frameOf, type Hub, type Joined } from './hub.js';
 import { MessageBudget } from './message-budget.js';
+import type { WebSocketDisplay } from './websocket-display.js';
 
 const LARGEST_MESSAGE_BYTES = 4096;
 /** How long closing handshakes may take at shutdown. */
 const FAREWELL_MS = 2000;
 
-export interface RealtimeOptions {
+export interface WebSocketsOptions {
   readonly server: Server;
   readonly registry: Registry;
+  readonly hub: Hub;
   readonly clock: Clock;
   readonly config: Config;
   readonly log: Log;
 }
 
-export interface Realtime {
-  /** Tells displays that the service goes away (1012), and settles when they are gone. */
+export interface WebSockets {
+  /** Settles when the displays, which have been told to go, are gone. */
   close(): Promise<void>;
 }
 
 interface Request {
   readonly timerId: string;
   readonly wantsTicks: boolean;
+  readonly label: string | undefined;
 }
 
-export function serveRealtime({ server, registry, clock, config, log }: RealtimeOptions): Realtime {
+export function serveWebSockets(options: WebSocketsOptions): WebSockets {
+  const { server, registry, hub, clock, config, log } = options;
   const schemas = requestSchemas(config);
-  const hub = new Hub({
-    registry,
-    clock,
-    keepaliveMs: config.keepaliveSeconds * 1000,
-    maxDisplaysPerTimer: config.maxClientsPerTimer,
-  });
   const webSockets = new WebSocketServer({
     noServer: true,
     clientTracking: true,
@@ -71,22 +70,17 @@ export function serveRealtime({ server, registry, clock, config, log }: Realtime
 
   /** Checks everything that can be refused in words, which is before the upgrade. */
   function accept(request: IncomingMessage): Request {
-    const { phase } = registry;
-    if (phase === 'recovering') throw problemOf({ reason: 'recovering' }, '');
-    if (phase !== 'serving') throw problemOf({ reason: 'shutting_down' }, '');
-    const { origin } = request.headers;
-    const { corsOrigins } = config;
-    if (origin !== undefined && !corsOrigins.includes('*') && !corsOrigins.includes(origin)) {
-      throw new Problem('foreign_origin', `${origin} is not among CORS_ORIGINS`);
-    }
+    admit(request, registry, config);
     const url = urlOf(request);
     const timerId = timerIdOf(url);
     const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
-    if (!query.success) throw new Problem('invalid_request', 'ticks is true or false');
-    return { timerId, wantsTicks: query.data.ticks === 'true' };
+    if (!query.success) throw new Problem('invalid_request', complaint(query.error));
+    const { ticks, label } = query.data;
+    return { timerId, wantsTicks: ticks === 'true', label };
   }
 
-  function connect({ timerId, wantsTicks }: Request, webSocket: WebSocket, socket: Duplex): void {
+  function connect(request: Request, webSocket: WebSocket, socket: Duplex): void {
+    const { timerId } = request;
     const found = registry.lookUp(timerId);
     if (!found.ok) {
       const { closeCode, title } = PROBLEMS[found.refusal.reason];
@@ -98,7 +92,8 @@ export function serveRealtime({ server, registry, clock, config, log }: Realtime
       webSocket.close(closeCode, title);
       return;
     }
-    const display = hub.join(timerId, { webSocket, socket, wantsTicks });
+    const joined = hub.join(timerId, { ...request, webSocket, socket });
+    const { display, displayId } = joined;
     const budget = new MessageBudget(clock);
     const isWithinBudget = (): boolean => {
       display.heard();
@@ -106,20 +101,21 @@ export function serveRealtime({ server, registry, clock, config, log }: Realtime
       display.close('too_many_messages');
       return false;
     };
-    webSocket.on('close', () => hub.leave(timerId, display));
+    webSocket.on('close', () => hub.leave(timerId, joined));
     webSocket.on('pong', () => display.heard());
     webSocket.on('ping', (payload) => {
       if (isWithinBudget()) display.pong(payload);
     });
     webSocket.on('message', (data, isBinary) => {
-      if (isWithinBudget()) answer(timerId, display, isBinary ? '' : String(data));
+      if (isWithinBudget()) answer(timerId, joined, isBinary ? '' : String(data));
     });
-    const joined = registry.lookUp(timerId);
-    if (joined.ok) display.send(frameOf(connectedMessage(joined.timer)));
+    const present = registry.lookUp(timerId);
+    if (present.ok) display.send(frameOf(connectedMessage(present.timer, displayId)));
   }
 
   /** Answers a message. Nothing a display says changes a timer (T1). */
-  function answer(timerId: string, display: Display, text: string): void {
+  function answer(timerId: string, joined: Joined<WebSocketDisplay>, text: string): void {
+    const { display, displayId } = joined;
     const receivedMs = clock.now();
     const message = parseClientMessage(text);
     switch (message.type) {
@@ -133,6 +129,9 @@ export function serveRealtime({ server, registry, clock, config, log }: Realtime
         }
         break;
       }
+      case 'acknowledge':
+        hub.acknowledge(timerId, displayId, message);
+        break;
       case 'error':
         display.send(frameOf(message));
         break;
@@ -141,7 +140,6 @@ export function serveRealtime({ server, registry, clock, config, log }: Realtime
 
   return {
     close: async () => {
-      hub.closeAll();
       const gone = [...webSockets.clients].map(
         (webSocket) => new Promise((resolve) => webSocket.once('close', resolve)),
       );
@@ -160,6 +158,10 @@ function urlOf(request: IncomingMessage): URL {
   const text = `ws://service${request.url ?? '/'}`;
   if (!URL.canParse(text)) throw new Problem('invalid_request', 'The address cannot be read');
   return new URL(text);
+}
+
+function complaint({ issues }: z.ZodError): string {
+  return issues.map(({ path, message }) => `query.${path.join('.')}: ${message}`).join('; ');
 }
 
 function timerIdOf(url: URL): string {

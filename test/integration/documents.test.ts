@@ -12,10 +12,13 @@ import { createApp } from '../../src/http/app.js';
 import { expressPath, type Operation, operationsOf } from '../../src/http/operations.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { createLog } from '../../src/log.js';
-import { CLIENT_MESSAGES, SERVER_MESSAGES } from '../../src/protocol/messages.js';
+import { CONSOLE_MESSAGES, consoleMessageSchema } from '../../src/protocol/console.js';
+import { CLIENT_MESSAGES, EVENT_MESSAGES, SERVER_MESSAGES } from '../../src/protocol/messages.js';
 import { PROBLEMS, type problemSchema } from '../../src/protocol/problems.js';
 import { requestSchemas } from '../../src/protocol/requests.js';
-import { TIMER_STATES } from '../../src/protocol/timer.js';
+import { TIMER_STATES, timerSchema } from '../../src/protocol/timer.js';
+import { Realtime } from '../../src/realtime/realtime.js';
+import { EventReader, RefusedError } from '../support/event-reader.js';
 import { type Answer, problemIn, TestService } from '../support/service.js';
 
 const SECOND = 1000;
@@ -55,9 +58,15 @@ const SAMPLES: Readonly<Record<string, { query?: string; body?: (timerId: string
   bulkResume: { body: (timerId) => [timerId] },
   bulkExtend: { query: '?seconds=300', body: (timerId) => [timerId] },
   bulkStop: { body: (timerId) => [timerId] },
+  followTimer: { query: '?ticks=false&label=Seat%2014&last_event_id=1' },
+  showDisplays: {},
+  watchDisplays: {},
+  acknowledge: { body: () => ({ revision: 1, error_bound_ms: 12.5, label: 'Seat 14' }) },
+  watchAll: {},
   health: {},
   livez: {},
   readyz: {},
+  time: {},
 };
 
 type Json = Readonly<Record<string, unknown>>;
@@ -65,7 +74,7 @@ const jsonObject = z.record(z.string(), z.unknown());
 
 const content = z
   .record(
-    z.string().regex(/^application\/(problem\+)?json$/),
+    z.string().regex(/^(application\/(problem\+)?json|text\/event-stream)$/),
     z.strictObject({ schema: jsonObject }),
   )
   .default({});
@@ -118,6 +127,7 @@ const openApiSchema = z.strictObject({
 });
 type OpenApi = z.output<typeof openApiSchema>;
 
+const querySchema = z.looseObject({ type: z.literal('object'), properties: jsonObject });
 const messageReferences = z.array(z.strictObject({ $ref: z.string() }));
 
 /** As much of AsyncAPI 3.0 as the service uses; a field it does not name is a mistake. */
@@ -136,13 +146,15 @@ const asyncApiSchema = z.strictObject({
       address: z.string().startsWith('/'),
       description: z.string(),
       parameters: z.record(z.string(), z.strictObject({ description: z.string() })),
-      bindings: z.strictObject({
-        ws: z.strictObject({
-          method: z.literal('GET'),
-          query: z.looseObject({ type: z.literal('object'), properties: jsonObject }),
-          bindingVersion: z.literal('0.1.0'),
-        }),
-      }),
+      bindings: z
+        .strictObject({
+          ws: z.strictObject({
+            method: z.literal('GET'),
+            query: querySchema,
+            bindingVersion: z.literal('0.1.0'),
+          }),
+        })
+        .optional(),
       messages: z.record(z.string(), z.strictObject({ $ref: z.string() })),
     }),
   ),
@@ -153,6 +165,15 @@ const asyncApiSchema = z.strictObject({
       summary: z.string(),
       channel: z.strictObject({ $ref: z.string() }),
       messages: messageReferences,
+      bindings: z
+        .strictObject({
+          http: z.strictObject({
+            method: z.literal('GET'),
+            query: querySchema,
+            bindingVersion: z.literal('0.3.0'),
+          }),
+        })
+        .optional(),
     }),
   ),
   components: z.strictObject({
@@ -185,6 +206,8 @@ type Provocation = (service: TestService, operation: Operation, timerId: string)
 const PROVOCATIONS: Readonly<Record<number, Provocation>> = {
   400: (service, operation, timerId) =>
     ask(service, operation, timerId, { body: { action: 'resume' } }),
+  403: (service, operation, timerId) =>
+    ask(service, operation, timerId, { origin: 'https://foreign.example' }),
   404: (service, operation) => ask(service, operation, UNKNOWN_ID),
   413: (service, operation, timerId) => ask(service, operation, timerId, { body: TOO_LARGE }),
   415: (service, operation, timerId) =>
@@ -195,10 +218,53 @@ const PROVOCATIONS: Readonly<Record<number, Provocation>> = {
     }
     return operation.query === undefined
       ? ask(service, operation, UNREADABLE_ID)
-      : ask(service, operation, timerId, { query: '?limit=0' });
+      : ask(service, operation, timerId, { query: '?limit=0&ticks=no' });
   },
-  429: (service, operation, timerId) => ask(service, operation, timerId),
+  429: async (service, operation, timerId) => {
+    const exhaust = EXHAUSTIONS[operation.id];
+    return exhaust === undefined
+      ? ask(service, operation, timerId)
+      : exhaust(service, operation, timerId);
+  },
 };
+
+/** How a caller uses up what there is of something, where it takes more than the limit on timers. */
+const EXHAUSTIONS: Readonly<Record<string, Provocation>> = {
+  followTimer: async (service, operation, timerId) => {
+    await service.display(timerId);
+    return ask(service, operation, timerId);
+  },
+  acknowledge: async (service, operation, timerId) => {
+    const displayId = await displayOf(service, timerId);
+    for (let said = 0; said < 50; said += 1) await ask(service, operation, timerId, { displayId });
+    return ask(service, operation, timerId, { displayId });
+  },
+  watchDisplays: exhaustStreams,
+  watchAll: exhaustStreams,
+};
+
+async function exhaustStreams(
+  service: TestService,
+  operation: Operation,
+  timerId: string,
+): Promise<Answer> {
+  for (let count = 0; count < 1000; count += 1) {
+    await EventReader.open(`${service.service.url}/events`, consoleMessageSchema);
+  }
+  return ask(service, operation, timerId);
+}
+
+/** Connects a display, and gives its id; where none can connect, an id that nobody has. */
+async function displayOf(service: TestService, timerId: string): Promise<string> {
+  const url = `${service.service.url}/timers/${timerId}/events`;
+  try {
+    const reader = await EventReader.open(url, EVENT_MESSAGES.connected);
+    return (await reader.next()).display_id;
+  } catch (error) {
+    if (error instanceof RefusedError) return 'display_unknown';
+    throw error;
+  }
+}
 
 describe('the OpenAPI document is valid and complete', () => {
   it('is OpenAPI 3.1 whose references all lead somewhere', async () => {
@@ -325,15 +391,21 @@ describe('T12: bad input gets a clear error, changes nothing and is never a 500'
   const provoked = DOCUMENTED_REFUSALS.filter(({ status }) => status in PROVOCATIONS);
 
   it.each(provoked)('$id answers $status as it is documented', async ({ operation, status }) => {
-    const settings = { MAX_TIMERS: status === 429 ? '1' : '2' };
+    const limit = status === 429 ? '1' : '2';
+    const origins = status === 403 ? 'https://exam.example' : '*';
+    const settings = {
+      MAX_TIMERS: limit,
+      MAX_CLIENTS_PER_TIMER: limit,
+      CORS_ORIGINS: origins,
+    };
     const service = await TestService.start({ settings });
     const { id } = await service.create();
-    const before = await service.request('GET', '/timers');
+    const before = await timersWithoutDisplays(service);
     const answer = await PROVOCATIONS[status]?.(service, operation, id);
     if (answer === undefined) throw new Error(`Nothing provokes ${status}`);
     expectProblem(answer, status);
     await expectDocumented(service, operation.id, answer);
-    expect((await service.request('GET', '/timers')).body).toEqual(before.body);
+    expect(await timersWithoutDisplays(service)).toEqual(before);
     expect(await service.journal.history(id)).toHaveLength(1);
   });
 
@@ -414,18 +486,24 @@ describe('the AsyncAPI document is valid, complete and true', () => {
     expect(danglingReferences(document)).toEqual([]);
     for (const [name, { address, parameters, messages }] of Object.entries(document.channels)) {
       expect(Object.keys(parameters).map((parameter) => `{${parameter}}`)).toEqual(
-        address.match(/\{\w+\}/g),
+        address.match(/\{\w+\}/g) ?? [],
       );
       const prefix = `#/channels/${name}/messages/`;
       const used = Object.values(document.operations).flatMap((operation) => operation.messages);
-      expect(used.map(({ $ref }) => $ref).sort()).toEqual(
+      const usedHere = used.map(({ $ref }) => $ref).filter((path) => path.startsWith(prefix));
+      expect(usedHere.sort()).toEqual(
         Object.keys(messages)
           .map((message) => prefix + message)
           .sort(),
       );
     }
-    for (const { bindings } of Object.values(document.channels)) {
-      expect(schemas.compile(bindings.ws.query)({ ticks: 'false' })).toEqual([]);
+    const queries = [
+      ...Object.values(document.channels).map(({ bindings }) => bindings?.ws.query),
+      ...Object.values(document.operations).map(({ bindings }) => bindings?.http.query),
+    ].filter((query) => query !== undefined);
+    expect(queries).toHaveLength(2);
+    for (const query of queries) {
+      expect(schemas.compile(query)({ ticks: 'false', label: 'Seat 14' })).toEqual([]);
     }
     for (const schema of Object.values(document.components.schemas)) schemas.compile(schema);
   });
@@ -433,14 +511,18 @@ describe('the AsyncAPI document is valid, complete and true', () => {
   it('has every message of the service as sent, and every message of a display as received', async () => {
     const service = await TestService.start();
     const { document } = await asyncApiOf(service);
-    const told = (action: 'send' | 'receive') =>
-      Object.values(document.operations)
-        .filter((operation) => operation.action === action)
-        .flatMap(({ messages }) => messages.map(({ $ref }) => $ref.split('/').at(-1)));
-    expect(told('send').sort()).toEqual(Object.keys(SERVER_MESSAGES).sort());
-    expect(told('receive').sort()).toEqual(Object.keys(CLIENT_MESSAGES).sort());
+    const told = (name: string) =>
+      document.operations[name]?.messages.map(({ $ref }) => $ref.split('/').at(-1)).sort();
+    const consoleNames = Object.keys(CONSOLE_MESSAGES).map((type) => `console_${type}`);
+    expect(told('follow')).toEqual(Object.keys(SERVER_MESSAGES).sort());
+    expect(told('ask')).toEqual(Object.keys(CLIENT_MESSAGES).sort());
+    expect(told('followEvents')).toEqual(Object.keys(EVENT_MESSAGES).sort());
+    expect(told('watchDisplays')).toEqual(['displays']);
+    expect(told('watchAll')).toEqual(consoleNames.sort());
     const names = Object.keys({ ...SERVER_MESSAGES, ...CLIENT_MESSAGES });
-    expect(Object.keys(document.components.messages).sort()).toEqual(names.sort());
+    expect(Object.keys(document.components.messages).sort()).toEqual(
+      [...names, 'displays', ...consoleNames].sort(),
+    );
   });
 
   it('describes every message of a session exactly', async () => {
@@ -493,7 +575,16 @@ describe('the AsyncAPI document is valid, complete and true', () => {
       display.say(message);
       await display.next(answer);
     }
-    const types = new Set(answered.map(({ message }) => message.type));
+    const unanswered = [
+      { type: 'acknowledge', revision: 1, error_bound_ms: 12.5 },
+      { type: 'acknowledge', revision: 1, error_bound_ms: null, label: 'Seat 14' },
+    ] as const;
+    for (const message of unanswered) {
+      expectMessage(asyncApi, message);
+      display.say(message);
+    }
+    expect(await display.news()).toEqual([]);
+    const types = new Set([...answered.map(({ message }) => message), ...unanswered].map(typeOf));
     expect([...types].sort()).toEqual(Object.keys(CLIENT_MESSAGES).sort());
   });
 });
@@ -571,27 +662,50 @@ describe('pages of other origins may use the service as far as CORS_ORIGINS says
   });
 });
 
+const typeOf = ({ type }: { readonly type: string }): string => type;
+
+/** All timers, but for the displays that a test may have had to connect. */
+async function timersWithoutDisplays(service: TestService): Promise<unknown[]> {
+  const { body } = await service.request('GET', '/timers');
+  return z.array(timerSchema.omit({ connected_clients: true })).parse(body);
+}
+
 function methodOf({ method }: Operation): string {
   return method.toUpperCase();
 }
 
-/** Asks for an operation by its sample, of which the query, the body or the media type may be another. */
-function ask(
+interface Asking {
+  readonly query?: string;
+  readonly body?: unknown;
+  readonly mediaType?: string;
+  readonly origin?: string;
+  readonly displayId?: string;
+}
+
+/** Asks for an operation by its sample, of which any part may be another. */
+async function ask(
   service: TestService,
   operation: Operation,
   timerId: string,
-  other: { query?: string; body?: unknown; mediaType?: string } = {},
+  other: Asking = {},
 ): Promise<Answer> {
   const sample = SAMPLES[operation.id];
   if (sample === undefined) throw new Error(`There is no sample of ${operation.id}`);
-  const { query = sample.query ?? '', mediaType = 'application/json' } = other;
+  const { query = sample.query ?? '', mediaType = 'application/json', origin } = other;
   const { body = sample.body?.(timerId) } = other;
-  const path = operation.path.replace('{timer_id}', timerId);
-  return exchange(`${service.service.url}${path}${query}`, {
+  const isOfDisplay = operation.path.includes('{display_id}');
+  const displayId = other.displayId ?? (isOfDisplay ? await displayOf(service, timerId) : '');
+  const path = operation.path.replace('{timer_id}', timerId).replace('{display_id}', displayId);
+  const url = `${service.service.url}${path}${query}`;
+  const headers = {
+    ...(body === undefined ? {} : { 'Content-Type': mediaType }),
+    ...(origin === undefined ? {} : { Origin: origin }),
+  };
+  if (operation.success.isStream === true) return firstEvent(url, headers);
+  return exchange(url, {
     method: methodOf(operation),
-    ...(body === undefined
-      ? {}
-      : { headers: { 'Content-Type': mediaType }, body: JSON.stringify(body) }),
+    headers,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
 }
 
@@ -600,6 +714,19 @@ async function exchange(url: string, init: RequestInit = {}): Promise<Answer> {
   const body = await response.text();
   const parsed: unknown = body === '' ? undefined : JSON.parse(body);
   return { status: response.status, headers: response.headers, body: parsed };
+}
+
+/** The first event of a stream, which stands for the body of the answer. */
+async function firstEvent(url: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
+  try {
+    const reader = await EventReader.open(url, z.unknown(), headers);
+    const answer = { status: 200, headers: reader.headers, body: await reader.next() };
+    reader.leave();
+    return answer;
+  } catch (error) {
+    if (error instanceof RefusedError) return error;
+    throw error;
+  }
 }
 
 /** Checks that an answer is a problem that tells its own status, and gives it. */
@@ -746,9 +873,9 @@ const layerSchema = z.object({
 });
 
 /** Method and path of every route. Those that take every method are left out: they only refuse. */
-function mountedRoutes({ service: { registry } }: TestService): string[] {
-  const log = createLog('silent');
-  const app = createApp({ config: readConfig({}), registry, log, version: '0.0.0' });
+function mountedRoutes({ clock, service: { registry } }: TestService): string[] {
+  const parts = { config: readConfig({}), registry, clock, log: createLog('silent') };
+  const app = createApp({ ...parts, realtime: new Realtime(parts), version: '0.0.0' });
   return app.router.stack.flatMap((layer) => {
     const { path, methods = {} } = layerSchema.parse(layer).route ?? {};
     const [method, ...others] = Object.keys(methods);

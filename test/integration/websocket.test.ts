@@ -88,6 +88,7 @@ describe('what a display is told', () => {
     expect(display.messages).toEqual([
       {
         type: 'connected',
+        display_id: expect.stringMatching(/^display_[0-9a-v]{16}$/),
         timer: {
           id,
           name: 'Quiz',
@@ -517,7 +518,7 @@ describe('what a display may ask', () => {
     display.say({ type: 'pause' });
     expect(await display.next('error')).toEqual({
       type: 'error',
-      message: 'Unknown message type: pause. Known types: ping, sync',
+      message: 'Unknown message type: pause. Known types: ping, sync, acknowledge',
     });
   });
 

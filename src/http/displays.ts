@@ -1,0 +1,51 @@
+/** The routes of those who follow timers, and of those who look after them. */
+import type { RequestHandler } from 'express';
+import { acknowledgementSchema } from '../protocol/displays.js';
+import { EVENT_STREAM_HEADERS } from '../protocol/events.js';
+import type { RequestSchemas } from '../protocol/requests.js';
+import type { Realtime } from '../realtime/realtime.js';
+import { parameterOf, parse, timerIdOf } from './parse.js';
+
+export function displayRoutes(realtime: Realtime, schemas: RequestSchemas) {
+  const followTimer = streaming(async (request, response) => {
+    const lastEventId = request.get('Last-Event-ID') || undefined;
+    const named = lastEventId === undefined ? {} : { last_event_id: lastEventId };
+    const query = parse(schemas.followEvents, { ...request.query, ...named }, 'query');
+    await realtime.follow(
+      { request, response },
+      {
+        timerId: timerIdOf(request),
+        wantsTicks: query.ticks === 'true',
+        label: query.label,
+        lastRevision: query.last_event_id,
+      },
+    );
+  });
+
+  const watchDisplays = streaming((request, response) => {
+    realtime.watchDisplays({ request, response }, timerIdOf(request));
+  });
+
+  const watchAll = streaming((request, response) => realtime.watchAll({ request, response }));
+
+  const showDisplays: RequestHandler = (request, response) => {
+    response.json(realtime.displaysOf(timerIdOf(request)));
+  };
+
+  const acknowledge: RequestHandler = (request, response) => {
+    const body = parse(acknowledgementSchema, request.body, 'body');
+    realtime.acknowledge(timerIdOf(request), parameterOf(request, 'display_id'), body);
+    response.status(204).end();
+  };
+
+  return { followTimer, watchDisplays, watchAll, showDisplays, acknowledge };
+}
+
+/** Express hands HEAD to the handlers of GET, but a stream without a body has nothing to stream. */
+function streaming(handler: RequestHandler): RequestHandler {
+  return (request, response, next) => {
+    if (request.method !== 'HEAD') return handler(request, response, next);
+    response.set(EVENT_STREAM_HEADERS).end();
+    return undefined;
+  };
+}

@@ -1,0 +1,21 @@
+/** What every connection that is to stay is checked for, whatever its transport. */
+import type { IncomingMessage } from 'node:http';
+import type { Config } from '../config.js';
+import { Problem, problemOf } from '../protocol/problems.js';
+import type { Registry } from '../registry.js';
+
+/**
+ * Browsers let any page open a connection, and hide at most the answer: so the service itself refuses
+ * pages of other origins.
+ * @throws {Problem} if the connection is not to be.
+ */
+export function admit(
+  { headers: { origin } }: IncomingMessage,
+  { phase }: Registry,
+  { corsOrigins }: Config,
+): void {
+  if (phase === 'recovering') throw problemOf({ reason: 'recovering' }, '');
+  if (phase !== 'serving') throw problemOf({ reason: 'shutting_down' }, '');
+  if (origin === undefined || corsOrigins.includes('*') || corsOrigins.includes(origin)) return;
+  throw new Problem('foreign_origin', `${origin} is not among CORS_ORIGINS`);
+}

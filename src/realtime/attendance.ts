@@ -1,0 +1,106 @@
+/** Who follows one timer, and what they say they show. It is forgotten when they leave. */
+import { customAlphabet } from 'nanoid';
+import type { Clock } from '../clock.js';
+import type { Acknowledgement, DisplaySummary, Displays, Transport } from '../protocol/displays.js';
+import { isoTime } from '../protocol/timer.js';
+import type { TimerRecord } from '../registry.js';
+import { MessageBudget } from './message-budget.js';
+
+const randomPart = customAlphabet('0123456789abcdefghijklmnopqrstuv', 16);
+
+export interface Arrival {
+  readonly transport: Transport;
+  readonly label: string | undefined;
+}
+
+interface Attendant {
+  readonly transport: Transport;
+  readonly connectedAtMs: number;
+  label: string | null;
+  acknowledged: { revision: number; errorBoundMs: number | null; atMs: number } | undefined;
+  /** How much may be said in the name of this display by requests, made when the first one comes. */
+  requests: MessageBudget | undefined;
+}
+
+export class Attendance {
+  readonly #clock: Clock;
+  /** By the id of the display, in the order they came. */
+  readonly #attendants = new Map<string, Attendant>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Notes that a display came, and gives the id it has until it leaves. */
+  enter({ transport, label }: Arrival): string {
+    const displayId = `display_${randomPart()}`;
+    this.#attendants.set(displayId, {
+      transport,
+      connectedAtMs: this.#clock.now(),
+      label: label ?? null,
+      acknowledged: undefined,
+      requests: undefined,
+    });
+    return displayId;
+  }
+
+  leave(displayId: string): void {
+    this.#attendants.delete(displayId);
+  }
+
+  has(displayId: string): boolean {
+    return this.#attendants.has(displayId);
+  }
+
+  /** Whether one more request in the name of a display is within its budget. */
+  takeRequest(displayId: string): boolean {
+    const attendant = this.#attendants.get(displayId);
+    if (attendant === undefined) return false;
+    attendant.requests ??= new MessageBudget(this.#clock);
+    return attendant.requests.take();
+  }
+
+  acknowledge(displayId: string, { revision, error_bound_ms, label }: Acknowledgement): void {
+    const attendant = this.#attendants.get(displayId);
+    if (attendant === undefined) return;
+    const atMs = this.#clock.now();
+    attendant.acknowledged = { revision, errorBoundMs: error_bound_ms, atMs };
+    if (label !== undefined) attendant.label = label;
+  }
+
+  /** Counted anew each time: it is asked for a few times a second at most. */
+  summary({ id, revision }: TimerRecord): DisplaySummary {
+    let current = 0;
+    let worstMs: number | null = null;
+    for (const { acknowledged } of this.#attendants.values()) {
+      if (acknowledged?.revision === revision) current += 1;
+      const boundMs = acknowledged?.errorBoundMs ?? null;
+      if (boundMs !== null) worstMs = Math.max(worstMs ?? 0, boundMs);
+    }
+    const connected = this.#attendants.size;
+    return { timer_id: id, connected, current, worst_error_bound_ms: worstMs };
+  }
+
+  resource(record: TimerRecord): Displays {
+    const displays = [...this.#attendants].map(([displayId, attendant]) => {
+      const { label, transport, connectedAtMs, acknowledged } = attendant;
+      return {
+        display_id: displayId,
+        label,
+        transport,
+        connected_at: isoTime(connectedAtMs),
+        revision: acknowledged?.revision ?? null,
+        error_bound_ms: acknowledged?.errorBoundMs ?? null,
+        acknowledged_at: acknowledged === undefined ? null : isoTime(acknowledged.atMs),
+        is_current: acknowledged?.revision === record.revision,
+      };
+    });
+    const { timer_id, ...counts } = this.summary(record);
+    return { timer_id, revision: record.revision, ...counts, displays };
+  }
+}
+
+/** What is said of a timer that nobody follows. */
+export function nobodyAt(timerId: string): DisplaySummary {
+  return { timer_id: timerId, connected: 0, current: 0, worst_error_bound_ms: null };
+}

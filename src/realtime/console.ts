@@ -1,0 +1,90 @@
+/**
+ * What one console is still to be told. Timers and displays wait as ids, and are looked up when they are
+ * told; only of the changes themselves are the last ones kept. So a slow reader costs bounded memory.
+ */
+
+import { type ConsoleMessage, overviewMessage, updateMessage } from '../protocol/console.js';
+import type { DisplaySummary } from '../protocol/displays.js';
+import { type TimerResource, timerResource } from '../protocol/timer.js';
+import type { Change, Registry } from '../registry.js';
+import type { Hub } from './hub.js';
+
+/** Changes that wait; older ones are dropped. */
+const MOST_CHANGES = 1000;
+/** Ids of one kind in one message, so that no message is too large; the others wait for the next. */
+const MOST_IDS = 1000;
+
+export class ConsoleNews {
+  readonly #registry: Registry;
+  readonly #hub: Hub;
+  #changes: readonly Change[] = [];
+  readonly #timerIds = new Set<string>();
+  /** Ids of the timers of which the displays changed. */
+  readonly #attendedIds: Set<string>;
+
+  constructor(registry: Registry, hub: Hub) {
+    this.#registry = registry;
+    this.#hub = hub;
+    this.#attendedIds = new Set(hub.followedTimers());
+  }
+
+  get isEmpty(): boolean {
+    return this.#changes.length + this.#timerIds.size + this.#attendedIds.size === 0;
+  }
+
+  addChanges(changes: readonly Change[]): void {
+    this.#changes = [...this.#changes, ...changes.slice(-MOST_CHANGES)].slice(-MOST_CHANGES);
+    for (const { entry } of changes) this.addTimer(entry.timerId);
+  }
+
+  /** With a timer changes whether its displays are current. */
+  addTimer(timerId: string): void {
+    this.#timerIds.add(timerId);
+    if (this.#hub.isFollowed(timerId)) this.#attendedIds.add(timerId);
+  }
+
+  addDisplaysOf(timerId: string): void {
+    this.#attendedIds.add(timerId);
+  }
+
+  /** The first message; what has no room in it is left for the updates. */
+  overview(nowMs: number): ConsoleMessage {
+    return overviewMessage(nowMs, this.#takeDisplays());
+  }
+
+  update(nowMs: number): ConsoleMessage {
+    const changes = this.#changes;
+    this.#changes = [];
+    return updateMessage(nowMs, {
+      changes,
+      ...this.#takeTimers(),
+      displays: this.#takeDisplays(),
+    });
+  }
+
+  #takeTimers(): { timers: TimerResource[]; removed: string[] } {
+    const timers: TimerResource[] = [];
+    const removed: string[] = [];
+    for (const timerId of take(this.#timerIds)) {
+      const found = this.#registry.lookUp(timerId);
+      if (found.ok) timers.push(timerResource(found.timer));
+      else if (found.refusal.reason === 'unknown_timer') removed.push(timerId);
+    }
+    return { timers, removed };
+  }
+
+  #takeDisplays(): DisplaySummary[] {
+    return take(this.#attendedIds).flatMap((timerId) => this.#hub.summaryOf(timerId) ?? []);
+  }
+}
+
+/** Takes the ids that were added first out of a set. */
+function take(ids: Set<string>): string[] {
+  const taken: string[] = [];
+  for (const id of ids) {
+    if (taken.length === MOST_IDS) break;
+    taken.push(id);
+    ids.delete(id);
+  }
+  return taken;
+}

@@ -1,0 +1,154 @@
+/** The public face of all that is told as it happens, over WebSocket and as server-sent events. */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Clock } from '../clock.js';
+import type { Config } from '../config.js';
+import type { Log } from '../log.js';
+import type { Acknowledgement, Displays } from '../protocol/displays.js';
+import { connectedMessage } from '../protocol/messages.js';
+import { Problem, problemOf } from '../protocol/problems.js';
+import type { Registry, TimerRecord } from '../registry.js';
+import { admit } from './admission.js';
+import type { EventStream } from './event-stream.js';
+import { displayEventOf, Hub, type Joined } from './hub.js';
+import { Watchers } from './watchers.js';
+import { serveWebSockets, type WebSockets } from './websocket.js';
+
+export interface RealtimeOptions {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly log: Log;
+}
+
+/** A request that is answered with a stream of events. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+export interface FollowOptions {
+  readonly timerId: string;
+  readonly wantsTicks: boolean;
+  readonly label: string | undefined;
+  /** The last revision that the display knows, if it was here before. */
+  readonly lastRevision: number | undefined;
+}
+
+export class Realtime {
+  readonly #options: RealtimeOptions;
+  readonly #hub: Hub;
+  readonly #watchers: Watchers;
+  #webSockets: WebSockets | undefined;
+
+  constructor(options: RealtimeOptions) {
+    const { registry, clock, config } = options;
+    const keepaliveMs = config.keepaliveSeconds * 1000;
+    this.#options = options;
+    this.#hub = new Hub({
+      registry,
+      clock,
+      keepaliveMs,
+      maxDisplaysPerTimer: config.maxClientsPerTimer,
+      onDisplaysChange: (timerId) => this.#watchers.displaysChanged(timerId),
+    });
+    this.#watchers = new Watchers({ registry, hub: this.#hub, clock, keepaliveMs });
+  }
+
+  /** Takes the WebSocket connections of a server. */
+  acceptWebSockets(server: Server): void {
+    this.#webSockets = serveWebSockets({ ...this.#options, server, hub: this.#hub });
+  }
+
+  /**
+   * Lets a display follow a timer over server-sent events.
+   * @throws {Problem} if it cannot.
+   */
+  async follow(exchange: Exchange, options: FollowOptions): Promise<void> {
+    const { timerId, lastRevision } = options;
+    this.#admit(exchange);
+    const record = this.#recordOf(timerId);
+    if (this.#hub.isFull(timerId)) {
+      throw new Problem('too_many_displays', `As many displays follow ${timerId} as may`);
+    }
+    const joined = this.#hub.joinStream(timerId, { ...options, response: exchange.response });
+    const { display, displayId } = joined;
+    exchange.response.once('close', () => this.#hub.leaveStream(timerId, joined));
+    if (lastRevision === undefined || lastRevision >= record.revision) display.begin();
+    else await this.#catchUp(joined, lastRevision, record);
+    const found = this.#options.registry.lookUp(timerId);
+    if (found.ok) display.send(displayEventOf(connectedMessage(found.timer, displayId)));
+  }
+
+  /** Tells who follows a timer, whenever that changes. */
+  watchDisplays(exchange: Exchange, timerId: string): void {
+    this.#admit(exchange);
+    this.#recordOf(timerId);
+    this.#watchers.watchDisplays(timerId, exchange.response);
+  }
+
+  /** Tells a console of all timers and all displays. */
+  watchAll(exchange: Exchange): void {
+    this.#admit(exchange);
+    this.#watchers.watchAll(exchange.response);
+  }
+
+  /** Who follows a timer now. */
+  displaysOf(timerId: string): Displays {
+    return this.#hub.displaysOf(this.#recordOf(timerId));
+  }
+
+  /** Notes what a display says it shows. */
+  acknowledge(timerId: string, displayId: string, acknowledgement: Acknowledgement): void {
+    this.#recordOf(timerId);
+    const isWithinBudget = this.#hub.takeRequest(timerId, displayId);
+    if (isWithinBudget === undefined) {
+      throw new Problem('unknown_display', `No display ${displayId} follows this timer`);
+    }
+    if (!isWithinBudget) {
+      throw new Problem('too_many_messages', 'A display acknowledges 10 times a second at most');
+    }
+    this.#hub.acknowledge(timerId, displayId, acknowledgement);
+  }
+
+  /** Tells displays that the service goes away, and settles when those over WebSocket are gone. */
+  async close(): Promise<void> {
+    this.#hub.closeAll();
+    this.#watchers.closeAll();
+    await this.#webSockets?.close();
+  }
+
+  #admit({ request }: Exchange): void {
+    admit(request, this.#options.registry, this.#options.config);
+  }
+
+  #recordOf(timerId: string): TimerRecord {
+    const found = this.#options.registry.lookUp(timerId);
+    if (!found.ok) throw problemOf(found.refusal, timerId);
+    return found.timer.record;
+  }
+
+  /**
+   * Tells a display what it missed before anything that happens meanwhile: it has joined, so that nothing
+   * is lost, and what it is told live is held back, so that nothing comes too early.
+   */
+  async #catchUp(
+    joined: Joined<EventStream>,
+    lastRevision: number,
+    record: TimerRecord,
+  ): Promise<void> {
+    const { display } = joined;
+    display.hold();
+    const missed = await this.#hub.missedSince(lastRevision, record).catch((err: unknown) => {
+      this.#options.log.error({ timer: record.id, err }, 'a history could not be read');
+      this.#hub.leaveStream(record.id, joined);
+      throw new Problem('journal_unavailable', 'What was missed cannot be read; try again soon');
+    });
+    if (display.hasEnded) return;
+    display.begin();
+    for (const event of missed) {
+      display.put(event);
+      if (display.isBehind) await display.drained();
+    }
+    display.release();
+  }
+}

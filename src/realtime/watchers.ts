@@ -1,0 +1,144 @@
+/**
+ * Those who look after timers rather than show one: consoles, which see everything, and streams of the
+ * displays of one timer. While there are none the registry is not watched, and nothing costs anything.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Clock } from '../clock.js';
+import { consoleKeepalive } from '../protocol/console.js';
+import { eventOf } from '../protocol/events.js';
+import { Problem } from '../protocol/problems.js';
+import type { Change, Registry, Watcher } from '../registry.js';
+import { ConsoleNews } from './console.js';
+import { EventStream } from './event-stream.js';
+import { Feed } from './feed.js';
+import type { Hub } from './hub.js';
+
+/** Streams in all, of both kinds. */
+const MOST_STREAMS = 1000;
+const CONSOLE_INTERVAL_MS = 100;
+const DISPLAYS_INTERVAL_MS = 250;
+
+export interface WatchersOptions {
+  readonly registry: Registry;
+  readonly hub: Hub;
+  readonly clock: Clock;
+  readonly keepaliveMs: number;
+}
+
+interface Console {
+  readonly feed: Feed;
+  readonly news: ConsoleNews;
+}
+
+export class Watchers implements Watcher {
+  readonly #options: WatchersOptions;
+  readonly #consoles = new Set<Console>();
+  /** Streams of displays, by the timer they are of. */
+  readonly #feeds = new Map<string, Set<Feed>>();
+  /** Every stream of both kinds. */
+  readonly #streams = new Set<Feed>();
+  #unwatch: () => void = () => {};
+
+  constructor(options: WatchersOptions) {
+    this.#options = options;
+  }
+
+  /** Tells a console everything from now on. */
+  watchAll(response: ServerResponse): void {
+    const { registry, hub, clock } = this.#options;
+    const stream = this.#open(response, () => eventOf(consoleKeepalive(clock.now())));
+    const news = new ConsoleNews(registry, hub);
+    const feed = new Feed({
+      stream,
+      clock,
+      intervalMs: CONSOLE_INTERVAL_MS,
+      compose: () => {
+        const update = news.update(clock.now());
+        if (!news.isEmpty) feed.mark();
+        return update;
+      },
+    });
+    const console = { feed, news };
+    this.#consoles.add(console);
+    this.#add(feed, response, () => this.#consoles.delete(console));
+    stream.begin();
+    stream.put(eventOf(news.overview(clock.now())));
+    if (!news.isEmpty) feed.mark();
+  }
+
+  /** Tells who follows a timer, now and whenever that changes, until the timer is gone. */
+  watchDisplays(timerId: string, response: ServerResponse): void {
+    const { registry, hub, clock } = this.#options;
+    const present = (): unknown => {
+      const found = registry.lookUp(timerId);
+      if (found.ok) return hub.displaysOf(found.timer.record);
+      if (found.refusal.reason === 'unknown_timer') feed.end();
+      return undefined;
+    };
+    const stream = this.#open(response, () => {
+      const displays = present();
+      return displays === undefined ? undefined : eventOf(displays);
+    });
+    const feed = new Feed({ stream, clock, intervalMs: DISPLAYS_INTERVAL_MS, compose: present });
+    const feeds = this.#feeds.get(timerId) ?? new Set();
+    this.#feeds.set(timerId, feeds.add(feed));
+    this.#add(feed, response, () => {
+      feeds.delete(feed);
+      if (feeds.size === 0) this.#feeds.delete(timerId);
+    });
+    stream.begin();
+    feed.tell();
+  }
+
+  changed(changes: readonly Change[]): void {
+    for (const { feed, news } of this.#consoles) {
+      news.addChanges(changes);
+      feed.mark();
+    }
+    if (this.#feeds.size === 0) return;
+    for (const { entry } of changes) this.#markFeeds(entry.timerId);
+  }
+
+  touched(timerId: string): void {
+    for (const { feed, news } of this.#consoles) {
+      news.addTimer(timerId);
+      feed.mark();
+    }
+    this.#markFeeds(timerId);
+  }
+
+  displaysChanged(timerId: string): void {
+    for (const { feed, news } of this.#consoles) {
+      news.addDisplaysOf(timerId);
+      feed.mark();
+    }
+    this.#markFeeds(timerId);
+  }
+
+  closeAll(): void {
+    for (const feed of this.#streams) feed.end();
+  }
+
+  #open(response: ServerResponse, keepaliveEvent: () => Buffer | undefined): EventStream {
+    if (this.#streams.size >= MOST_STREAMS) {
+      throw new Problem('too_many_streams', `There are ${MOST_STREAMS} already; close some`);
+    }
+    const { clock, keepaliveMs } = this.#options;
+    return new EventStream({ response, clock, keepaliveMs, keepaliveEvent });
+  }
+
+  #add(feed: Feed, response: ServerResponse, remove: () => void): void {
+    if (this.#streams.size === 0) this.#unwatch = this.#options.registry.watch(this);
+    this.#streams.add(feed);
+    response.once('close', () => {
+      feed.dispose();
+      remove();
+      this.#streams.delete(feed);
+      if (this.#streams.size === 0) this.#unwatch();
+    });
+  }
+
+  #markFeeds(timerId: string): void {
+    for (const feed of this.#feeds.get(timerId) ?? []) feed.mark();
+  }
+}

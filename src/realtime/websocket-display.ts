@@ -1,0 +1,127 @@
+/** A display that follows over WebSocket. It is pinged, and closed when it does not answer. */
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import type { Clock } from '../clock.js';
+import { PROBLEMS, type ProblemCode } from '../protocol/problems.js';
+import { PING_FRAME, type TickFrame } from './frame.js';
+import { LAST_WORDS_MS, Outlet } from './outlet.js';
+
+const TICK_MS = 1000;
+
+/** Problems a display's connection can end with. */
+export type CloseProblem = {
+  [C in ProblemCode]: (typeof PROBLEMS)[C] extends { closeCode: number } ? C : never;
+}[ProblemCode];
+
+export interface WebSocketDisplayOptions {
+  readonly webSocket: WebSocket;
+  /** The connection itself; frames are written to it whole, between those of `webSocket`. */
+  readonly socket: Duplex;
+  readonly clock: Clock;
+  readonly keepaliveMs: number;
+  /** Gives the frame that breaks a silence, or nothing when there is nothing to say. */
+  readonly keepaliveFrame: () => Buffer | undefined;
+}
+
+export class WebSocketDisplay extends Outlet {
+  readonly #options: WebSocketDisplayOptions;
+  /** When the ping became due that goes out with the next tick, in epoch ms. */
+  #pingDueAtMs: number | undefined;
+  /** When the ping became due that was sent and is still to be answered, in epoch ms. */
+  #pingedAtMs: number | undefined;
+
+  constructor(options: WebSocketDisplayOptions) {
+    super(options.socket, options.clock, options.keepaliveMs);
+    this.#options = options;
+  }
+
+  /** Sends a tick, or keeps it as the latest while earlier frames are waiting to be read. */
+  tick(frame: TickFrame, nowMs: number): void {
+    if (!this.canWrite) return;
+    if (this.socket.writableLength > 0) {
+      this.keepTick(frame.bytes);
+    } else if (this.#pingDueAtMs === undefined) {
+      this.write(frame.bytes, nowMs);
+    } else {
+      this.#notePing(this.#pingDueAtMs);
+      this.write(frame.withPing, nowMs);
+    }
+  }
+
+  /**
+   * Sends the tick of the end. The end itself follows as soon as it is on record, which for an exam of
+   * thousands is within the same turn of the event loop: then both go out in one write.
+   */
+  lastTick(frame: TickFrame, nowMs: number): void {
+    if (!this.canWrite) return;
+    this.socket.cork();
+    this.tick(frame, nowMs);
+    setImmediate(() => this.socket.uncork());
+  }
+
+  /** Answers a protocol ping, unless the display does not read its answers. */
+  pong(payload: Buffer): void {
+    if (this.canWrite && this.socket.writableLength === 0) this.#options.webSocket.pong(payload);
+  }
+
+  /** Notes that the display has given a sign of life. */
+  heard(): void {
+    this.#pingedAtMs = undefined;
+  }
+
+  /** Ends the connection with the close code of a problem. */
+  close(problem: CloseProblem): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    const { webSocket, clock } = this.#options;
+    const { closeCode, title } = PROBLEMS[problem];
+    webSocket.close(closeCode, title);
+    clock.clearTimeout(this.pulse);
+    this.pulse = clock.setTimeout(() => this.terminate(), LAST_WORDS_MS);
+  }
+
+  /** Breaks the connection off. */
+  terminate(): void {
+    this.#options.webSocket.terminate();
+  }
+
+  protected override giveUp(): void {
+    this.close('too_slow');
+  }
+
+  /** Pings with the next tick where ticks flow, which saves a write; at once where they do not. */
+  #ping(nowMs: number, silenceMs: number): void {
+    if (silenceMs <= TICK_MS && this.#pingDueAtMs === undefined) {
+      this.#pingDueAtMs = nowMs;
+    } else {
+      this.#notePing(nowMs);
+      this.socket.write(PING_FRAME);
+    }
+  }
+
+  #notePing(dueAtMs: number): void {
+    this.#pingDueAtMs = undefined;
+    this.#pingedAtMs = dueAtMs;
+  }
+
+  /** Finds dead peers, breaks silences. */
+  protected override beat(): void {
+    const { clock, keepaliveMs, keepaliveFrame } = this.#options;
+    const nowMs = clock.now();
+    if (this.#pingedAtMs !== undefined && nowMs - this.#pingedAtMs >= keepaliveMs) {
+      if (this.socket.writableLength > 0) this.giveUp();
+      else this.terminate();
+      return;
+    }
+    const silenceMs = nowMs - this.lastSentMs;
+    if (silenceMs >= keepaliveMs) {
+      const frame = keepaliveFrame();
+      if (frame !== undefined) this.send(frame);
+    }
+    if (!this.canWrite) return;
+    if (this.#pingedAtMs === undefined) this.#ping(nowMs, silenceMs);
+    const silenceEndsMs = this.lastSentMs + keepaliveMs;
+    const patienceEndsMs = (this.#pingedAtMs ?? Number.POSITIVE_INFINITY) + keepaliveMs;
+    this.pulse = this.beatIn(Math.max(1, Math.min(silenceEndsMs, patienceEndsMs) - nowMs));
+  }
+}
