@@ -48,14 +48,10 @@ export class Attendance {
     this.#attendants.delete(displayId);
   }
 
-  has(displayId: string): boolean {
-    return this.#attendants.has(displayId);
-  }
-
-  /** Whether one more request in the name of a display is within its budget. */
-  takeRequest(displayId: string): boolean {
+  /** Whether one more request in the name of a display is within its budget, if there is that display. */
+  takeRequest(displayId: string): boolean | undefined {
     const attendant = this.#attendants.get(displayId);
-    if (attendant === undefined) return false;
+    if (attendant === undefined) return undefined;
     attendant.requests ??= new MessageBudget(this.#clock);
     return attendant.requests.take();
   }

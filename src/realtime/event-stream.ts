@@ -111,20 +111,19 @@ export class EventStream extends Outlet {
 
   /** Breaks silences, and ends the stream of a reader that has read nothing since the last beat. */
   protected override beat(): void {
-    const { keepaliveMs, keepaliveEvent } = this.#options;
+    if (!this.canWrite) return;
     if (this.#isStuck) {
       this.giveUp();
       return;
     }
+    const { keepaliveMs, keepaliveEvent } = this.#options;
     const silenceMs = this.clock.now() - this.lastSentMs;
-    const isSilent = silenceMs >= keepaliveMs;
-    if (this.isBehind) {
-      this.#watchDraining();
-    } else if (isSilent && this.#held === undefined) {
-      const event = keepaliveEvent();
-      if (event !== undefined) this.put(event);
-    }
-    this.pulse = this.beatIn(isSilent ? keepaliveMs : keepaliveMs - silenceMs);
+    const isQuiet = !this.isBehind && this.#held === undefined;
+    if (this.isBehind) this.#watchDraining();
+    const event = isQuiet && silenceMs >= keepaliveMs ? keepaliveEvent() : undefined;
+    if (event !== undefined) this.put(event);
+    const isWaiting = isQuiet && silenceMs < keepaliveMs;
+    this.pulse = this.beatIn(isWaiting ? keepaliveMs - silenceMs : keepaliveMs);
   }
 
   #watchDraining(): void {

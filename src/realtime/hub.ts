@@ -18,6 +18,7 @@ import type { Entry, Following, Notice, Registry, TimerRecord } from '../registr
 import { type Arrival, Attendance, nobodyAt } from './attendance.js';
 import { EventStream } from './event-stream.js';
 import { TickFrame, textFrame } from './frame.js';
+import type { Outlet } from './outlet.js';
 import { WebSocketDisplay, type WebSocketDisplayOptions } from './websocket-display.js';
 
 /** The displays of one transport. Each transport has its own, so that every loop meets one kind. */
@@ -40,6 +41,8 @@ interface Room {
 export interface Joined<D> {
   readonly display: D;
   readonly displayId: string;
+  /** To be called when its connection has ended. */
+  readonly leave: () => void;
 }
 
 interface Wishes {
@@ -88,15 +91,8 @@ export class Hub {
       keepaliveFrame: () => this.#keepalive(timerId, frameOf),
     });
     const room = this.#roomOf(timerId);
-    add(room.webSockets, display, wantsTicks);
-    return this.#welcome(timerId, room, display, { transport: 'websocket', label });
-  }
-
-  leave(timerId: string, { display, displayId }: Joined<WebSocketDisplay>): void {
-    display.dispose();
-    const room = this.#rooms.get(timerId);
-    if (room === undefined || !remove(room.webSockets, display)) return;
-    this.#bidFarewell(timerId, room, displayId);
+    if (wantsTicks) room.webSockets.ticking.add(display);
+    return this.#seat(timerId, room, room.webSockets, display, { transport: 'websocket', label });
   }
 
   /** Adds a display over server-sent events. Its answer has not begun. */
@@ -110,15 +106,8 @@ export class Hub {
       keepaliveEvent: () => this.#keepalive(timerId, displayEventOf),
     });
     const room = this.#roomOf(timerId);
-    add(room.streams, display, wantsTicks);
-    return this.#welcome(timerId, room, display, { transport: 'sse', label });
-  }
-
-  leaveStream(timerId: string, { display, displayId }: Joined<EventStream>): void {
-    display.dispose();
-    const room = this.#rooms.get(timerId);
-    if (room === undefined || !remove(room.streams, display)) return;
-    this.#bidFarewell(timerId, room, displayId);
+    if (wantsTicks) room.streams.ticking.add(display);
+    return this.#seat(timerId, room, room.streams, display, { transport: 'sse', label });
   }
 
   /**
@@ -131,19 +120,15 @@ export class Hub {
     return eventsOf(changesBetween(history, revision, record.revision));
   }
 
-  /** Notes what a display says it shows (T1: nothing else); false when there is no such display. */
-  acknowledge(timerId: string, displayId: string, acknowledgement: Acknowledgement): boolean {
-    const room = this.#rooms.get(timerId);
-    if (room === undefined || !room.attendance.has(displayId)) return false;
-    room.attendance.acknowledge(displayId, acknowledgement);
+  /** Notes what a display says it shows (T1: nothing else). */
+  acknowledge(timerId: string, displayId: string, acknowledgement: Acknowledgement): void {
+    this.#rooms.get(timerId)?.attendance.acknowledge(displayId, acknowledgement);
     this.#options.onDisplaysChange(timerId);
-    return true;
   }
 
   /** Whether one more request in the name of a display is within its budget, if there is that display. */
   takeRequest(timerId: string, displayId: string): boolean | undefined {
-    const attendance = this.#rooms.get(timerId)?.attendance;
-    return attendance?.has(displayId) === true ? attendance.takeRequest(displayId) : undefined;
+    return this.#rooms.get(timerId)?.attendance.takeRequest(displayId);
   }
 
   /** Everybody who follows a timer. */
@@ -197,18 +182,27 @@ export class Hub {
     return history;
   }
 
-  #welcome<D>(timerId: string, room: Room, display: D, arrival: Arrival): Joined<D> {
+  #seat<D extends Outlet>(
+    timerId: string,
+    room: Room,
+    audience: Audience<D>,
+    display: D,
+    arrival: Arrival,
+  ): Joined<D> {
+    audience.all.add(display);
     const displayId = room.attendance.enter(arrival);
     count(room);
     this.#options.onDisplaysChange(timerId);
-    return { display, displayId };
-  }
-
-  #bidFarewell(timerId: string, room: Room, displayId: string): void {
-    room.attendance.leave(displayId);
-    count(room);
-    if (sizeOf(room) === 0) this.#shut(timerId, room);
-    this.#options.onDisplaysChange(timerId);
+    const leave = (): void => {
+      display.dispose();
+      audience.ticking.delete(display);
+      if (!audience.all.delete(display) || this.#rooms.get(timerId) !== room) return;
+      room.attendance.leave(displayId);
+      count(room);
+      if (sizeOf(room) === 0) this.#shut(timerId, room);
+      this.#options.onDisplaysChange(timerId);
+    };
+    return { display, displayId, leave };
   }
 
   #roomOf(timerId: string): Room {
@@ -286,17 +280,6 @@ function broadcast({ webSockets, streams }: Room, notice: Notice): void {
     const event = displayEventOf(message);
     for (const display of streams.all) display.send(event);
   }
-}
-
-function add<D>(audience: Audience<D>, display: D, wantsTicks: boolean): void {
-  audience.all.add(display);
-  if (wantsTicks) audience.ticking.add(display);
-}
-
-/** False when the display was not there. */
-function remove<D>(audience: Audience<D>, display: D): boolean {
-  audience.ticking.delete(display);
-  return audience.all.delete(display);
 }
 
 function sizeOf({ webSockets, streams }: Room): number {

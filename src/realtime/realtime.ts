@@ -72,7 +72,7 @@ export class Realtime {
     }
     const joined = this.#hub.joinStream(timerId, { ...options, response: exchange.response });
     const { display, displayId } = joined;
-    exchange.response.once('close', () => this.#hub.leaveStream(timerId, joined));
+    exchange.response.once('close', joined.leave);
     if (lastRevision === undefined || lastRevision >= record.revision) display.begin();
     else await this.#catchUp(joined, lastRevision, record);
     const found = this.#options.registry.lookUp(timerId);
@@ -140,7 +140,7 @@ export class Realtime {
     display.hold();
     const missed = await this.#hub.missedSince(lastRevision, record).catch((err: unknown) => {
       this.#options.log.error({ timer: record.id, err }, 'a history could not be read');
-      this.#hub.leaveStream(record.id, joined);
+      joined.leave();
       throw new Problem('journal_unavailable', 'What was missed cannot be read; try again soon');
     });
     if (display.hasEnded) return;
@@ -148,6 +148,7 @@ export class Realtime {
     for (const event of missed) {
       display.put(event);
       if (display.isBehind) await display.drained();
+      if (display.hasEnded) return;
     }
     display.release();
   }

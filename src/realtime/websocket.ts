@@ -101,7 +101,7 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       display.close('too_many_messages');
       return false;
     };
-    webSocket.on('close', () => hub.leave(timerId, joined));
+    webSocket.on('close', joined.leave);
     webSocket.on('pong', () => display.heard());
     webSocket.on('ping', (payload) => {
       if (isWithinBudget()) display.pong(payload);
