@@ -182,7 +182,7 @@ describe('a display that is opened late', () => {
     expect(after.told).toEqual([]);
   });
 
-  it('C4: never announces early: what is not certain to have passed is not announced', () => {
+  it('C5: never announces early: what is not certain to have passed is not announced', () => {
     const room = new Room();
     room.connect(0);
     room.count(300.9);

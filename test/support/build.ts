@@ -1,8 +1,6 @@
-/** Compiles the service once before the tests: real processes and worker threads run compiled code. */
+/** Builds the service and its pages once before the tests: real processes, threads and browsers run what is built. */
 import { execFileSync } from 'node:child_process';
 
 export default function build(): void {
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
-    stdio: 'inherit',
-  });
+  execFileSync('npm', ['run', 'build', '--silent'], { stdio: 'inherit' });
 }

@@ -1,0 +1,79 @@
+/**
+ * The pictures of the README, made by the real thing. They are taken each time, and written only with
+ * `npm run screenshots`, because a picture differs a little from machine to machine.
+ */
+import type { Page } from 'playwright-core';
+import { describe, expect, it, type TestContext } from 'vitest';
+import { z } from 'zod';
+import { needBrowser, openPage } from '../support/browser.js';
+import { ServiceProcess } from '../support/process.js';
+import { Room } from './room.js';
+
+const FOLDER = 'docs/images';
+const ROOM = { width: 800, height: 600 };
+
+async function take(page: Page, name: string): Promise<void> {
+  const file = process.env.SCREENSHOTS === '1' ? { path: `${FOLDER}/${name}.png` } : {};
+  const picture = await page.screenshot({ ...file, animations: 'disabled' });
+  expect(picture.length).toBeGreaterThan(5000);
+}
+
+async function create(
+  service: ServiceProcess,
+  definition: Readonly<Record<string, unknown>>,
+): Promise<string> {
+  const { text } = await service.request('POST', '/timers', { auto_start: true, ...definition });
+  return z.object({ id: z.string() }).parse(JSON.parse(text)).id;
+}
+
+async function openRoom(test: TestContext, service: ServiceProcess, id: string): Promise<Room> {
+  const room = await Room.open(test, service.url, id, { query: '?label=Seat 14' });
+  await room.page.setViewportSize(ROOM);
+  return room;
+}
+
+describe('the pictures of the README', { timeout: 60_000 }, () => {
+  it('the console of a class', async (test) => {
+    await needBrowser(test);
+    const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+    const page = await openPage(test, service.url, { viewport: { width: 1280, height: 760 } });
+    await page.getByText(/no timers yet/i).waitFor();
+    await create(service, {
+      name: 'Biology',
+      duration_seconds: 290,
+      warning_thresholds: [300, 60],
+    });
+    await create(service, {
+      name: 'Chemistry',
+      duration_seconds: 55,
+      warning_thresholds: [60, 54],
+    });
+    const id = await create(service, { name: 'Mathematics', duration_seconds: 5400 });
+    await create(service, { name: 'Physics', duration_seconds: 2700, auto_start: false });
+    await openRoom(test, service, id);
+    await openRoom(test, service, id);
+    const control = { action: 'extend', extend_seconds: 300 };
+    await service.request('POST', `/timers/${id}/control`, control);
+    await page.getByText('2 of 2 displays show this').waitFor();
+    await take(page, 'console');
+  });
+
+  it('a display, a warning, and the end', async (test) => {
+    await needBrowser(test);
+    const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+    const name = 'Mathematics';
+    const calm = await create(service, { name, duration_seconds: 1476 });
+    const short = { name, duration_seconds: 52, warning_thresholds: [51, 50] };
+    const warned = await openRoom(test, service, await create(service, short));
+    const over = await openRoom(
+      test,
+      service,
+      await create(service, { name, duration_seconds: 3 }),
+    );
+    await take((await openRoom(test, service, calm)).page, 'display');
+    await warned.until(({ remainingMs }) => remainingMs < 50_000);
+    await take(warned.page, 'warning');
+    await over.until(({ state }) => state === 'Time is up');
+    await take(over.page, 'time-is-up');
+  });
+});
