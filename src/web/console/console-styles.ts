@@ -71,7 +71,15 @@ export const consoleStyles = css`
   }
   @media (width < 40rem) {
     header {
+      gap: 0.5rem;
       padding: 0.6rem 0.75rem;
+    }
+    .wide,
+    .space {
+      display: none;
+    }
+    connection-state {
+      margin-inline-end: auto;
     }
     .columns {
       gap: 0.75rem;

@@ -184,10 +184,12 @@ function warnings(): TemplateResult {
           `,
         )}
       </div>
-      <label class="custom row"><span>Others</span>
-        <input name="warnings" placeholder="2:30, 0:45" autocomplete="off" aria-describedby="how" />
+      <div class="custom row">
+        <label>Others
+          <input name="warnings" placeholder="2:30, 0:45" autocomplete="off" aria-describedby="how" />
+        </label>
         <span class="hint" id="how">minutes:seconds, separated by commas</span>
-      </label>
+      </div>
     </fieldset>
   `;
 }

@@ -14,6 +14,7 @@ export const ICONS = {
   share: icon('M9 15l6-6M10 6l2-2a5 5 0 0 1 7 7l-2 2M14 18l-2 2a5 5 0 0 1-7-7l2-2'),
   close: icon('M6 6l12 12M18 6L6 18'),
   add: icon('M12 5v14M5 12h14'),
+  list: icon('M4 6h1M9 6h11M4 12h1M9 12h11M4 18h1M9 18h11'),
   screen: icon('M3 5h18v11H3zM8 20h8M12 16v4'),
   warning: icon('M12 4l9 16H3zM12 10v4M12 17v.01'),
 } as const;

@@ -66,6 +66,10 @@ export const controls = css`
     border-radius: var(--radius);
     background: var(--surface);
   }
+  ::placeholder {
+    color: var(--muted);
+    opacity: 1;
+  }
   input[type='checkbox'],
   input[type='radio'] {
     width: 1.15rem;

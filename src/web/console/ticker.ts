@@ -18,6 +18,7 @@ export class Ticker {
   readonly #now: () => number | undefined;
   readonly #all = new Set<Ticking>();
   #timeout: ReturnType<typeof setTimeout> | undefined;
+  #isWaking = false;
 
   constructor(now: () => number | undefined) {
     this.#now = now;
@@ -30,19 +31,30 @@ export class Ticker {
 
   add(ticking: Ticking): void {
     this.#all.add(ticking);
-    this.#timeout ??= setTimeout(() => this.#tick(), 0);
+    this.wake();
   }
 
   remove(ticking: Ticking): void {
     this.#all.delete(ticking);
   }
 
+  /** To be called when something began to run, whose next digit may come sooner than the next tick. */
+  wake(): void {
+    if (this.#isWaking) return;
+    this.#isWaking = true;
+    this.#schedule(0);
+  }
+
   #tick(): void {
+    this.#isWaking = false;
     const nowMs = this.#now();
     let nextMs = LONGEST_MS;
     for (const ticking of this.#all) nextMs = Math.min(nextMs, ticking.tick(nowMs));
-    const isIdle = this.#all.size === 0;
-    const waitMs = Math.max(SHORTEST_MS, nextMs + MARGIN_MS);
-    this.#timeout = isIdle ? undefined : setTimeout(() => this.#tick(), waitMs);
+    if (this.#all.size > 0) this.#schedule(Math.max(SHORTEST_MS, nextMs + MARGIN_MS));
+  }
+
+  #schedule(inMs: number): void {
+    clearTimeout(this.#timeout);
+    this.#timeout = setTimeout(() => this.#tick(), inMs);
   }
 }

@@ -89,13 +89,15 @@ export class TimerConsole extends LitElement {
         <h1>Timers</h1>
         <connection-state .connection=${store.state.connection} @retry=${reconnect}></connection-state>
         <span class="space"></span>
-        <button class="quiet" type="button" aria-expanded=${this.isFeedOpen} @click=${this.#toggleFeed}>
-          What happened
+        <button class="quiet icon" type="button" aria-label="What happened" title="What happened"
+          aria-expanded=${this.isFeedOpen ? 'true' : 'false'} @click=${this.#toggleFeed}>
+          ${ICONS.list}<span class="wide">What happened</span>
         </button>
         <button class="quiet icon" type="button" aria-label="Help" title="Help"
           @click=${() => this.#open({ kind: 'help' })}>?</button>
-        <button class="primary" type="button" @click=${() => this.#open({ kind: 'create' })}>
-          ${ICONS.add}Create timers
+        <button class="primary" type="button" aria-label="Create timers"
+          @click=${() => this.#open({ kind: 'create' })}>
+          ${ICONS.add}<span>Create<span class="wide"> timers</span></span>
         </button>
       </header>
     `;

@@ -192,20 +192,23 @@ export const rowStyles = css`
       padding-inline: 0.75rem;
     }
     .actions {
-      flex-wrap: nowrap;
-      gap: 0.15rem;
+      gap: 0.1rem;
+      font-size: 0.9rem;
     }
     .main {
       min-width: 0;
       flex: 1 0 auto;
       padding-inline: 0.4rem;
     }
+    .main svg {
+      display: none;
+    }
     .extensions button {
-      min-width: 2.15rem;
+      min-width: 2rem;
       padding-inline: 0.2rem;
     }
     button.icon {
-      min-width: 2.1rem;
+      min-width: 2rem;
     }
   }
 `;

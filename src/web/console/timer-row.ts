@@ -70,7 +70,10 @@ export class TimerRow extends LitElement implements Ticking {
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
-    if (changed.has('timer')) this.seconds = secondsLeft(this.timer, this.ticker.now);
+    if (changed.has('timer')) {
+      this.seconds = secondsLeft(this.timer, this.ticker.now);
+      this.ticker.wake();
+    }
     this.#focused = this.shadowRoot?.activeElement ?? null;
   }
 

@@ -40,14 +40,14 @@ export class DisplayPage extends LitElement {
     });
     // After a reload the browser wants to be touched once before it makes a sound again.
     for (const gesture of ['pointerup', 'keydown']) {
-      document.addEventListener(gesture, () => this.isSoundOn && void this.#allowSound());
+      document.addEventListener(gesture, (event) => this.#onGesture(event));
     }
   }
 
   protected override render(): TemplateResult {
     return html`
       <header>
-        <h1>${this.name}</h1>
+        <h1>${this.name || 'Timer'}</h1>
         <div class="buttons">${this.#soundButton()} ${this.#fullScreenButton()}</div>
       </header>
       <main>
@@ -62,11 +62,20 @@ export class DisplayPage extends LitElement {
 
   #soundButton(): TemplateResult {
     const isWaiting = this.isSoundOn && !this.#chime.isAllowed;
+    const state = isWaiting
+      ? html`: touch the page to allow it`
+      : html`<span aria-hidden="true">: ${this.isSoundOn ? 'on' : 'off'}</span>`;
     return html`
-      <button type="button" aria-pressed=${this.isSoundOn ? 'true' : 'false'} @click=${this.#toggleSound}>
-        ${isWaiting ? 'Sound: touch the page to allow it' : `Sound ${this.isSoundOn ? 'on' : 'off'}`}
-      </button>
+      <button id="sound" type="button" role="switch" aria-checked=${this.isSoundOn ? 'true' : 'false'}
+        @click=${this.#toggleSound}>Sound${state}</button>
     `;
+  }
+
+  /** The button has its own way to allow sounds. */
+  #onGesture(event: Event): void {
+    const button = this.renderRoot.querySelector('#sound');
+    const isOnButton = button !== null && event.composedPath().includes(button);
+    if (this.isSoundOn && !isOnButton) void this.#allowSound();
   }
 
   #fullScreenButton(): TemplateResult | typeof nothing {

@@ -56,7 +56,7 @@ export const displayStyles = css`
   button:hover {
     background: var(--raised);
   }
-  button[aria-pressed='true'] {
+  button[aria-checked='true'] {
     border-color: var(--accent);
     background: var(--accent-tint);
   }
