@@ -1,11 +1,13 @@
 /** The examples of the README, as they stand there, run against the compiled service. */
 import { on, once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createContext, runInContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { timerSchema } from '../../src/protocol/timer.js';
+import { needBrowser, openPage } from '../support/browser.js';
 import { COMMAND } from '../support/command.js';
 import { ServiceProcess } from '../support/process.js';
 import { canRun, LONGEST_RUN_MS, need, pythonThatCan, runText } from '../support/tools.js';
@@ -40,6 +42,12 @@ async function create(seconds: number): Promise<string> {
   const body = { duration_seconds: seconds, warning_thresholds: [1] };
   const { text } = await service.request('POST', '/timers', body);
   return timerSchema.parse(JSON.parse(text)).id;
+}
+
+async function createStarted(seconds: number, warning_thresholds: readonly number[] = []) {
+  const body = { duration_seconds: seconds, warning_thresholds, auto_start: true };
+  const { text } = await service.request('POST', '/timers', body);
+  return timerSchema.parse(JSON.parse(text));
 }
 
 describe('the examples of the README', () => {
@@ -105,6 +113,37 @@ describe('the examples of the README', () => {
     expect(page.submitExam).toHaveBeenCalledOnce();
     webSocket.close();
     await once(webSocket, 'close');
+  });
+
+  it('show a timer by the component in a page of somebody else', async (context) => {
+    const html = example('component');
+    await needBrowser(context);
+    const { id } = await createStarted(3600);
+    const quiz = createServer((_, response) => {
+      response.setHeader('Content-Type', 'text/html');
+      response.end(`<!doctype html><title>A quiz</title>${html.replace(/timer_[0-9a-z]+/, id)}`);
+    }).listen(0, '127.0.0.1');
+    context.onTestFinished(() => void quiz.close());
+    await once(quiz, 'listening');
+    const { port } = z.object({ port: z.number() }).parse(quiz.address());
+    const page = await openPage(context, `http://localhost:${port}`);
+    await page.getByText(/^59:5\d$/).waitFor();
+    await page.getByText(/In sync/).waitFor();
+    const { text } = await service.request('GET', `/timers/${id}/displays`);
+    expect(JSON.parse(text)).toMatchObject({ displays: [{ label: 'Seat 14' }] });
+  });
+
+  it('show a timer by the client library', async () => {
+    const { id } = await createStarted(2, [1]);
+    const script = example('client library').replace(
+      'import { connectTimer }',
+      `const timerId = '${id}';\nimport { connectTimer }`,
+    );
+    const ended = `${script}\ndisplay.on('end', () => display.close());`;
+    const output = await runText(process.execPath, '--input-type=module', '-e', ended);
+    expect(output).toMatch(/^running 2 ±/m);
+    expect(output).toMatch(/^1 seconds left$/m);
+    expect(output).toMatch(/^over: expired$/m);
   });
 
   it('show a timer with Python', async (context) => {

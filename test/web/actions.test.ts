@@ -1,0 +1,164 @@
+/** What a person does in the console happens in the service, and the store says how it went. */
+import { describe, expect, it } from 'vitest';
+import type { Timer } from '../../src/client/messages.js';
+import { Actions } from '../../src/web/console/actions.js';
+import { Api, displayUrl } from '../../src/web/console/api.js';
+import { ConsoleStore } from '../../src/web/console/store.js';
+import { TestService } from '../support/service.js';
+
+async function start(settings: Readonly<Record<string, string>> = {}) {
+  const service = await TestService.start({ settings });
+  const store = new ConsoleStore();
+  const api = new Api(service.service.url);
+  const actions = new Actions(store, api);
+  const known = (): Timer[] => [...store.state.timers.values()];
+  return { service, store, api, actions, known };
+}
+
+const exam = {
+  name: 'Exam',
+  durationSeconds: 1800,
+  warningThresholds: [300, 60],
+  autoStart: false,
+};
+
+describe('creating', () => {
+  it('one timer, with all that was chosen', async () => {
+    const { service, store, actions, known } = await start();
+    await actions.create({ ...exam, autoStart: true }, 1);
+    const [timer] = known();
+    expect(await service.get(timer?.id ?? '')).toMatchObject({
+      name: 'Exam',
+      state: 'running',
+      duration_seconds: 1800,
+      warning_thresholds: [300, 60],
+    });
+    expect(store.state.notice).toEqual({ kind: 'done', text: 'Exam created and started' });
+  });
+
+  it('a class, which starts at one instant', async () => {
+    const { service, store, actions, known } = await start();
+    await actions.create({ ...exam, autoStart: true }, 12);
+    const timers = await Promise.all(known().map(({ id }) => service.get(id)));
+    expect(timers.map(({ name }) => name).sort()).toEqual(
+      Array.from({ length: 12 }, (_, index) => `Exam ${`${index + 1}`.padStart(2, '0')}`),
+    );
+    expect(new Set(timers.map(({ deadline_ms }) => deadline_ms)).size).toBe(1);
+    expect(store.state).toMatchObject({
+      notice: { kind: 'done', text: '12 timers started' },
+      progress: undefined,
+    });
+  });
+
+  it('says how far it came', async () => {
+    const { store, actions, known } = await start({ MAX_TIMERS: '5' });
+    await expect(actions.create(exam, 12)).rejects.toThrow(
+      /^Only 5 of 12 timers could be created\. There are 5 timers already/,
+    );
+    expect(known()).toHaveLength(5);
+    expect(store.state).toMatchObject({ notice: { kind: 'failed' }, progress: undefined });
+  });
+
+  it('says what the service does not take', async () => {
+    const { actions } = await start();
+    await expect(actions.create({ ...exam, durationSeconds: 90_000 }, 1)).rejects.toThrow(
+      'The duration can be at most 24 h.',
+    );
+  });
+});
+
+describe('controlling', () => {
+  it('one timer: its answer is shown at once', async () => {
+    const { store, actions, known } = await start();
+    await actions.create(exam, 1);
+    await actions.control(known(), 'start');
+    expect(known()).toMatchObject([{ state: 'running' }]);
+    await actions.control(known(), 'extend', 90);
+    expect(known()).toMatchObject([{ duration_seconds: 1890 }]);
+    expect(store.state.notice).toEqual({ kind: 'done', text: 'Exam extended by 1 min 30 s' });
+  });
+
+  it('one timer that cannot: the reason is beside it', async () => {
+    const { store, actions, known } = await start();
+    await actions.create(exam, 1);
+    const reason = await actions.control(known(), 'pause');
+    expect(reason).toMatch(/^Cannot pause timer in state 'created'/);
+    expect([...store.state.problems.values()]).toEqual([`Could not pause. ${reason}`]);
+    expect(store.state.busy.size).toBe(0);
+    await actions.control(known(), 'start');
+    expect(store.state.problems.size).toBe(0);
+  });
+
+  it('many timers: each that could not says why, and the others are done', async () => {
+    const { service, store, actions, known } = await start();
+    await actions.create(exam, 4);
+    const [first, second] = known();
+    await service.act(first?.id ?? '', 'stop');
+    await service.request('DELETE', `/timers/${second?.id}`);
+    await actions.control(known(), 'start');
+    expect(store.state.problems).toEqual(
+      new Map([
+        [first?.id, 'Could not start: it was stopped'],
+        [second?.id, 'Could not start: it is not there any more'],
+      ]),
+    );
+    expect(store.state.notice?.text).toMatch(/^2 of 4 timers started\. Could not start/);
+  });
+
+  it('many timers, all refused: that is said once, to whoever asked', async () => {
+    const { store, actions, known } = await start();
+    await actions.create(exam, 3);
+    const reason = await actions.control(known(), 'extend', 100_000);
+    expect(reason).toBe('The time to add can be at most 1 h.');
+    expect(store.state.notice?.text).toBe(`Could not extend 3 timers. ${reason}`);
+    expect(store.state.problems.size).toBe(0);
+  });
+
+  it('says so when the service is not there', async () => {
+    const { service, store, actions, known } = await start();
+    await actions.create(exam, 1);
+    await service.stop();
+    await actions.control(known(), 'start');
+    expect(store.state.notice).toEqual({
+      kind: 'failed',
+      text: 'Could not start Exam. The service cannot be reached; is it running?',
+    });
+  });
+});
+
+describe('deleting', () => {
+  it('takes timers away, also those that somebody else was faster with', async () => {
+    const { service, store, actions, known } = await start();
+    await actions.create(exam, 6);
+    const timers = known();
+    await service.request('DELETE', `/timers/${timers[3]?.id}`);
+    await actions.remove(timers);
+    expect(known()).toEqual([]);
+    expect(store.state).toMatchObject({
+      notice: { kind: 'done', text: '6 timers deleted' },
+      progress: undefined,
+    });
+    expect((await service.request('GET', '/timers')).body).toEqual([]);
+  });
+});
+
+describe('reading', () => {
+  it('gets a list page by page', async () => {
+    const { service, api } = await start();
+    await Promise.all(Array.from({ length: 1100 }, () => service.create()));
+    const sizes: number[] = [];
+    for await (const page of api.list()) sizes.push(page.length);
+    expect(sizes).toEqual([1000, 100]);
+  });
+
+  it('exchanges times with the service', async () => {
+    const { service, api } = await start();
+    const { sentMs, serverReceivedMs, serverSentMs, receivedMs } = await api.time();
+    expect(receivedMs).toBeGreaterThan(sentMs);
+    expect([serverReceivedMs, serverSentMs]).toEqual([service.clock.now(), service.clock.now()]);
+  });
+
+  it('knows where a display is', () => {
+    expect(displayUrl('http://host', 'timer_1')).toBe('http://host/display/timer_1');
+  });
+});

@@ -1,0 +1,179 @@
+/** The console comes back by itself, and never mixes what two connections told. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Timer } from '../../src/client/messages.js';
+import { Api } from '../../src/web/console/api.js';
+import { LiveConnection } from '../../src/web/console/live.js';
+import { ConsoleStore } from '../../src/web/console/store.js';
+
+const NOW_MS = 1_768_471_205_120;
+
+const timer: Timer = {
+  id: 'timer_1',
+  name: 'Exam',
+  state: 'created',
+  duration_seconds: 300,
+  remaining_seconds: 300,
+  elapsed_seconds: 0,
+  warning_thresholds: [],
+  connected_clients: 0,
+  created_at: '2026-01-15T10:00:00.000Z',
+  started_at: null,
+  completed_at: null,
+  remaining_ms: 300_000,
+  deadline_ms: null,
+  server_time_ms: NOW_MS,
+  revision: 1,
+};
+
+/** A browser's event stream without a network. */
+class FakeStream {
+  static readonly opened: FakeStream[] = [];
+  onmessage: ((event: { data: string }) => void) | undefined;
+  onerror: (() => void) | undefined;
+  isClosed = false;
+
+  constructor(readonly url: string) {
+    FakeStream.opened.push(this);
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  tell(message: unknown): void {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+}
+
+/** Gives lists when the test says so. */
+class FakeApi extends Api {
+  readonly #lists: { resolve: (timers: Timer[]) => void; reject: (error: Error) => void }[] = [];
+
+  override async *list(): AsyncGenerator<Timer[]> {
+    yield await new Promise<Timer[]>((resolve, reject) => this.#lists.push({ resolve, reject }));
+  }
+
+  async answer(...timers: Timer[]): Promise<void> {
+    this.#lists.shift()?.resolve(timers);
+    await vi.advanceTimersByTimeAsync(0);
+  }
+
+  async fail(): Promise<void> {
+    this.#lists.shift()?.reject(new Error('gone'));
+    await vi.advanceTimersByTimeAsync(0);
+  }
+}
+
+const OVERVIEW = { type: 'overview', server_time_ms: NOW_MS, displays: [] };
+const newest = (): FakeStream => {
+  const stream = FakeStream.opened.at(-1);
+  if (stream === undefined) throw new Error('No stream was opened');
+  return stream;
+};
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal('EventSource', FakeStream);
+});
+afterEach(() => {
+  FakeStream.opened.length = 0;
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+function connect() {
+  const store = new ConsoleStore();
+  const api = new FakeApi();
+  const clock = { now: () => NOW_MS, check: vi.fn(), synchronize: vi.fn() };
+  const live = new LiveConnection({ store, api, clock });
+  live.connect();
+  return { store, api, clock, live };
+}
+
+describe('the connection', () => {
+  it('opens the stream before it loads the list, and is live after both', async () => {
+    const { store, api, clock } = connect();
+    expect(newest().url).toBe('/events');
+    expect(store.state.connection.phase).toBe('connecting');
+    newest().tell(OVERVIEW);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(store.state.connection.phase).toBe('loading');
+    expect(clock.check).toHaveBeenCalledWith(NOW_MS);
+    await api.answer(timer);
+    expect(store.state.connection.phase).toBe('live');
+    expect([...store.state.timers.keys()]).toEqual(['timer_1']);
+  });
+
+  it('comes back after a break, and loads the list anew', async () => {
+    const { store, api } = connect();
+    newest().tell(OVERVIEW);
+    await api.answer(timer);
+    const broken = newest();
+    broken.onerror?.();
+    expect(broken.isClosed).toBe(true);
+    expect(store.state.connection).toEqual({ phase: 'offline', sinceMs: NOW_MS });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(newest()).not.toBe(broken);
+    newest().tell(OVERVIEW);
+    await api.answer();
+    expect(store.state.connection.phase).toBe('live');
+    expect(store.state.timers.size).toBe(0);
+  });
+
+  it('waits longer each time, and begins anew after a success', async () => {
+    const { api } = connect();
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      newest().onerror?.();
+      await vi.advanceTimersByTimeAsync(30_000);
+    }
+    const before = FakeStream.opened.length;
+    newest().onerror?.();
+    await vi.advanceTimersByTimeAsync(14_000);
+    expect(FakeStream.opened).toHaveLength(before);
+    await vi.advanceTimersByTimeAsync(16_000);
+    expect(FakeStream.opened).toHaveLength(before + 1);
+    newest().tell(OVERVIEW);
+    await api.answer();
+    newest().onerror?.();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(FakeStream.opened).toHaveLength(before + 2);
+  });
+
+  it('counts a list that cannot be loaded as a break', async () => {
+    const { store, api } = connect();
+    newest().tell(OVERVIEW);
+    await api.fail();
+    expect(store.state.connection.phase).toBe('offline');
+    expect(newest().isClosed).toBe(true);
+  });
+
+  it('does not listen to a stream or a list that it gave up', async () => {
+    const { store, api, live } = connect();
+    const first = newest();
+    first.tell(OVERVIEW);
+    await vi.advanceTimersByTimeAsync(0);
+    live.connect();
+    first.tell({ ...OVERVIEW, type: 'update', changes: [], timers: [timer], removed: [] });
+    await api.answer(timer);
+    expect(store.state.timers.size).toBe(0);
+    expect(store.state.connection.phase).not.toBe('live');
+  });
+
+  it('goes on after a message that it does not know', async () => {
+    const { store, api } = connect();
+    newest().onmessage?.({ data: 'nonsense' });
+    newest().tell({ type: 'of the future', server_time_ms: 1 });
+    newest().tell(OVERVIEW);
+    await api.answer(timer);
+    expect(store.state.connection.phase).toBe('live');
+  });
+
+  it('is given up once when nothing is heard, and tries again', async () => {
+    const { store, live } = connect();
+    live.lose();
+    live.lose();
+    expect(store.state.connection.phase).toBe('offline');
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(FakeStream.opened).toHaveLength(2);
+  });
+});
