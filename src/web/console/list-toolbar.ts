@@ -109,8 +109,21 @@ export class ListToolbar extends LitElement {
   declare totalCount: number;
   declare selectedCount: number;
 
+  #focused: Element | null = null;
+
   focusSearch(): void {
     this.renderRoot.querySelector('input')?.focus();
+  }
+
+  protected override willUpdate(): void {
+    this.#focused = this.shadowRoot?.activeElement ?? null;
+  }
+
+  /** The buttons go with the selection, but the focus stays near them. */
+  protected override updated(): void {
+    if (this.#focused?.isConnected !== false) return;
+    const box = this.renderRoot.querySelector('.all input');
+    if (box instanceof HTMLElement) box.focus();
   }
 
   protected override render(): TemplateResult {

@@ -49,6 +49,7 @@ export const rowStyles = css`
     height: 2.25rem;
     margin-inline: -0.5rem;
     cursor: pointer;
+    user-select: none;
   }
   .who {
     grid-area: who;
