@@ -71,8 +71,11 @@ export const consoleStyles = css`
   }
   @media (width < 40rem) {
     header {
-      gap: 0.5rem;
-      padding: 0.6rem 0.75rem;
+      gap: 0.4rem;
+      padding: 0.6rem 0.5rem;
+    }
+    header .primary {
+      padding-inline: 0.5rem;
     }
     .wide,
     .space {
