@@ -156,8 +156,6 @@ export class TimerConsole extends LitElement {
       store.dispatch({ type: 'noticed', notice });
       return;
     }
-    // A second click on what is under way is a slip of the hand.
-    if (timers.every(({ id }) => store.state.busy.has(id))) return;
     switch (wish.what) {
       case 'share':
       case 'displays':

@@ -181,9 +181,11 @@ export class TimerRow extends LitElement implements Ticking {
 
   #mainButton(what: 'start' | 'pause' | 'resume', words: string): TemplateResult {
     const icon = what === 'pause' ? ICONS.pause : ICONS.start;
-    return html`
-      <button class="main" type="button" @click=${() => this.#wish({ what })}>${icon}${words}</button>
-    `;
+    // After the first click of a double one the button means the opposite.
+    const act = ({ detail }: MouseEvent): void => {
+      if (detail <= 1) this.#wish({ what });
+    };
+    return html`<button class="main" type="button" @click=${act}>${icon}${words}</button>`;
   }
 
   #iconButton(wish: Wish, words: string, icon: TemplateResult): TemplateResult {
