@@ -7,7 +7,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/build.ts'],
-    testTimeout: 20_000,
+    // Many tests wait for processes, browsers and real time, and leave the processor to others meanwhile.
+    maxWorkers: 4,
+    testTimeout: 30_000,
     hookTimeout: 20_000,
   },
 });

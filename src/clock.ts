@@ -52,7 +52,16 @@ class SystemTimeout {
 }
 
 /** The wall clock read once, carried on by the monotonic clock. */
-const originMs = Date.now() - performance.now();
+const originMs = readOrigin();
+
+/**
+ * The process may be held up between reading the one clock and the other, which makes the difference
+ * smaller and never larger: of many readings the largest is right.
+ */
+function readOrigin(): number {
+  const readings = Array.from({ length: 100 }, () => Date.now() - performance.now());
+  return Math.max(...readings);
+}
 
 export const systemClock: Clock = {
   now: () => Math.floor(originMs + performance.now()),
