@@ -53,11 +53,11 @@ describe('a display', { timeout: LONGEST_MS }, () => {
     const service = await startService({ DATA_DIR: folder });
     const settings = { DATA_DIR: folder, PORT: new URL(service.url).port };
     const { id } = await createTimer(service, {
-      duration_seconds: 14,
-      warning_thresholds: [10, 3],
+      duration_seconds: 11,
+      warning_thresholds: [8, 3],
     });
     const rooms = await Promise.all([1, 2, 3].map(() => Room.open(test, service.url, id)));
-    await Promise.all(rooms.map((room) => room.until(({ remainingMs }) => remainingMs < 9500)));
+    await Promise.all(rooms.map((room) => room.until(({ remainingMs }) => remainingMs < 7500)));
     await service.kill();
     const away = await Promise.all(rooms.map((room) => room.until((seen) => seen.isUnverified)));
     for (const seen of away) expect(seen.state).toMatch(/No connection/);
@@ -66,7 +66,7 @@ describe('a display', { timeout: LONGEST_MS }, () => {
     for (const room of rooms) {
       const ended = await room.until(({ state }) => state === 'Time is up');
       expect(ended.digits).toBe('0:00');
-      expect(await room.heard()).toEqual(['10 s left', '3 s left', 'expired']);
+      expect(await room.heard()).toEqual(['8 s left', '3 s left', 'expired']);
     }
   });
 
