@@ -110,6 +110,9 @@ export class Actions {
     });
     this.#store.dispatch({ type: 'progressed', progress: undefined });
     this.#store.dispatch({ type: 'acted', timerIds, problems });
+    // The stream has told of most of them already, many at a time.
+    const gone = timerIds.filter((id) => !problems.has(id));
+    this.#store.dispatch({ type: 'removed', timerIds: gone });
     this.#tellResult(timers, 'deleted', problems);
   }
 
@@ -149,7 +152,6 @@ export class Actions {
       const isGone = error instanceof ApiError && error.status === 404;
       if (!isGone) return wordsOf(error);
     }
-    this.#store.dispatch({ type: 'removed', timerIds: [timerId] });
     return undefined;
   }
 

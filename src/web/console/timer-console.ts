@@ -11,7 +11,6 @@ import { consoleStyles } from './console-styles.js';
 import './create-dialog.js';
 import './displays-dialog.js';
 import './extend-dialog.js';
-import { counted } from './figures.js';
 import './help-dialog.js';
 import { ICONS } from './icons.js';
 import { ListToolbar, type SelectAllEvent, type ViewEvent } from './list-toolbar.js';
@@ -19,10 +18,11 @@ import './notice-bar.js';
 import { allOf, extendedTo, NOTHING_SELECTED, toggled } from './selection.js';
 import './share-dialog.js';
 import { type Shortcut, shortcutOf } from './shortcuts.js';
-import type { ConsoleStore } from './store.js';
+import type { ConsoleState, ConsoleStore } from './store.js';
 import { controls } from './styles.js';
 import type { Ticker } from './ticker.js';
 import './timer-list.js';
+import type { Emptiness } from './timer-list.js';
 import type { SelectEvent, Wish, WishEvent } from './wish.js';
 
 type OpenDialog =
@@ -112,7 +112,9 @@ export class TimerConsole extends LitElement {
           .selectedCount=${store.selected.length}
           @view=${({ view }: ViewEvent) => store.dispatch({ type: 'viewed', view })}
           @select-all=${({ isAll }: SelectAllEvent) => this.#selectAll(store, isAll)}></list-toolbar>
-        <timer-list .ticker=${ticker} .state=${state} .shown=${shown}
+        <timer-list .ticker=${ticker} .shown=${shown} .displays=${state.displays}
+          .problems=${state.problems} .selection=${state.selection} .busy=${state.busy}
+          .emptiness=${emptinessOf(state)}
           @select-timer=${(event: SelectEvent) => this.#select(store, event)}></timer-list>
       </main>
     `;
@@ -254,7 +256,7 @@ function deleteQuestion(timers: readonly Timer[], onConfirmed: () => void): Ques
   const warning = running === 0 ? '' : `${isOrAre(running, timers.length)} running. `;
   return {
     heading: `Delete ${subject}?`,
-    text: `${warning}Displays lose the timer, and it cannot be brought back.`,
+    text: `${warning}Displays lose their timer, and it cannot be brought back.`,
     verb: timers.length === 1 ? 'Delete' : `Delete ${subject}`,
     onConfirmed,
   };
@@ -262,7 +264,8 @@ function deleteQuestion(timers: readonly Timer[], onConfirmed: () => void): Ques
 
 function isOrAre(running: number, total: number): string {
   if (total === 1) return 'It is';
-  return `${counted(running, 'timer')} of them ${running === 1 ? 'is' : 'are'}`;
+  if (running === total) return 'All of them are';
+  return `${running} of them ${running === 1 ? 'is' : 'are'}`;
 }
 
 /** Timers that are still there after somebody thought about it. */
@@ -272,6 +275,12 @@ function present(store: ConsoleStore, timers: readonly Timer[]): Timer[] {
 
 function isThere(timer: Timer | undefined): timer is Timer {
   return timer !== undefined;
+}
+
+function emptinessOf({ timers, isLoaded, connection }: ConsoleState): Emptiness {
+  if (timers.size > 0) return 'filtered';
+  if (isLoaded) return 'none';
+  return connection.phase === 'offline' ? 'offline' : 'loading';
 }
 
 function defaultFeed(): 'open' | 'closed' {

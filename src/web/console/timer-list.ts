@@ -9,10 +9,16 @@ import './timer-row.js';
 import { TimerRow } from './timer-row.js';
 import { SelectEvent } from './wish.js';
 
+export type Emptiness = 'none' | 'filtered' | 'loading' | 'offline';
+
 export class TimerList extends LitElement {
   static override properties = {
-    state: { attribute: false },
     shown: { attribute: false },
+    displays: { attribute: false },
+    problems: { attribute: false },
+    selection: { attribute: false },
+    busy: { attribute: false },
+    emptiness: { attribute: false },
   };
   static override styles = [
     controls,
@@ -40,8 +46,14 @@ export class TimerList extends LitElement {
   ];
 
   declare ticker: Ticker;
-  declare state: ConsoleState;
   declare shown: readonly Timer[];
+  // Parts of the state rather than all of it, so that nothing else makes a thousand rows look.
+  declare displays: ConsoleState['displays'];
+  declare problems: ConsoleState['problems'];
+  declare selection: ConsoleState['selection'];
+  declare busy: ConsoleState['busy'];
+  /** Why there is nothing to show, if there is nothing. */
+  declare emptiness: Emptiness;
 
   /** Which row had the focus before the list changed. */
   #focusedRow: TimerRow | undefined;
@@ -72,7 +84,7 @@ export class TimerList extends LitElement {
   }
 
   #row(timer: Timer): TemplateResult {
-    const { displays, problems, selection, busy } = this.state;
+    const { displays, problems, selection, busy } = this;
     return html`
       <timer-row role="listitem" aria-label=${timer.name} .ticker=${this.ticker} .timer=${timer}
         .displays=${displays.get(timer.id)} .problem=${problems.get(timer.id)}
@@ -81,17 +93,21 @@ export class TimerList extends LitElement {
   }
 
   #empty(): TemplateResult {
-    const { timers, isLoaded, connection } = this.state;
-    if (timers.size > 0) {
-      return html`<div class="empty"><h2>No timer matches</h2>
-        <p>Change the search or the filter to see others.</p></div>`;
+    switch (this.emptiness) {
+      case 'filtered':
+        return html`<div class="empty"><h2>No timer matches</h2>
+          <p>Change the search or the filter to see others.</p></div>`;
+      case 'loading':
+        return html`<div class="empty"><p>Loading the timers…</p></div>`;
+      case 'offline':
+        return html`<div class="empty">
+          <p>The timers appear as soon as the service answers.</p></div>`;
+      case 'none':
+        return this.#invitation();
     }
-    if (!isLoaded) {
-      const isOffline = connection.phase === 'offline';
-      return html`<div class="empty">
-        <p>${isOffline ? 'The timers appear as soon as the service answers.' : 'Loading the timers…'}</p>
-      </div>`;
-    }
+  }
+
+  #invitation(): TemplateResult {
     return html`
       <div class="empty">
         <h2>No timers yet</h2>
