@@ -1,4 +1,4 @@
-/** How a row of the list looks: one line on a wide screen, three on a phone. */
+/** How a row of the list looks: one line on a wide screen, two beside the feed, three on a phone. */
 import { css } from 'lit';
 
 export const rowStyles = css`
@@ -173,15 +173,23 @@ export const rowStyles = css`
   }
   @container list (width < 62rem) {
     .row {
+      grid-template-columns: auto 1fr 14rem minmax(7rem, auto);
+      grid-template-areas:
+        'select who displays time'
+        '. actions actions actions';
+    }
+    .actions {
+      justify-content: start;
+      flex-wrap: wrap;
+    }
+  }
+  @container list (width < 40rem) {
+    .row {
       grid-template-columns: auto 1fr minmax(7rem, auto);
       grid-template-areas:
         'select who time'
         '. displays displays'
         '. actions actions';
-    }
-    .actions {
-      justify-content: start;
-      flex-wrap: wrap;
     }
   }
   @container list (width < 30rem) {
