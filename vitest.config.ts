@@ -7,6 +7,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/build.ts'],
+    setupFiles: ['test/support/setup.ts'],
+    // Files share what they load; loading it anew for each took as long as half of the tests.
+    isolate: false,
     // Many tests wait for processes, browsers and real time, and leave the processor to others meanwhile.
     maxWorkers: 4,
     testTimeout: 30_000,

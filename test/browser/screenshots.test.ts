@@ -1,6 +1,6 @@
 /**
- * The pictures of the README, made by the real thing. They are taken each time, and written only with
- * `npm run screenshots`, because a picture differs a little from machine to machine.
+ * The pictures of the README, made by the real thing: `npm run screenshots`. They are not taken each
+ * time, because a picture differs a little from machine to machine.
  */
 import type { Page } from 'playwright-core';
 import { describe, expect, it, type TestContext } from 'vitest';
@@ -13,8 +13,8 @@ const FOLDER = 'docs/images';
 const ROOM = { width: 800, height: 600 };
 
 async function take(page: Page, name: string): Promise<void> {
-  const file = process.env.SCREENSHOTS === '1' ? { path: `${FOLDER}/${name}.png` } : {};
-  const picture = await page.screenshot({ ...file, animations: 'disabled' });
+  const path = `${FOLDER}/${name}.png`;
+  const picture = await page.screenshot({ path, animations: 'disabled' });
   expect(picture.length).toBeGreaterThan(5000);
 }
 
@@ -32,7 +32,9 @@ async function openRoom(test: TestContext, service: ServiceProcess, id: string):
   return room;
 }
 
-describe('the pictures of the README', { timeout: 60_000 }, () => {
+const isWanted = process.env.SCREENSHOTS === '1';
+
+describe.runIf(isWanted)('the pictures of the README', { timeout: 60_000 }, () => {
   it('the console of a class', async (test) => {
     await needBrowser(test);
     const service = await ServiceProcess.start({ JOURNAL: 'memory' });

@@ -1,18 +1,20 @@
 /** A real browser: Debian's Chromium, driven by playwright-core. Pages end with their test. */
+
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, afterEach, type TestContext } from 'vitest';
+import type { TestContext } from 'vitest';
 import { findChromium, launchChromium } from './chromium.js';
+import { endWithFile, endWithTest } from './endings.js';
 import { need } from './tools.js';
 
 let browser: Browser | undefined;
 const contexts = new Set<BrowserContext>();
 
-afterEach(async () => {
+endWithTest('clients', async () => {
   for (const context of contexts) await context.close();
   contexts.clear();
 });
 
-afterAll(async () => {
+endWithFile(async () => {
   await browser?.close();
   browser = undefined;
 });
@@ -30,7 +32,11 @@ export async function openWindow(
   test: TestContext,
   options: Parameters<Browser['newContext']>[0] = {},
 ): Promise<BrowserContext> {
-  const context = await (await needBrowser(test)).newContext(options);
+  // Motion costs the processor that other tests share, and shows nothing.
+  const context = await (await needBrowser(test)).newContext({
+    reducedMotion: 'reduce',
+    ...options,
+  });
   contexts.add(context);
   context.on('weberror', (error) => {
     test.onTestFinished(() => {

@@ -1,6 +1,7 @@
 /** The compiled command line as a child process, alone or on a terminal. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
-import { afterEach } from 'vitest';
+import { endWithTest } from './endings.js';
 
 export const COMMAND = new URL('../../dist/src/cli/main.js', import.meta.url).pathname;
 
@@ -11,7 +12,7 @@ export interface Run {
 }
 
 const running = new Set<ChildProcess>();
-afterEach(() => {
+endWithTest('clients', () => {
   for (const child of running) child.kill('SIGKILL');
   running.clear();
 });

@@ -1,10 +1,9 @@
 /** A reader of server-sent events over a real connection, and what it was told. */
+
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { afterEach } from 'vitest';
 import type { z } from 'zod';
-// Readers are to be gone before the service is stopped after the test, so its hook must be set first.
-import './service.js';
+import { endWithTest } from './endings.js';
 
 export interface ServerEvent<T> {
   readonly id: string | undefined;
@@ -35,7 +34,7 @@ function headersOf({ headersDistinct }: IncomingMessage): Headers {
 }
 
 const readers = new Set<{ leave(): void }>();
-afterEach(() => {
+endWithTest('clients', () => {
   for (const reader of readers) reader.leave();
   readers.clear();
 });

@@ -1,9 +1,10 @@
 /** The service as a process of its own: compiled, on the real clock, the real disk and real signals. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Agent, request as httpRequest } from 'node:http';
 import { createInterface } from 'node:readline';
-import { afterEach } from 'vitest';
 import { z } from 'zod';
+import { endWithTest } from './endings.js';
 
 const MAIN = new URL('../../dist/src/main.js', import.meta.url).pathname;
 const logLine = z.looseObject({ url: z.string().optional(), msg: z.string() });
@@ -15,7 +16,7 @@ export interface Reply {
 }
 
 const running = new Set<ServiceProcess>();
-afterEach(async () => {
+endWithTest('services', async () => {
   for (const service of running) await service.kill();
 });
 

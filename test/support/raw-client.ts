@@ -2,14 +2,13 @@
  * A display without a WebSocket library: a TCP connection of which the test decides every byte, when it
  * reads and when it does not. It answers no ping and no closing handshake unless it is told to.
  */
+
 import { randomBytes } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect, Socket } from 'node:net';
-import { afterEach } from 'vitest';
+import { endWithTest } from './endings.js';
 import type { TestService } from './service.js';
-// Clients are to be gone before the service is stopped after the test, so its hook must be set first.
-import './service.js';
 
 /** What a frame is, in the first byte of it (RFC 6455, section 5.2). */
 export const OPCODES = {
@@ -44,7 +43,7 @@ export interface RawClientOptions {
 }
 
 const clients = new Set<RawClient>();
-afterEach(() => {
+endWithTest('clients', () => {
   for (const client of clients) client.socket.destroy();
   clients.clear();
 });

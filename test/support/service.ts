@@ -1,5 +1,5 @@
 /** The real service on real sockets, with a clock that tests move. */
-import { afterEach } from 'vitest';
+
 import type { z } from 'zod';
 import type { shardMachine } from '../../machines/shard.machine.js';
 import { readConfig } from '../../src/config.js';
@@ -10,6 +10,7 @@ import { problemSchema } from '../../src/protocol/problems.js';
 import { type TimerResource, timerSchema } from '../../src/protocol/timer.js';
 import { type Service, startService } from '../../src/service.js';
 import { TestDisplay } from './display.js';
+import { endWithTest } from './endings.js';
 import { SimulatedClock } from './simulated-clock.js';
 
 export interface Answer {
@@ -31,7 +32,7 @@ export interface TestServiceOptions {
 }
 
 const running = new Set<TestService>();
-afterEach(async () => {
+endWithTest('services', async () => {
   for (const service of running) await service.stop();
 });
 

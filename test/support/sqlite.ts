@@ -1,14 +1,15 @@
 /** Real journals on real disks, each in a folder of its own that goes with the test. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
 import { SqliteJournal } from '../../src/journal/sqlite.js';
+import { endWithTest } from './endings.js';
 
 const folders = new Set<string>();
 const journals = new Set<SqliteJournal>();
 
-afterEach(async () => {
+endWithTest('storage', async () => {
   for (const journal of journals) await journal.close();
   journals.clear();
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });

@@ -61,7 +61,7 @@ export const styles = css`
     stroke: var(--_phase);
     stroke-linecap: round;
     transition:
-      stroke-dashoffset 1s linear,
+      stroke-dashoffset 0.3s ease-out,
       stroke 0.3s;
   }
 
