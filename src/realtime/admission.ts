@@ -10,12 +10,14 @@ import type { Registry } from '../registry.js';
  * @throws {Problem} if the connection is not to be.
  */
 export function admit(
-  { headers: { origin } }: IncomingMessage,
+  { headers: { origin, host } }: IncomingMessage,
   { phase }: Registry,
   { corsOrigins }: Config,
 ): void {
   if (phase === 'recovering') throw problemOf({ reason: 'recovering' }, '');
   if (phase !== 'serving') throw problemOf({ reason: 'shutting_down' }, '');
   if (origin === undefined || corsOrigins.includes('*') || corsOrigins.includes(origin)) return;
+  // The service's own pages are at home wherever they were served, whatever others are let in.
+  if (URL.canParse(origin) && new URL(origin).host === host) return;
   throw new Problem('foreign_origin', `${origin} is not among CORS_ORIGINS`);
 }

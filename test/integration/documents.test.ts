@@ -650,6 +650,8 @@ describe('pages of other origins may use the service as far as CORS_ORIGINS says
       expect(problemIn(refusal).detail).toContain(origin);
     }
     expect(await connectFrom(EXAM, service.displayUrl(id))).toBeUndefined();
+    // The service's own pages, such as the console, are not foreign.
+    expect(await connectFrom(service.service.url, service.displayUrl(id))).toBeUndefined();
     // Programs that are no pages send no origin.
     expect(await connectFrom(undefined, service.displayUrl(id))).toBeUndefined();
     expect((await service.get(id)).revision).toBe(1);
