@@ -290,7 +290,7 @@ export const registryMachine = setup({
     'journal.committed': { actions: ['applyCommitted', 'tellCommitted', 'scheduleRetirement'] },
     'journal.answered': { actions: 'noteAnswers' },
     'journal.failed': { actions: ['noteFailedAppend', 'tellFailedAppend', 'scheduleRetry'] },
-    'journal.read': { actions: 'restartTimer' },
+    'journal.read': { actions: ['restartTimer', 'scheduleRetirement'] },
     'journal.unread': { actions: ['tellFailedTimer', 'scheduleRestart'] },
     'journal.broken': { target: '.BROKEN' },
     'xstate.error.actor.journal': { target: '.BROKEN' },
@@ -307,13 +307,16 @@ export const registryMachine = setup({
         replaying: {
           on: {
             'journal.histories': { actions: 'restore' },
-            'journal.replayed': {
-              target: 'catchingUp',
-              actions: ['sortFinished', 'scheduleRetirement'],
-            },
+            'journal.replayed': 'catchingUp',
           },
         },
-        catchingUp: { always: { guard: 'nothingInHand', target: '#registry.SERVING' } },
+        catchingUp: {
+          always: {
+            guard: 'nothingInHand',
+            target: '#registry.SERVING',
+            actions: ['sortFinished', 'scheduleRetirement'],
+          },
+        },
       },
     },
     SERVING: {

@@ -1,6 +1,6 @@
 /**
- * The clock of the service. This is the only file that touches `Date.now`, `performance.now` or the
- * global timers; everything else is given a `Clock`, and tests give a simulated one.
+ * The clock of the service. This is the only file of it that reads the time or sets timers; everything
+ * else is given a `Clock`, and tests give a simulated one.
  */
 
 /** Identifies a pending timeout of the clock that made it. */

@@ -26,9 +26,16 @@ function openJournal(config: Config, onCrash: (error: Error) => void): Promise<J
   }
 }
 
-/** A service that is asked to stop before it has started stops as soon as it has. */
+/** A service that is asked to stop before it has started has accepted nothing, and just ends. */
 function stopOnSignals(starting: Promise<Service>, log: Log): void {
   let isStopping = false;
+  let service: Service | undefined;
+  starting.then(
+    (started) => {
+      service = started;
+    },
+    () => {},
+  );
   async function stop(signal: NodeJS.Signals): Promise<void> {
     if (isStopping) return;
     isStopping = true;
@@ -38,7 +45,7 @@ function stopOnSignals(starting: Promise<Service>, log: Log): void {
       process.exit(1);
     }, LONGEST_SHUTDOWN_MS);
     try {
-      await (await starting).stop();
+      await service?.stop();
     } catch (err) {
       log.error({ err }, 'shutting down failed');
       process.exit(1);

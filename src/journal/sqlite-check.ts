@@ -24,8 +24,8 @@ function check(path: string): void {
 
 /** Reads the header without SQLite, which might write to the file just by opening it. */
 function refuseForeign(path: string): void {
-  if (statSync(path).isDirectory()) {
-    throw new JournalError(`${path} is a folder. Move it away, or set DATA_DIR to another one.`);
+  if (!statSync(path).isFile()) {
+    throw new JournalError(`${path} is no file. Move it away, or set DATA_DIR to another folder.`);
   }
   const header = Buffer.alloc(HEADER_BYTES);
   const file = openSync(path, 'r');
@@ -34,7 +34,7 @@ function refuseForeign(path: string): void {
   if (bytes < HEADER_BYTES || header.toString('latin1', 0, MAGIC.length) !== MAGIC) {
     throw new JournalError(
       `${path} is damaged or no database (${statSync(path).size} bytes). It was left as it is; ` +
-        'restore it from a backup, or move it away to begin an empty journal.',
+        'restore the whole folder from a backup, or move the whole folder away to begin an empty journal.',
     );
   }
   if (header.readUInt32BE(APPLICATION_ID_OFFSET) !== APPLICATION_ID) {

@@ -2,10 +2,9 @@
  * The database file of the journal: opening it safely, its schema, and its statements. Synchronous
  * throughout; it lives in a worker thread, because a commit waits for the disk.
  */
-import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import Database from 'libsql';
 import { z } from 'zod';
 import { type JournalAnswer, JournalError } from './journal.js';
@@ -40,12 +39,11 @@ export class SqliteFile {
   readonly #upsertHead: Database.Statement;
 
   /**
-   * Opens the journal's file, and makes it if there is none.
-   * @throws {JournalError} if the file is damaged, foreign, too new, or in use; it is left as it was.
+   * Opens the journal's file, which has been checked, and makes it if there is none.
+   * @throws {JournalError} if the file is in use, or the folder cannot be written to.
    */
   constructor(path: string) {
     if (!existsSync(path)) create(path);
-    check(path);
     this.#database = openOwn(path);
     this.#selectHead = this.#database
       .prepare('SELECT revision FROM heads WHERE timer_id = ?')
@@ -118,8 +116,30 @@ export class SqliteFile {
 
 /** Makes the file beside its place and renames it, so that a crash never leaves half a journal. */
 function create(path: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const draft = `${path}.${process.pid}.${Date.now()}.new`;
+  refuseLeftLog(path);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    createDraft(path);
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    throw new JournalError(
+      `A journal cannot be made in ${dirname(path)} (${words}). Set DATA_DIR to a folder that can be written to.`,
+      { cause: error },
+    );
+  }
+}
+
+/** SQLite would take the changes of another journal for those of the new one. */
+function refuseLeftLog(path: string): void {
+  if (!existsSync(`${path}-wal`)) return;
+  throw new JournalError(
+    `${path} is missing, but its write-ahead log ${path}-wal is there. Put the file back, ` +
+      'or move the whole folder away to begin an empty journal.',
+  );
+}
+
+function createDraft(path: string): void {
+  const draft = `${path}.${randomUUID()}.new`;
   const database = new Database(draft);
   database.pragma('synchronous = FULL');
   database.pragma(`application_id = ${APPLICATION_ID}`);
@@ -140,19 +160,6 @@ function takePlace(draft: string, path: string): void {
   } finally {
     rmSync(draft, { force: true });
   }
-}
-
-/**
- * Has another process check the file, without writing to it.
- * @throws {JournalError} if it cannot be used.
- */
-function check(path: string): void {
-  const program = fileURLToPath(new URL('./sqlite-check.js', import.meta.url));
-  const { stdout, stderr, status } = spawnSync(process.execPath, [program, path], {
-    encoding: 'utf8',
-  });
-  if (stdout !== '') throw new JournalError(stdout);
-  if (status !== 0) throw new JournalError(`${path} could not be checked: ${stderr}`);
 }
 
 function openOwn(path: string): Database.Database {

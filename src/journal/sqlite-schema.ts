@@ -73,7 +73,8 @@ export function explain(error: unknown, path: string): unknown {
 
 export function damaged(path: string, finding: string, cause?: Error): JournalError {
   return new JournalError(
-    `${path} is damaged (${finding}). It was left as it is; restore it from a backup.`,
+    `${path} is damaged (${finding.replace(/\s+/g, ' ').trim()}). It was left as it is; ` +
+      `move the whole folder away, ${path}-wal and ${path}-shm with it, and restore a backup in its place.`,
     { cause },
   );
 }

@@ -2,7 +2,10 @@
  * The default journal: one SQLite file, write-ahead log, every commit synced to the disk. The file
  * is owned by a worker thread, so that a slow disk never holds up a tick.
  */
-import { join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import {
@@ -65,8 +68,9 @@ export class SqliteJournal implements Journal {
     workerUrl,
     onCrash,
   }: SqliteJournalOptions): Promise<SqliteJournal> {
-    const path = join(directory, FILE_NAME);
+    const path = resolve(directory, FILE_NAME);
     const url = workerUrl ?? new URL('./sqlite-worker.js', import.meta.url);
+    if (existsSync(path)) await check(path, new URL('./sqlite-check.js', url));
     const worker = new Worker(url, { workerData: path });
     let isOpen = false;
     const journal = new SqliteJournal(path, worker, (error) => {
@@ -152,6 +156,34 @@ export class SqliteJournal implements Journal {
     this.#pending.delete(response.id);
     if (response.ok) pending?.resolve(response.value);
     else pending?.reject(new JournalError(response.message));
+  }
+}
+
+/**
+ * Has another process check the file, without writing to it. It ends with this one at the latest, and a
+ * signal meant for this one is none for it.
+ * @throws {JournalError} if the file cannot be used.
+ */
+async function check(path: string, program: URL): Promise<void> {
+  const { finding, failure } = await new Promise<{ finding: string; failure: Error | null }>(
+    (settle) => {
+      const options = { detached: true, encoding: 'utf8' } as const;
+      const child = execFile(
+        process.execPath,
+        [fileURLToPath(program), path],
+        options,
+        (error, stdout) => {
+          process.off('exit', end);
+          settle({ finding: stdout, failure: error });
+        },
+      );
+      const end = (): void => void child.kill('SIGKILL');
+      process.on('exit', end);
+    },
+  );
+  if (finding !== '') throw new JournalError(finding);
+  if (failure !== null) {
+    throw new JournalError(`${path} could not be checked: ${failure.message.trim()}`);
   }
 }
 

@@ -61,7 +61,9 @@ export class WebSocketDisplay extends Outlet {
 
   /** Answers a protocol ping, unless the display does not read its answers. */
   pong(payload: Buffer): void {
-    if (this.canWrite && this.socket.writableLength === 0) this.#options.webSocket.pong(payload);
+    // What is held back for the end of this turn is no sign of a slow reader.
+    const isReading = this.socket.writableLength === 0 || this.socket.writableCorked > 0;
+    if (this.canWrite && isReading) this.#options.webSocket.pong(payload);
   }
 
   /** Notes that the display has given a sign of life. */

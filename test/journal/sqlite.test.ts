@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -128,7 +129,9 @@ describe('the sqlite journal', () => {
     it('a journal with a damaged page that crashed before its last commits reached the file', async () => {
       const folder = await crashedFolder();
       damageAPage(folder);
-      expect(await refusalOf(folder)).toMatch(/journal\.db is damaged/);
+      const refusal = await refusalOf(folder);
+      expect(refusal).toMatch(/journal\.db is damaged/);
+      expect(refusal).not.toContain('\n');
     });
 
     it('a journal of a newer release that crashed', async () => {
@@ -140,10 +143,23 @@ describe('the sqlite journal', () => {
       expect(await refusalOf(folder)).toMatch(/schema version 99/);
     });
 
+    it('a write-ahead log without its journal', async () => {
+      const folder = await crashedFolder();
+      rmSync(join(folder, FILE));
+      await expect(openSqlite(folder)).rejects.toThrow(/move the whole folder away/);
+      expect(existsSync(join(folder, FILE))).toBe(false);
+    });
+
+    it('a place where no folder can be', async () => {
+      const folder = temporaryFolder();
+      writeFileSync(join(folder, 'taken'), '');
+      await expect(openSqlite(join(folder, 'taken'))).rejects.toThrow(/Set DATA_DIR to a folder/);
+    });
+
     it('a folder in the place of the file', async () => {
       const folder = temporaryFolder();
       mkdirSync(join(folder, FILE));
-      await expect(openSqlite(folder)).rejects.toThrow(/journal\.db is a folder/);
+      await expect(openSqlite(folder)).rejects.toThrow(/journal\.db is no file/);
     });
 
     it('a truncated journal', async () => {

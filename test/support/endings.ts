@@ -22,9 +22,22 @@ export function endWithFile(end: End): void {
 }
 
 export async function endTest(): Promise<void> {
-  for (const kind of ORDER) for (const end of endings[kind]) await end();
+  await endAll(ORDER.flatMap((kind) => endings[kind]));
 }
 
 export async function endFile(): Promise<void> {
-  for (const end of lastEndings) await end();
+  await endAll(lastEndings);
+}
+
+/** One that fails keeps none of the others from being ended, or they would meet the next file. */
+async function endAll(ends: readonly End[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const end of ends) {
+    try {
+      await end();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw new AggregateError(failures, 'Something could not be ended');
 }
