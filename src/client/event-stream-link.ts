@@ -5,12 +5,14 @@
 import { createParser } from 'eventsource-parser';
 import type { Link, LinkOptions } from './link.js';
 import { queryOf } from './link.js';
-import { parseServerMessage, timeSchema } from './messages.js';
+import { parseServerMessage, timerSchema, timeSchema } from './messages.js';
 
 /** Answers after which the same request would be refused again. */
 const FINAL_STATUSES: readonly number[] = [401, 403, 404, 422];
 /** As a WebSocket says that a connection broke without a farewell. */
 const BROKEN = 1006;
+/** What other requests know, the stream has told after this long, or it is dead. */
+const LONGEST_SILENCE_MS = 3000;
 /** A timer that is gone ends its stream with this message. */
 const DELETED = 4000;
 
@@ -21,6 +23,9 @@ export function openEventStreamLink(options: LinkOptions): Link {
   const ending = new AbortController();
   let displayId: string | undefined;
   let isDeleted = false;
+  /** The latest revision the stream has told. */
+  let revision = 0;
+  let heardMs = platform.now();
 
   async function follow(): Promise<void> {
     const response = await platform.fetch(`${timerUrl}/events?${queryOf(options)}`, {
@@ -49,9 +54,12 @@ export function openEventStreamLink(options: LinkOptions): Link {
 
   function hear(data: string): void {
     const receivedMs = platform.now();
+    heardMs = receivedMs;
     const message = parseServerMessage(data);
     if (message === undefined || ending.signal.aborted) return;
     if (message.type === 'connected') displayId = message.display_id;
+    if (message.type === 'connected') revision = message.timer.revision;
+    if ('revision' in message) revision = Math.max(revision, message.revision);
     if (message.type === 'timer_deleted') isDeleted = true;
     options.onMessage(message, receivedMs);
   }
@@ -60,6 +68,19 @@ export function openEventStreamLink(options: LinkOptions): Link {
     if (ending.signal.aborted) return;
     ending.abort();
     options.onClosed({ code, message }, isFinal);
+  }
+
+  /** A network that swallows the stream lets other requests pass: they show what it did not tell. */
+  async function checkStream(): Promise<void> {
+    const response = await platform.fetch(timerUrl, {
+      signal: ending.signal,
+      headers: authorization,
+    });
+    if (!response.ok) return;
+    const known = timerSchema.parse(await response.json());
+    platform.setTimeout(() => {
+      if (revision < known.revision) close(BROKEN, 'The event stream is silent', false);
+    }, LONGEST_SILENCE_MS);
   }
 
   async function exchange(): Promise<void> {
@@ -76,6 +97,7 @@ export function openEventStreamLink(options: LinkOptions): Link {
       serverSentMs: time.server_sent_ms,
       receivedMs,
     });
+    if (receivedMs - heardMs > LONGEST_SILENCE_MS) await checkStream();
   }
 
   follow().catch((error: unknown) => close(BROKEN, String(error), false));

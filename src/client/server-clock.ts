@@ -24,6 +24,12 @@ const DRIFT = 200e-6;
 
 export class ServerClock {
   #known: Interval | undefined;
+  #isDistrusted = false;
+
+  /** Says that the server may be another process by now, whose clock the next exchange tells anew. */
+  distrust(): void {
+    this.#isDistrusted = true;
+  }
 
   /**
    * Takes an exchange. The one with the smallest round trip says most, and the bound is never more than
@@ -33,7 +39,9 @@ export class ServerClock {
    */
   add(exchange: Exchange): void {
     const fresh = intervalOf(exchange);
-    const known = this.#known === undefined ? fresh : widened(this.#known, fresh.atMs);
+    const isNew = this.#known === undefined || this.#isDistrusted;
+    this.#isDistrusted = false;
+    const known = isNew || this.#known === undefined ? fresh : widened(this.#known, fresh.atMs);
     const leastMs = Math.max(known.leastMs, fresh.leastMs);
     const mostMs = Math.min(known.mostMs, fresh.mostMs);
     this.#known = leastMs <= mostMs ? { leastMs, mostMs, atMs: fresh.atMs } : fresh;

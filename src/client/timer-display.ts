@@ -56,7 +56,11 @@ const SHARP_MS = 5;
 const GOOD_MS = 10;
 const EXCHANGES_IN_A_ROW = 40;
 const SOON_MS = 250;
-const LATER_MS = 30_000;
+const LATER_MS = 15_000;
+/** An error bound so many times larger or smaller than the one acknowledged is acknowledged anew. */
+const NEWS_FACTOR = 1.5;
+/** A device that was stopped first reads what the network has for it, and then counts by itself. */
+const WAKING_MS = 1500;
 
 export class TimerDisplay {
   readonly #options: TimerOptions;
@@ -71,6 +75,12 @@ export class TimerDisplay {
   /** Monotonic time at which the timer was last heard of. */
   #heardAtMs = 0;
   #exchanges = 0;
+  /** Whether the present link is telling what was missed, which ends with the state of the timer. */
+  #isCatchingUp = false;
+  /** Monotonic time before which the display announces nothing by itself. */
+  #heldUntilMs = 0;
+  /** The error bound that was acknowledged last. */
+  #toldBoundMs = 0;
   #connection: ConnectionState = 'connecting';
   #cancelLook: () => void = () => {};
 
@@ -94,7 +104,7 @@ export class TimerDisplay {
     this.#actor.subscribe((snapshot) => this.#noteConnection(connectionOf(snapshot)));
     this.#endWatch = platform.watchWakes(() => {
       this.#actor.send({ type: 'wake' });
-      this.#look();
+      this.#hold();
     });
     this.#actor.start();
   }
@@ -205,13 +215,17 @@ export class TimerDisplay {
   #hear(message: ServerMessage, receivedMs: number): void {
     const before = this.#timer;
     this.#timer = fold(before, message);
-    this.#heardAtMs = receivedMs;
+    this.#isCatchingUp = this.#connection === 'connecting' && message.type !== 'connected';
+    if (message.type === 'connected') this.#clock.distrust();
+    const isAboutTimer = message.type === 'connected' || 'server_time_ms' in message;
+    if (isAboutTimer) this.#heardAtMs = receivedMs;
     if ('server_time_ms' in message && this.#clock.isBehind(message.server_time_ms, receivedMs)) {
       this.#actor.send({ type: 'wake' });
     }
     this.#emit(message.type, message);
-    if (this.#timer !== undefined) {
-      const leftMs = this.remaining() ?? 0;
+    if (this.#timer !== undefined && isAboutTimer) {
+      // What remained when it was said is exact, where the display's own count is an estimate.
+      const leftMs = remainingMs(this.#timer, this.#timer.server_time_ms);
       this.#announce(this.#announcer.hear(message, this.#timer, leftMs));
     }
     if (before?.revision !== this.#timer?.revision) this.#acknowledge();
@@ -221,6 +235,9 @@ export class TimerDisplay {
   #takeExchange(exchange: Exchange): void {
     this.#clock.add(exchange);
     this.#exchanges += 1;
+    const [less, more] = [this.errorBound() ?? 0, this.#toldBoundMs].sort((a, b) => a - b);
+    const isNews = (more ?? 0) > (less ?? 0) * NEWS_FACTOR;
+    if (isNews && this.#connection === 'live') this.#acknowledge();
     this.#changed();
   }
 
@@ -228,6 +245,7 @@ export class TimerDisplay {
     if (connection === this.#connection) return;
     this.#connection = connection;
     if (connection === 'synchronizing') this.#exchanges = 0;
+    if (connection === 'waiting') this.#isCatchingUp = false;
     if (connection === 'live') this.#acknowledge();
     if (connection === 'closed') this.#endWatch();
     this.#emit('connection', connection);
@@ -238,9 +256,11 @@ export class TimerDisplay {
   #acknowledge(): void {
     if (this.#timer === undefined) return;
     const { label } = this.#options;
+    const boundMs = this.errorBound();
+    this.#toldBoundMs = boundMs ?? 0;
     this.#link?.acknowledge({
       revision: this.#timer.revision,
-      error_bound_ms: this.errorBound() ?? null,
+      error_bound_ms: boundMs ?? null,
       ...(label === undefined ? {} : { label }),
     });
   }
@@ -255,6 +275,13 @@ export class TimerDisplay {
     this.#cancelLook();
     const timer = this.#timer;
     if (timer?.state !== 'running' || this.#connection === 'closed') return;
+    // While a link tells what was missed, an old deadline says nothing about the present.
+    if (this.#isCatchingUp) return;
+    const heldMs = this.#heldUntilMs - this.#platform.now();
+    if (heldMs > 0) {
+      this.#lookIn(Math.ceil(heldMs));
+      return;
+    }
     const marginMs = this.#marginMs();
     const certainlyLeftMs = (this.remaining() ?? 0) + marginMs;
     const isOverdue = this.#isOverdue(marginMs);
@@ -265,7 +292,21 @@ export class TimerDisplay {
     const waits = this.#announcer.aheadOf(timer).map((aheadMs) => left - aheadMs);
     const waitMs = Math.min(...waits.filter((wait) => wait > 0));
     if (waitMs === Number.POSITIVE_INFINITY) return;
-    this.#cancelLook = this.#platform.setTimeout(() => this.#look(), waitMs + 1);
+    this.#lookIn(waitMs + 1);
+  }
+
+  #lookIn(waitMs: number): void {
+    const dueMs = this.#platform.now() + waitMs;
+    this.#cancelLook = this.#platform.setTimeout(() => {
+      if (this.#platform.now() - dueMs > WAKING_MS) this.#hold();
+      else this.#look();
+    }, waitMs);
+  }
+
+  /** Announces nothing by itself for a moment: what the service said meanwhile is still to be read. */
+  #hold(): void {
+    this.#heldUntilMs = this.#platform.now() + WAKING_MS;
+    this.#look();
   }
 
   /** How late the display announces by itself: the service is given time while it is heard. */
@@ -306,7 +347,16 @@ export class TimerDisplay {
   }
 
   #emit<E extends keyof DisplayEvents>(type: E, event: DisplayEvents[E]): void {
-    for (const listener of this.#listeners[type] ?? []) listener(event);
+    for (const listener of this.#listeners[type] ?? []) {
+      try {
+        listener(event);
+      } catch (error) {
+        // A listener's failure is loud, and none of the connection's.
+        this.#platform.setTimeout(() => {
+          throw error;
+        }, 0);
+      }
+    }
   }
 }
 

@@ -1,10 +1,12 @@
 /** A timer as a display knows it: what the service's messages add up to, and what remains of it. Pure. */
-import type { ServerMessage, Timer, TimerState } from './messages.js';
+import type { ServerMessage, ServerMessageOf, Timer, TimerState } from './messages.js';
 
 /** The timer after one more message; a message about an older revision changes nothing. */
 export function fold(timer: Timer | undefined, message: ServerMessage): Timer | undefined {
   if (message.type === 'connected') return message.timer;
-  if (timer === undefined || !('deadline_ms' in message)) return timer;
+  if (timer === undefined) return timer;
+  if (message.type === 'timer_deleted') return stopped(timer, message);
+  if (!('deadline_ms' in message)) return timer;
   if (message.revision < timer.revision) return timer;
   const { remaining_ms, deadline_ms, server_time_ms, revision } = message;
   const isNew = revision > timer.revision;
@@ -22,6 +24,15 @@ export function fold(timer: Timer | undefined, message: ServerMessage): Timer | 
     server_time_ms,
     revision,
   };
+}
+
+/** A timer that is gone does not count on. */
+function stopped(
+  timer: Timer,
+  { server_time_ms, revision }: ServerMessageOf<'timer_deleted'>,
+): Timer {
+  const remaining_ms = remainingMs(timer, server_time_ms);
+  return { ...timer, remaining_ms, deadline_ms: null, server_time_ms, revision };
 }
 
 type MessageWithTime = Extract<ServerMessage, { deadline_ms: number | null }>;

@@ -175,6 +175,43 @@ describe('C6: without the service', () => {
   });
 });
 
+describe('C5: a display that was away', () => {
+  it('announces no end that an extension had put off, while it is told what it missed', async () => {
+    const { service, platform, advance } = await startRoom();
+    platform.isWebSocketRefused = true;
+    const { id } = await service.create({ duration_seconds: 60, auto_start: true });
+    const { display, announced } = follow(service, id, platform);
+    await until(isLive(display));
+    await service.act(id, 'pause');
+    await until(() => display.state === 'paused');
+    platform.isOffline = true;
+    platform.breakConnections();
+    await until(() => display.connection === 'waiting');
+    await service.act(id, 'resume');
+    await service.act(id, 'extend', 600);
+    await advance(100 * SECOND);
+    platform.isOffline = false;
+    platform.wake();
+    await until(() => isLive(display)() && display.timer?.duration_seconds === 660);
+    await advance(5 * SECOND);
+    expect(announced.filter((what) => what.startsWith('expired'))).toEqual([]);
+    expect(display.state).toBe('running');
+  });
+
+  it('hears the service before it counts by itself when the device was stopped', async () => {
+    const { clock, service, platform } = await startRoom();
+    const { id } = await service.create({ duration_seconds: 60, auto_start: true });
+    const { display, announced } = follow(service, id, platform);
+    await until(isLive(display));
+    clock.stall(10 * SECOND);
+    await service.act(id, 'extend', 600);
+    clock.stall(60 * SECOND);
+    platform.wake();
+    await until(() => display.timer?.duration_seconds === 660);
+    expect(announced.filter((what) => what.startsWith('expired'))).toEqual([]);
+  });
+});
+
 describe('C3: a device whose clock lost time', () => {
   it('is synchronized anew by the next thing the service says', async () => {
     const { service, platform, advance } = await startRoom();
@@ -206,6 +243,7 @@ describe('C4: a connection that cannot be', () => {
     await service.request('DELETE', `/timers/${id}`);
     await until(() => display.connection === 'closed');
     expect(announced).toEqual(['deleted']);
+    expect(display.timer?.deadline_ms).toBeNull();
     expect(display.closeReason?.code).toBe(4000);
   });
 });

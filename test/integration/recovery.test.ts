@@ -5,7 +5,7 @@ import Database from 'libsql';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
-import { created, started } from '../support/entries.js';
+import { created, entry, started } from '../support/entries.js';
 import { TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
@@ -76,6 +76,26 @@ describe('T5: after a restart', () => {
     await service.advance(1);
     expect((await service.request('GET', `/timers/${id}`)).status).toBe(404);
     expect(await journal.history(id)).toHaveLength(2);
+  });
+
+  it('timers leave in the order of their ends, also those whose end was found at the restart', async () => {
+    const journal = await openSqlite();
+    const clock = new SimulatedClock();
+    const hourMs = 3600 * SECOND;
+    const startMs = clock.now() - 3 * hourMs;
+    const overdue = ['a', 'b', 'c', 'd'];
+    await journal.append([
+      ...overdue.flatMap((id) => [created(id, startMs), started(id, 2, startMs)]),
+      created('young', startMs),
+      entry('young', 2, { type: 'stopped', data: {} }, clock.now() - 60 * SECOND),
+    ]);
+    const settings = { RETAIN_FINISHED_SECONDS: `${2 * 3600}` };
+    const service = await TestService.start({ journal, clock, settings });
+    await service.advance(SECOND);
+    const present = (await service.request('GET', '/timers')).body;
+    expect(present).toMatchObject([{ id: 'young' }]);
+    await service.advance(2 * hourMs - 61 * SECOND);
+    expect((await service.request('GET', '/timers')).body).toEqual([]);
   });
 
   it('no more finished timers are loaded than MAX_TIMERS leaves room for, the latest first', async () => {
@@ -154,6 +174,7 @@ describe('T4: an expiry that the disk refuses', () => {
     const service = await TestService.start({ journal });
     const healer = await service.create({ auto_start: true });
     const timer = await service.create({ duration_seconds: 10, auto_start: true });
+    const other = await service.create({ duration_seconds: 11, auto_start: true });
     const display = await service.display(timer.id);
     await service.advance(15 * SECOND);
     expect(await service.get(timer.id)).toMatchObject({ state: 'running', remaining_ms: 0 });
@@ -163,6 +184,7 @@ describe('T4: an expiry that the disk refuses', () => {
       state: 'expired',
       completed_at: new Date(timer.deadline_ms ?? 0).toISOString(),
     });
+    expect((await service.get(other.id)).state).toBe('expired');
     await display.next('timer_expired');
     await service.advance(60 * SECOND);
     expect((await journal.history(timer.id)).map(({ type }) => type)).toEqual([

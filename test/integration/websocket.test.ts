@@ -78,6 +78,26 @@ async function flow(
   return news;
 }
 
+describe('a protocol ping', () => {
+  it('is answered also while the last tick waits for the end', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create({ duration_seconds: 5, auto_start: true });
+    const webSocket = new WebSocket(service.displayUrl(id));
+    await once(webSocket, 'message');
+    await service.advance(4500);
+    // In the turn after this timeout, the deadline passes before what was sent is read.
+    await new Promise<void>((resolve) =>
+      setTimeout(() => {
+        webSocket.ping('late');
+        void service.clock.advance(600).then(resolve);
+      }),
+    );
+    const [payload] = await once(webSocket, 'pong');
+    expect(String(payload)).toBe('late');
+    webSocket.terminate();
+  });
+});
+
 describe('what a display is told', () => {
   it('connected: the timer in full, this display counted', async () => {
     const service = await TestService.start();

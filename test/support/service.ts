@@ -124,9 +124,16 @@ export class TestService {
 
   async stop(): Promise<void> {
     if (!running.delete(this)) return;
-    const stopping = this.service.stop();
-    // A farewell that is not answered is cut short by the clock.
+    let isStopped = false;
+    const stopping = this.service.stop().finally(() => {
+      isStopped = true;
+    });
     void this.clock.advance(10_000);
+    // What does not end by itself is cut short by the clock, in steps that are begun one after the other.
+    while (!isStopped) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      if (!isStopped) await this.clock.advance(1000);
+    }
     await stopping;
   }
 }

@@ -11,6 +11,8 @@ export class SimulatedPlatform implements Platform {
   #lostMs = 0;
   #questions = 0;
   isWebSocketRefused = false;
+  isOffline = false;
+  readonly #requests = new Set<AbortController>();
 
   constructor(clock: SimulatedClock) {
     this.#clock = clock;
@@ -44,10 +46,15 @@ export class SimulatedPlatform implements Platform {
   }
 
   fetch: typeof fetch = async (input, init) => {
-    if (!String(input).endsWith('/time')) return fetch(input, init);
+    if (this.isOffline) throw new TypeError('There is no network');
+    const request = new AbortController();
+    this.#requests.add(request);
+    init?.signal?.addEventListener('abort', () => request.abort());
+    const { signal } = request;
+    if (!String(input).endsWith('/time')) return fetch(input, { ...init, signal });
     this.#questions += 1;
     try {
-      return await fetch(input, init);
+      return await fetch(input, { ...init, signal });
     } finally {
       this.#questions -= 1;
     }
@@ -62,6 +69,12 @@ export class SimulatedPlatform implements Platform {
   watchWakes(onWake: () => void): () => void {
     this.#onWakes.add(onWake);
     return () => this.#onWakes.delete(onWake);
+  }
+
+  /** Breaks every request that is under way. */
+  breakConnections(): void {
+    for (const request of this.#requests) request.abort();
+    this.#requests.clear();
   }
 
   wake(): void {

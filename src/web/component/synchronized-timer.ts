@@ -10,6 +10,8 @@ import { digitsOf, phaseOf, untilNextDigitMs, wholeSeconds } from './digits.js';
 import { styles } from './styles.js';
 import { ENGLISH, type Texts } from './texts.js';
 
+/** The service that this script came from. */
+const HOME = new URL(import.meta.url).origin;
 const RADIUS = 46;
 const CIRCUMFERENCE = 2 * Math.PI * RADIUS;
 /** A change of any of these means another connection. */
@@ -32,13 +34,13 @@ export class SynchronizedTimer extends LitElement {
   };
 
   /** The timer's id. */
-  declare timer: string;
+  declare timer: string | null;
   /** Where the service is; by default where this script came from. */
-  declare server: string;
+  declare server: string | null;
   /** What the service knows this display by. */
-  declare token: string | undefined;
+  declare token: string | null;
   /** Who or where this display is, such as a seat. */
-  declare label: string | undefined;
+  declare label: string | null;
   /** Other words than the English ones. */
   declare texts: Partial<Texts>;
   declare announcement: string;
@@ -49,7 +51,9 @@ export class SynchronizedTimer extends LitElement {
   constructor() {
     super();
     this.timer = '';
-    this.server = new URL(import.meta.url).origin;
+    this.server = HOME;
+    this.token = null;
+    this.label = null;
     this.texts = {};
     this.announcement = '';
   }
@@ -132,9 +136,13 @@ export class SynchronizedTimer extends LitElement {
 
   #connect(): void {
     this.#disconnect();
-    if (this.timer === '') return;
-    const { timer, server, label, token } = this;
-    const display = connectTimer({ timer, server, label, token });
+    if (this.timer === null || this.timer === '') return;
+    const display = connectTimer({
+      timer: this.timer,
+      server: this.server ?? HOME,
+      label: this.label ?? undefined,
+      token: this.token ?? undefined,
+    });
     this.#display = display;
     display.on('change', () => {
       this.requestUpdate();
