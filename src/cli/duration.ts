@@ -1,4 +1,4 @@
-/** Lengths of time as people write them, such as 1h30m, and as a clock shows them, such as 1:30:00. */
+/** Lengths of time as people write them, such as 1h30m. */
 
 /** How a length is written, for messages about one that is not. */
 export const DURATION_FORMS = 'It is written like 90s, 5m, 1h30m, or 300 for seconds';
@@ -26,13 +26,6 @@ export function durationText(totalSeconds: number): string {
     seconds > 0 && `${seconds}s`,
   ];
   return parts.filter((part) => part !== false).join('') || '0s';
-}
-
-export function clockText(totalSeconds: number): string {
-  const { hours, minutes, seconds } = partsOf(totalSeconds);
-  const twoDigits = (value: number): string => String(value).padStart(2, '0');
-  const minutesText = hours > 0 ? `${hours}:${twoDigits(minutes)}` : `${minutes}`;
-  return `${minutesText}:${twoDigits(seconds)}`;
 }
 
 function partsOf(totalSeconds: number) {

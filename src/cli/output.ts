@@ -1,8 +1,8 @@
 /** What commands write: results to standard output, everything said about them to standard error. */
 import type { WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
+import { clockText } from '../client/digits.js';
 import type { TimerResource, WireTimerState } from '../protocol/timer.js';
-import { clockText } from './duration.js';
 
 type Style = Parameters<typeof styleText>[0];
 

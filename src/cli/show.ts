@@ -1,7 +1,8 @@
 /** `list` and `show`: timers as they are. */
 import type { Command } from 'commander';
+import { clockText } from '../client/digits.js';
 import type { TimerResource, WireTimerState } from '../protocol/timer.js';
-import { clockText, durationText } from './duration.js';
+import { durationText } from './duration.js';
 import { addExamples, connectionOf, stateOption, timerIdOf } from './options.js';
 import {
   columns,

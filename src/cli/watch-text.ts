@@ -1,6 +1,7 @@
 /** What `watch` says of a timer, in words and as figures for its bar. Pure. */
 import type { Announcement, ConnectionState, ServerMessage, Timer } from '../client/api.js';
-import { clockText, durationText } from './duration.js';
+import { clockText } from '../client/digits.js';
+import { durationText } from './duration.js';
 import { onOneLine } from './output.js';
 
 const LAST_SECONDS = 10;

@@ -1,8 +1,8 @@
 /** Three ways to show what a display tells: JSON for programs, lines for files, a bar for people. */
 import { type Options, Presets, SingleBar } from 'cli-progress';
 import type { ServerMessage, TimerDisplay } from '../client/api.js';
+import { clockText } from '../client/digits.js';
 import type { TimerResource } from '../protocol/timer.js';
-import { clockText } from './duration.js';
 import { print, printJson, styled, styledState } from './output.js';
 import { announcementLine, barOf, isMark, messageLine } from './watch-text.js';
 

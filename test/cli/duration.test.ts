@@ -1,7 +1,8 @@
 /** Lengths of time as people write them. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { clockText, durationText, parseDuration } from '../../src/cli/duration.js';
+import { durationText, parseDuration } from '../../src/cli/duration.js';
+import { clockText } from '../../src/client/digits.js';
 
 const anyLength = fc.oneof(
   fc.integer({ min: 1, max: 100_000 }),

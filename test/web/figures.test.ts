@@ -1,9 +1,10 @@
 /** Times are shown and understood as people write them. */
+
 import { describe, expect, it } from 'vitest';
+import { clockText } from '../../src/client/digits.js';
 import type { Timer } from '../../src/client/messages.js';
 import {
   boundText,
-  clockText,
   durationText,
   numberedNames,
   parseThresholds,

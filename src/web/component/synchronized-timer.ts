@@ -5,8 +5,8 @@
  */
 import { html, LitElement, type PropertyValues } from 'lit';
 import { connectTimer } from '../../client/browser.js';
+import { clockText, phaseOf, untilNextDigitMs, wholeSeconds } from '../../client/digits.js';
 import type { DisplayEvents, TimerDisplay } from '../../client/timer-display.js';
-import { digitsOf, phaseOf, untilNextDigitMs, wholeSeconds } from './digits.js';
 import { styles } from './styles.js';
 import { ENGLISH, type Texts } from './texts.js';
 
@@ -97,7 +97,7 @@ export class SynchronizedTimer extends LitElement {
   protected override render() {
     const timer = this.#display?.timer;
     const seconds = wholeSeconds(this.#display?.remaining() ?? 0);
-    const digits = timer === undefined ? '–:––' : digitsOf(seconds);
+    const digits = timer === undefined ? '–:––' : clockText(seconds);
     const part = timer === undefined ? 0 : Math.min(1, seconds / timer.duration_seconds);
     const digitsClass = digits.length > 5 ? 'digits long' : 'digits';
     const progressClass = part === 0 ? 'progress empty' : 'progress';

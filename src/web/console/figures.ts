@@ -1,4 +1,5 @@
 /** Times in the form in which people read and write them, and what a timer shows at an instant. */
+import { untilNextDigitMs as untilNextSecondMs, wholeSeconds } from '../../client/digits.js';
 import type { Timer } from '../../client/messages.js';
 
 const SECONDS_PER_MINUTE = 60;
@@ -15,15 +16,14 @@ export function remainingMsAt(timer: Timer, nowMs: number | undefined): number {
 
 /** Whole seconds, rounded up as the service rounds them, so that 0 is the end. */
 export function secondsLeft(timer: Timer, nowMs: number | undefined): number {
-  return Math.ceil(remainingMsAt(timer, nowMs) / 1000);
+  return wholeSeconds(remainingMsAt(timer, nowMs));
 }
 
 /** Until the digits of a timer change; never while it stands still. */
 export function untilNextDigitMs(timer: Timer, nowMs: number | undefined): number {
   if (timer.deadline_ms === null || nowMs === undefined) return Number.POSITIVE_INFINITY;
   const remainingMs = timer.deadline_ms - nowMs;
-  if (remainingMs <= 0) return Number.POSITIVE_INFINITY;
-  return remainingMs % 1000 || 1000;
+  return remainingMs <= 0 ? Number.POSITIVE_INFINITY : untilNextSecondMs(remainingMs);
 }
 
 /** The lowest threshold that was passed, in seconds. */
@@ -37,14 +37,6 @@ export function urgencyOf(timer: Timer, seconds: number): Urgency {
   const threshold = passedThreshold(timer, seconds);
   if (threshold === undefined) return 'calm';
   return threshold === Math.min(...timer.warning_thresholds) ? 'critical' : 'warning';
-}
-
-/** Such as 4:05 or 1:30:00. */
-export function clockText(seconds: number): string {
-  const hours = Math.floor(seconds / SECONDS_PER_HOUR);
-  const minutes = Math.floor((seconds % SECONDS_PER_HOUR) / SECONDS_PER_MINUTE);
-  const rest = twoDigits(seconds % SECONDS_PER_MINUTE);
-  return hours === 0 ? `${minutes}:${rest}` : `${hours}:${twoDigits(minutes)}:${rest}`;
 }
 
 /** Such as 1 h 30 min or 45 s. */
@@ -99,10 +91,6 @@ export function numberedNames(name: string, count: number): string[] {
 /** `1 timer`, `60 timers`. */
 export function counted(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-function twoDigits(value: number): string {
-  return `${value}`.padStart(2, '0');
 }
 
 const timeFormat = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });

@@ -1,11 +1,12 @@
 /** One timer in the list: what it is, what it shows, who follows it, and what can be done with it. */
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
+import { clockText } from '../../client/digits.js';
 import type { Timer } from '../../client/messages.js';
+import { isOver } from '../../client/timer-state.js';
 import { extensionButtons, extensionStyles } from './extension-buttons.js';
 import {
   boundText,
-  clockText,
   counted,
   durationText,
   passedThreshold,
@@ -150,11 +151,10 @@ export class TimerRow extends LitElement implements Ticking {
 
   #actions(): TemplateResult {
     const { name, state } = this.timer;
-    const isOver = state === 'expired' || state === 'completed';
     return html`
       ${this.#mainAction()}
       ${
-        isOver
+        isOver(state)
           ? nothing
           : html`
             ${extensionButtons(name, (wish) => this.#wish(wish))}

@@ -6,7 +6,7 @@ export function wholeSeconds(remainingMs: number): number {
 }
 
 /** Such as `1:05:09`, `25:00` or `0:09`. */
-export function digitsOf(seconds: number): string {
+export function clockText(seconds: number): string {
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor(seconds / 60) % 60;
   const rest = `${seconds % 60}`.padStart(2, '0');
