@@ -14,6 +14,8 @@ import type { ShardRef, shardMachine, TimerRef } from './shard.machine.js';
 const SHARD_COUNT = 1024;
 const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 30_000;
+/** So many timers that are due at once are not kept waiting for the others of their instant. */
+const FULL_DUE_BATCH = 1000;
 
 export interface DirectorySettings {
   /** Timers in memory; the longest finished ones make room for new ones. */
@@ -40,6 +42,8 @@ export class TimerDirectory {
   readonly #finished = new Set<string>();
   /** How often each failing timer failed since it last applied an entry. */
   readonly #failures = new Map<string, number>();
+  /** Timers whose time is up, gathered so that a large exam that ends is a few events and not thousands. */
+  #due: string[] = [];
 
   constructor(options: DirectoryOptions) {
     this.#options = options;
@@ -111,7 +115,8 @@ export class TimerDirectory {
   /** Spawns the actor of a timer in the state its record says. */
   spawn(record: TimerRecord): void {
     const shard = this.#shardOf(record.id);
-    const input = { record, clock: this.#clock, registry: this.#options.registry };
+    const onDue = this.#noteDue;
+    const input = { record, clock: this.#clock, onDue };
     shard.send({ type: 'spawn', input });
     const timer = shard.getSnapshot().children[record.id];
     if (timer === undefined) return;
@@ -176,6 +181,19 @@ export class TimerDirectory {
    */
   stop(): void {
     this.#isStopped = true;
+  }
+
+  readonly #noteDue = (timerId: string): void => {
+    this.#due.push(timerId);
+    if (this.#due.length === 1) this.#clock.setTimeout(() => this.#tellDue(), 0);
+    if (this.#due.length >= FULL_DUE_BATCH) this.#tellDue();
+  };
+
+  #tellDue(): void {
+    const timerIds = this.#due;
+    this.#due = [];
+    if (timerIds.length === 0 || this.#isStopped) return;
+    this.#options.registry.send({ type: 'timers.due', timerIds });
   }
 
   /** Retires finished timers, the first to finish first, until so many timers are left or none has finished. */

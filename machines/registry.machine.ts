@@ -68,9 +68,8 @@ export type RegistryEvent =
       /** Called once for each command with its index, at the moment its fate is known. */
       readonly settle: (index: number, outcome: Outcome) => void;
     }
-  | { readonly type: 'timer.due'; readonly timerId: string }
-  /** The ends of these timers could not be recorded before. */
-  | { readonly type: 'expiries.retry'; readonly timerIds: readonly string[] }
+  /** The time of these timers is up, or was when their ends could not be recorded. */
+  | { readonly type: 'timers.due'; readonly timerIds: readonly string[] }
   | { readonly type: 'retention.over' }
   | { readonly type: 'timer.restart'; readonly timerId: string }
   | { readonly type: 'shard.failed'; readonly index: number; readonly error: unknown }
@@ -165,12 +164,8 @@ export const registryMachine = setup({
         event.settle(index, { ok: false, refusal: { reason: params.reason } });
       });
     },
-    takeExpiry: ({ context, event, system }) => {
-      if (event.type !== 'timer.due') return;
-      propose(system, context.desk.takeExpiry(event.timerId, context.clock.now()));
-    },
-    retryExpiries: ({ context, event, system }) => {
-      if (event.type !== 'expiries.retry') return;
+    takeExpiries: ({ context, event, system }) => {
+      if (event.type !== 'timers.due') return;
       const atMs = context.clock.now();
       const { desk } = context;
       propose(
@@ -181,7 +176,7 @@ export const registryMachine = setup({
     scheduleRetry: enqueueActions(({ event, enqueue }) => {
       const timerIds = expiredIn(event);
       if (timerIds.length === 0) return;
-      enqueue.raise({ type: 'expiries.retry', timerIds }, { delay: RETRY_EXPIRY_MS });
+      enqueue.raise({ type: 'timers.due', timerIds }, { delay: RETRY_EXPIRY_MS });
     }),
     retireOutdated: ({ context }) => context.directory.retireOutdated(),
     scheduleRetirement: enqueueActions(({ context, enqueue }) => {
@@ -280,8 +275,7 @@ export const registryMachine = setup({
   invoke: { src: 'journal', id: 'journal', systemId: 'journal' },
   initial: 'RECOVERING',
   on: {
-    'timer.due': { actions: 'takeExpiry' },
-    'expiries.retry': { actions: 'retryExpiries' },
+    'timers.due': { actions: 'takeExpiries' },
     'retention.over': { actions: ['retireOutdated', 'scheduleRetirement'] },
     'timer.removed': { actions: ['removeTimer', 'tellRemoved'] },
     'timer.failed': { actions: ['tellFailedTimer', 'scheduleRestart'] },
@@ -329,8 +323,7 @@ export const registryMachine = setup({
       description: 'What was accepted is finished; nothing new is.',
       on: {
         commands: { actions: { type: 'refuse', params: { reason: 'shutting_down' } } },
-        'timer.due': {},
-        'expiries.retry': {},
+        'timers.due': {},
       },
       always: { guard: 'nothingInHand', target: 'STOPPED' },
     },

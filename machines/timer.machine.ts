@@ -2,7 +2,7 @@
  * One timer. Committed entries are the only events that change it (T1, T3); its delayed transitions
  * tell displays about time that passes, and ask the registry to record the end.
  */
-import { type AnyActorRef, assign, emit, enqueueActions, sendTo, setup } from 'xstate';
+import { assign, emit, enqueueActions, setup } from 'xstate';
 import type { MachineClock } from './clock.js';
 import type { Entry } from './entry.js';
 import { applyEntry, remainingMs, stateOf, type TimerRecord } from './record.js';
@@ -10,8 +10,8 @@ import { applyEntry, remainingMs, stateOf, type TimerRecord } from './record.js'
 export interface TimerInput {
   readonly record: TimerRecord;
   readonly clock: MachineClock;
-  /** Receives `timer.due` when the time is up; from then on it sees to the record of the end. */
-  readonly registry: AnyActorRef;
+  /** Called when the time is up; from then on the registry sees to the record of the end. */
+  readonly onDue: (timerId: string) => void;
 }
 
 export interface TimerContext extends TimerInput {
@@ -113,10 +113,7 @@ export const timerMachine = setup({
     tellExpired: emit(({ context }) => ({ type: 'timer_expired', ...present(context) })),
     tellDeleted: emit(({ context }) => ({ type: 'timer_deleted', ...present(context) })),
     tellRetired: emit(({ context }) => ({ type: 'timer_retired', ...present(context) })),
-    askForExpiry: sendTo(
-      ({ context }) => context.registry,
-      ({ context }) => ({ type: 'timer.due', timerId: context.record.id }),
-    ),
+    askForExpiry: ({ context }) => context.onDue(context.record.id),
   },
   guards: {
     wasCreated: ({ context }) => stateOf(context.record) === 'CREATED',

@@ -562,7 +562,7 @@ describe('T1: no message from a display changes a timer', () => {
   const words = [
     ...['pause', 'start', 'resume', 'stop', 'extend', 'delete', 'expire', 'create', 'control'],
     ...['created', 'started', 'paused', 'extended', 'stopped', 'expired', 'deleted', 'retire'],
-    ...['timer.due', 'timer.removed', 'timer.failed', 'displays', 'xstate.stop', 'xstate.init'],
+    ...['timers.due', 'timer.removed', 'timer.failed', 'displays', 'xstate.stop', 'xstate.init'],
     ...['journal.committed', 'commands', 'drain', 'timer_tick', 'timer_expired', 'ping', 'sync'],
   ];
   const fields = fc.record(

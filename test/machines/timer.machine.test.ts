@@ -5,16 +5,15 @@ import { createRecord, recordOf, stateOf, type TimerRecord } from '../../machine
 import { type Notice, timerMachine } from '../../machines/timer.machine.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
-import { spyRegistry } from '../support/spy-registry.js';
 
 const SECOND = 1000;
 
 function startTimer(record: TimerRecord = createRecord(created('a'))) {
   const clock = new SimulatedClock(START_MS);
-  const registry = spyRegistry();
+  const due: string[] = [];
   const timer = createActor(timerMachine, {
     clock,
-    input: { record, clock, registry: registry.ref },
+    input: { record, clock, onDue: (timerId) => due.push(timerId) },
   });
   const notices: Notice[] = [];
   timer.on('*', (notice) => notices.push(notice));
@@ -23,7 +22,7 @@ function startTimer(record: TimerRecord = createRecord(created('a'))) {
     timer.send(entry('a', timer.getSnapshot().context.record.revision + 1, body, atMs));
   };
   const told = () => notices.map(({ type, atMs }) => [type, atMs - START_MS]);
-  return { clock, timer, notices, told, apply, due: registry.events };
+  return { clock, timer, notices, told, apply, due };
 }
 
 const running = () => recordOf([created('a'), started('a', 2)]);
@@ -59,7 +58,7 @@ describe('a timer comes up in the state its record says, with the delays of that
       ['timer_warning', 30_000],
     ]);
     expect(told().filter(([type]) => type === 'timer_tick')).toHaveLength(60);
-    expect(due).toEqual([{ type: 'timer.due', timerId: 'a' }]);
+    expect(due).toEqual(['a']);
   });
 });
 
