@@ -34,6 +34,9 @@ export const CONSOLE_MESSAGES = {
     .object({
       type: z.literal('overview'),
       server_time_ms: serverTime,
+      keepalive_seconds: z.int().min(1).meta({
+        description: 'A console that hears nothing for much longer has lost its stream.',
+      }),
       displays: z.array(displaySummarySchema).meta({
         description: 'One for each timer with displays, up to 1,000; updates bring the others.',
       }),
@@ -66,8 +69,22 @@ export const consoleMessageSchema = z.discriminatedUnion('type', [
 
 export type ConsoleMessage = z.output<typeof consoleMessageSchema>;
 
-export function overviewMessage(atMs: number, displays: DisplaySummary[]): ConsoleMessage {
-  return { type: 'overview', server_time_ms: atMs, displays };
+/** What a console must know of the service's settings. */
+export interface ConsoleSettings {
+  readonly keepaliveSeconds: number;
+}
+
+export function overviewMessage(
+  atMs: number,
+  { keepaliveSeconds }: ConsoleSettings,
+  displays: DisplaySummary[],
+): ConsoleMessage {
+  return {
+    type: 'overview',
+    server_time_ms: atMs,
+    keepalive_seconds: keepaliveSeconds,
+    displays,
+  };
 }
 
 export function updateMessage(

@@ -3,7 +3,12 @@
  * told; only of the changes themselves are the last ones kept. So a slow reader costs bounded memory.
  */
 
-import { type ConsoleMessage, overviewMessage, updateMessage } from '../protocol/console.js';
+import {
+  type ConsoleMessage,
+  type ConsoleSettings,
+  overviewMessage,
+  updateMessage,
+} from '../protocol/console.js';
 import type { DisplaySummary } from '../protocol/displays.js';
 import { type TimerResource, timerResource } from '../protocol/timer.js';
 import type { Change, Registry } from '../registry.js';
@@ -48,8 +53,8 @@ export class ConsoleNews {
   }
 
   /** The first message; what has no room in it is left for the updates. */
-  overview(nowMs: number): ConsoleMessage {
-    return overviewMessage(nowMs, this.#takeDisplays());
+  overview(nowMs: number, settings: ConsoleSettings): ConsoleMessage {
+    return overviewMessage(nowMs, settings, this.#takeDisplays());
   }
 
   update(nowMs: number): ConsoleMessage {

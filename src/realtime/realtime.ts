@@ -51,7 +51,7 @@ export class Realtime {
       maxDisplaysPerTimer: config.maxClientsPerTimer,
       onDisplaysChange: (timerId) => this.#watchers.displaysChanged(timerId),
     });
-    this.#watchers = new Watchers({ registry, hub: this.#hub, clock, keepaliveMs });
+    this.#watchers = new Watchers({ registry, hub: this.#hub, clock, settings: config });
   }
 
   /** Takes the WebSocket connections of a server. */

@@ -4,7 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../clock.js';
-import { consoleKeepalive } from '../protocol/console.js';
+import { type ConsoleSettings, consoleKeepalive } from '../protocol/console.js';
 import { eventOf } from '../protocol/events.js';
 import { Problem } from '../protocol/problems.js';
 import type { Change, Registry, Watcher } from '../registry.js';
@@ -22,7 +22,7 @@ export interface WatchersOptions {
   readonly registry: Registry;
   readonly hub: Hub;
   readonly clock: Clock;
-  readonly keepaliveMs: number;
+  readonly settings: ConsoleSettings;
 }
 
 interface Console {
@@ -45,7 +45,7 @@ export class Watchers implements Watcher {
 
   /** Tells a console everything from now on. */
   watchAll(response: ServerResponse): void {
-    const { registry, hub, clock } = this.#options;
+    const { registry, hub, clock, settings } = this.#options;
     const stream = this.#open(response, () => eventOf(consoleKeepalive(clock.now())));
     const news = new ConsoleNews(registry, hub);
     const feed = new Feed({
@@ -62,7 +62,7 @@ export class Watchers implements Watcher {
     this.#consoles.add(console);
     this.#add(feed, response, () => this.#consoles.delete(console));
     stream.begin();
-    stream.put(eventOf(news.overview(clock.now())));
+    stream.put(eventOf(news.overview(clock.now(), settings)));
     if (!news.isEmpty) feed.mark();
   }
 
@@ -123,7 +123,8 @@ export class Watchers implements Watcher {
     if (this.#streams.size >= MOST_STREAMS) {
       throw new Problem('too_many_streams', `There are ${MOST_STREAMS} already; close some`);
     }
-    const { clock, keepaliveMs } = this.#options;
+    const { clock, settings } = this.#options;
+    const keepaliveMs = settings.keepaliveSeconds * 1000;
     return new EventStream({ response, clock, keepaliveMs, keepaliveEvent });
   }
 

@@ -278,7 +278,9 @@ describe('D4: a console knows every timer and who follows it', () => {
     const reader = await openConsole(service);
     const atMs = service.clock.now();
     const summary = { timer_id: id, connected: 1, current: 0, worst_error_bound_ms: null };
-    expect(reader.data).toEqual([{ type: 'overview', server_time_ms: atMs, displays: [summary] }]);
+    expect(reader.data).toEqual([
+      { type: 'overview', server_time_ms: atMs, keepalive_seconds: 3600, displays: [summary] },
+    ]);
 
     await service.act(id, 'start');
     await service.act(id, 'extend', 30);

@@ -64,7 +64,12 @@ class FakeApi extends Api {
   }
 }
 
-const OVERVIEW = { type: 'overview', server_time_ms: NOW_MS, displays: [] };
+const OVERVIEW = {
+  type: 'overview',
+  server_time_ms: NOW_MS,
+  keepalive_seconds: 30,
+  displays: [],
+};
 const newest = (): FakeStream => {
   const stream = FakeStream.opened.at(-1);
   if (stream === undefined) throw new Error('No stream was opened');
@@ -165,6 +170,47 @@ describe('the connection', () => {
     newest().tell({ type: 'of the future', server_time_ms: 1 });
     newest().tell(OVERVIEW);
     await api.answer(timer);
+    expect(store.state.connection.phase).toBe('live');
+  });
+
+  it('D4: notices a stream that the network swallows, and comes back', async () => {
+    const { store, api } = connect();
+    newest().tell(OVERVIEW);
+    await api.answer(timer);
+    const silent = newest();
+    await vi.advanceTimersByTimeAsync(60_000);
+    silent.tell({ type: 'keepalive', server_time_ms: NOW_MS });
+    await vi.advanceTimersByTimeAsync(64_000);
+    expect([silent.isClosed, store.state.connection.phase]).toEqual([false, 'live']);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect([silent.isClosed, store.state.connection.phase]).toEqual([true, 'offline']);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(newest()).not.toBe(silent);
+  });
+
+  it('D4: is as patient as the keepalive time of the service asks for', async () => {
+    const { api } = connect();
+    newest().tell({ ...OVERVIEW, keepalive_seconds: 3600 });
+    await api.answer(timer);
+    await vi.advanceTimersByTimeAsync(7_200_000);
+    expect(FakeStream.opened).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(FakeStream.opened).toHaveLength(2);
+  });
+
+  it('D4: gives up a stream on which nothing was ever heard', async () => {
+    const { store } = connect();
+    await vi.advanceTimersByTimeAsync(16_000);
+    expect(store.state.connection.phase).toBe('offline');
+    expect(newest().isClosed).toBe(true);
+  });
+
+  it('hears no silence of a stream that it closed', async () => {
+    const { store, api, live } = connect();
+    newest().tell(OVERVIEW);
+    await api.answer(timer);
+    live.close();
+    expect(vi.getTimerCount()).toBe(0);
     expect(store.state.connection.phase).toBe('live');
   });
 

@@ -5,6 +5,7 @@
 import type { Api } from './api.js';
 import type { ClockSync } from './clock-sync.js';
 import { type ConsoleMessage, consoleMessageSchema, parseMessage } from './messages.js';
+import { Patience } from './patience.js';
 import type { ConsoleStore } from './store.js';
 
 const SHORTEST_WAIT_MS = 1000;
@@ -19,6 +20,7 @@ export interface LiveOptions {
 
 export class LiveConnection {
   readonly #options: LiveOptions;
+  readonly #patience = new Patience(() => this.lose());
   #stream: EventSource | undefined;
   #timeout: ReturnType<typeof setTimeout> | undefined;
   #attempts = 0;
@@ -38,6 +40,7 @@ export class LiveConnection {
     stream.onmessage = ({ data }) => this.#hear(stream, String(data));
     // The browser's own attempts know no jitter: after a restart all consoles would come at once.
     stream.onerror = () => this.lose();
+    this.#patience.begin();
   }
 
   /** Gives the connection up and tries again later. */
@@ -52,12 +55,14 @@ export class LiveConnection {
 
   close(): void {
     clearTimeout(this.#timeout);
+    this.#patience.end();
     this.#stream?.close();
     this.#stream = undefined;
   }
 
   #hear(stream: EventSource, text: string): void {
     if (stream !== this.#stream) return;
+    this.#patience.renew();
     const message = parseMessage(consoleMessageSchema, text);
     if (message === undefined) return;
     this.#options.clock.check(message.server_time_ms);
@@ -68,6 +73,7 @@ export class LiveConnection {
     const { store } = this.#options;
     switch (message.type) {
       case 'overview':
+        this.#patience.learn(message.keepalive_seconds);
         store.dispatch(message);
         void this.#load(stream);
         return;

@@ -29,6 +29,7 @@ export const consoleMessageSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('overview'),
     server_time_ms: z.number(),
+    keepalive_seconds: z.number(),
     displays: z.array(displaySummarySchema),
   }),
   z.object({
