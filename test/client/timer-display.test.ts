@@ -212,6 +212,41 @@ describe('C5: a display that was away', () => {
   });
 });
 
+describe('C4: an event stream that the network swallows', () => {
+  it('is found out by what other requests know, and opened anew', async () => {
+    const { service, platform, advance } = await startRoom();
+    platform.isWebSocketRefused = true;
+    const { id } = await service.create({ duration_seconds: 600, auto_start: true });
+    const { display } = follow(service, id, platform);
+    await until(isLive(display));
+    platform.swallowStreams();
+    await service.act(id, 'extend', 600);
+    await advance(16 * SECOND);
+    expect([display.connection, display.timer?.duration_seconds]).toEqual(['live', 600]);
+    await advance(3 * SECOND);
+    expect(display.connection).toBe('waiting');
+    platform.wake();
+    await until(() => isLive(display)() && display.timer?.duration_seconds === 1200);
+    expect(display.transport).toBe('sse');
+  });
+
+  it('is not given up while there is nothing it should have told', async () => {
+    const { service, platform, advance } = await startRoom();
+    platform.isWebSocketRefused = true;
+    const { id } = await service.create({ duration_seconds: 600, auto_start: true });
+    const { display } = follow(service, id, platform);
+    const seen: string[] = [];
+    await until(isLive(display));
+    display.on('connection', (connection) => seen.push(connection));
+    const { revision } = await service.act(id, 'extend', 60);
+    await until(() => display.timer?.revision === revision);
+    await advance(120 * SECOND);
+    expect(seen).toEqual([]);
+    const checks = platform.asked.filter(({ url }) => url.endsWith(`/timers/${id}`));
+    expect(checks.length).toBeGreaterThan(0);
+  });
+});
+
 describe('C3: a device whose clock lost time', () => {
   it('is synchronized anew by the next thing the service says', async () => {
     const { service, platform, advance } = await startRoom();

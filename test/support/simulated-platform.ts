@@ -12,6 +12,12 @@ export class SimulatedPlatform implements Platform {
   #questions = 0;
   isWebSocketRefused = false;
   isOffline = false;
+  /** What was asked for over HTTP, with its headers. */
+  readonly asked: { readonly url: string; readonly headers: Headers }[] = [];
+  /** The protocols that each WebSocket was opened with. */
+  readonly protocols: (readonly string[])[] = [];
+  /** Streams that were opened and not swallowed. */
+  #openStreams = new Set<{ isSwallowed: boolean }>();
   readonly #requests = new Set<AbortController>();
 
   constructor(clock: SimulatedClock) {
@@ -29,6 +35,7 @@ export class SimulatedPlatform implements Platform {
   }
 
   openWebSocket(url: string, protocols: string[]): WebSocketLike {
+    this.protocols.push(protocols);
     const target = this.isWebSocketRefused ? url.replace('/ws/', '/refused/') : url;
     const socket = new WebSocket(target, protocols);
     const send = socket.send.bind(socket);
@@ -46,24 +53,48 @@ export class SimulatedPlatform implements Platform {
   }
 
   fetch: typeof fetch = async (input, init) => {
+    this.asked.push({ url: String(input), headers: new Headers(init?.headers) });
     if (this.isOffline) throw new TypeError('There is no network');
     const request = new AbortController();
     this.#requests.add(request);
-    init?.signal?.addEventListener('abort', () => request.abort());
-    const { signal } = request;
-    if (!String(input).endsWith('/time')) return fetch(input, { ...init, signal });
+    const signal = AbortSignal.any([request.signal, ...(init?.signal ? [init.signal] : [])]);
+    const answer = fetch(input, { ...init, signal });
+    if (String(input).includes('/events?')) return this.#swallowable(await answer);
     this.#questions += 1;
     try {
-      return await fetch(input, { ...init, signal });
+      // Read here, so that what the client does with an answer does not wait for the network.
+      return await copyOf(await answer);
     } finally {
       this.#questions -= 1;
     }
   };
 
+  /** The network lets nothing more through of the streams that are open, and ends none. */
+  swallowStreams(): void {
+    for (const stream of this.#openStreams) stream.isSwallowed = true;
+    this.#openStreams.clear();
+  }
+
+  #swallowable(response: Response): Response {
+    const stream = { isSwallowed: false };
+    this.#openStreams.add(stream);
+    const body = response.body?.pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({
+        transform: (piece, passed) => {
+          if (!stream.isSwallowed) passed.enqueue(piece);
+        },
+      }),
+    );
+    return new Response(body ?? null, response);
+  }
+
   /** Waits until the service has answered every question about its time: then time may go on. */
   async settle(): Promise<void> {
-    await until(() => this.#questions <= 0);
-    await new Promise((resolve) => setImmediate(resolve));
+    // An answer may lead to another question.
+    for (let turn = 0; turn < 3; turn += 1) {
+      await until(() => this.#questions <= 0);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   watchWakes(onWake: () => void): () => void {
@@ -85,6 +116,11 @@ export class SimulatedPlatform implements Platform {
   loseTime(byMs: number): void {
     this.#lostMs += byMs;
   }
+}
+
+async function copyOf(response: Response): Promise<Response> {
+  const content = await response.arrayBuffer();
+  return new Response(content.byteLength === 0 ? null : content, response);
 }
 
 /** Waits for something that only the network is still in the way of. */
