@@ -1,0 +1,25 @@
+/** A journal in memory on a disk that a test can slow down and break. */
+import type { Entry, JournalAnswer } from '../../src/journal/journal.js';
+import { MemoryJournal } from '../../src/journal/memory.js';
+
+export class DisturbedJournal extends MemoryJournal {
+  /** Everything it was asked to append, also what failed, in the order it was asked. */
+  readonly appends: (readonly Entry[])[] = [];
+  /** While true, appends wait to be released. */
+  isHeld = false;
+  /** An append with an entry that is refused fails as a whole. */
+  refuses: (entry: Entry) => boolean = () => false;
+  readonly #held: (() => void)[] = [];
+
+  override async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
+    this.appends.push(entries);
+    if (this.isHeld) await new Promise<void>((resolve) => this.#held.push(resolve));
+    if (entries.some(this.refuses)) throw new Error('disk I/O error');
+    return super.append(entries);
+  }
+
+  /** Lets the append go on that has waited longest. */
+  release(): void {
+    this.#held.shift()?.();
+  }
+}
