@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { ImpossibleEntryError } from '../machines/record.js';
-import { systemClock, watchWallClock } from './clock.js';
+import { systemClock, type Timeout, watchWallClock } from './clock.js';
 import { type Config, readConfig, SettingError } from './config.js';
 import { startInspection } from './inspection.js';
 import { type Journal, JournalError } from './journal/journal.js';
@@ -16,13 +16,37 @@ import { packageVersion } from './version.js';
 
 /** A shutdown that takes longer than this is broken off. */
 const LONGEST_SHUTDOWN_MS = 9000;
+/** A check of the journal that takes longer than this is told of, so that no start is silent for long. */
+const LONG_CHECK_MS = 1000;
+const BYTES_PER_MB = 1e6;
 
-function openJournal(config: Config, onCrash: (error: Error) => void): Promise<Journal> {
+async function openJournal(
+  config: Config,
+  log: Log,
+  onCrash: (error: Error) => void,
+): Promise<Journal> {
   switch (config.journal) {
     case 'memory':
-      return Promise.resolve(new MemoryJournal());
+      return new MemoryJournal();
     case 'sqlite':
-      return SqliteJournal.open({ directory: config.dataDir, onCrash });
+      return openSqlite(config.dataDir, log, onCrash);
+  }
+}
+
+async function openSqlite(
+  directory: string,
+  log: Log,
+  onCrash: (error: Error) => void,
+): Promise<Journal> {
+  let notice: Timeout;
+  const onCheck = (path: string, bytes: number): void => {
+    const message = `checking the journal ${path}, ${Math.ceil(bytes / BYTES_PER_MB)} MB`;
+    notice = systemClock.setTimeout(() => log.info({ path, bytes }, message), LONG_CHECK_MS);
+  };
+  try {
+    return await SqliteJournal.open({ directory, onCheck, onCrash });
+  } finally {
+    systemClock.clearTimeout(notice);
   }
 }
 
@@ -65,7 +89,7 @@ async function start(
   return startService({
     config,
     clock: systemClock,
-    journal: await openJournal(config, onFailure),
+    journal: await openJournal(config, log, onFailure),
     log,
     version: packageVersion(),
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),

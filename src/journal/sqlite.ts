@@ -3,7 +3,7 @@
  * is owned by a worker thread, so that a slow disk never holds up a tick.
  */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -28,6 +28,8 @@ export interface SqliteJournalOptions {
   readonly directory: string;
   /** The compiled worker; tests that run from sources name it. */
   readonly workerUrl?: URL;
+  /** Called before a file that is there already is checked, which takes long for a large one. */
+  readonly onCheck?: (path: string, bytes: number) => void;
   /** The thread died, which it never should: whatever was under way is lost. */
   readonly onCrash: (error: Error) => void;
 }
@@ -66,11 +68,15 @@ export class SqliteJournal implements Journal {
   static async open({
     directory,
     workerUrl,
+    onCheck,
     onCrash,
   }: SqliteJournalOptions): Promise<SqliteJournal> {
     const path = resolve(directory, FILE_NAME);
     const url = workerUrl ?? new URL('./sqlite-worker.js', import.meta.url);
-    if (existsSync(path)) await check(path, new URL('./sqlite-check.js', url));
+    if (existsSync(path)) {
+      onCheck?.(path, statSync(path).size);
+      await check(path, new URL('./sqlite-check.js', url));
+    }
     const worker = new Worker(url, { workerData: path });
     let isOpen = false;
     const journal = new SqliteJournal(path, worker, (error) => {

@@ -1,15 +1,17 @@
 /** The process: how it starts, refuses to start, and stops. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { TestDisplay } from '../support/display.js';
+import { created } from '../support/entries.js';
+import { HeldCheck } from '../support/held-check.js';
 import { ServiceProcess } from '../support/process.js';
-import { temporaryFolder } from '../support/sqlite.js';
+import { openSqlite, temporaryFolder } from '../support/sqlite.js';
 import { canRun, need } from '../support/tools.js';
 
 /** Sets how large the process may let a file grow, which is a full disk to it; gives the exit status. */
@@ -19,6 +21,15 @@ function limitFileSize(pid: number | undefined, bytes: string): number | null {
 
 async function createIn(service: ServiceProcess, body: object) {
   return timerSchema.parse(JSON.parse((await service.request('POST', '/timers', body)).text));
+}
+
+/** A folder with a journal of so many timers. */
+async function folderWith(timers: number): Promise<string> {
+  const folder = temporaryFolder();
+  const journal = await openSqlite(folder);
+  await journal.append(Array.from({ length: timers }, (_, index) => created(`timer_${index}`)));
+  await journal.close();
+  return folder;
 }
 
 describe('the start', () => {
@@ -71,6 +82,38 @@ describe('the start', () => {
     expect(await samePort.exited).toMatchObject({ code: 1 });
     expect(samePort.stderr).toMatch(/^[^\n]*set PORT to another one[^\n]*\n$/);
   });
+});
+
+describe('a start that checks its journal for long', () => {
+  it('says what it is doing and how large the journal is, and goes on when the check has ended', async () => {
+    const DATA_DIR = await folderWith(10_000);
+    const file = join(DATA_DIR, 'journal.db');
+    const check = await HeldCheck.prepare();
+    const service = ServiceProcess.launch({ DATA_DIR, ...check.settings });
+    const megabytes = Math.ceil(statSync(file).size / 1e6);
+    expect(megabytes).toBeGreaterThan(1);
+    expect(await service.logged('checking')).toBe(`checking the journal ${file}, ${megabytes} MB`);
+    check.release();
+    await service.ready();
+    expect((await service.request('GET', '/timers/timer_9999')).status).toBe(200);
+    expect(await service.terminate()).toBe(0);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'ends on %s with 0, and the check with it; the next start finds everything',
+    async (signal) => {
+      const DATA_DIR = await folderWith(1);
+      const check = await HeldCheck.prepare();
+      const service = ServiceProcess.launch({ DATA_DIR, ...check.settings });
+      const { gone } = await check.begun();
+      service.child.kill(signal);
+      expect(await service.exited).toEqual({ code: 0, signal: null });
+      await gone;
+      expect(service.stderr).toBe('');
+      const again = await ServiceProcess.start({ DATA_DIR });
+      expect((await again.request('GET', '/timers/timer_0')).status).toBe(200);
+    },
+  );
 });
 
 describe('the stop', () => {

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Agent, request as httpRequest } from 'node:http';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { z } from 'zod';
 import { endWithTest } from './endings.js';
 
@@ -29,6 +29,7 @@ export class ServiceProcess {
   url = '';
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   readonly #agent = new Agent({ keepAlive: true });
+  readonly #lines: Interface;
 
   private constructor(settings: Readonly<Record<string, string>>) {
     const env = { PATH: process.env.PATH, NODE_ENV: 'production', PORT: '0', ...settings };
@@ -40,6 +41,10 @@ export class ServiceProcess {
         resolve({ code, signal });
       });
     });
+    const { stdout } = this.child;
+    if (stdout === null) throw new Error('The process has no standard output');
+    this.#lines = createInterface({ input: stdout });
+    this.#lines.on('line', (line) => this.log.push(line));
     this.child.stderr?.on('data', (data) => {
       this.stderr += String(data);
     });
@@ -49,7 +54,7 @@ export class ServiceProcess {
   /** Starts a service and waits until it is ready; it is killed after the test at the latest. */
   static async start(settings: Readonly<Record<string, string>>): Promise<ServiceProcess> {
     const service = ServiceProcess.launch(settings);
-    await service.#ready();
+    await service.ready();
     return service;
   }
 
@@ -58,18 +63,27 @@ export class ServiceProcess {
     return new ServiceProcess(settings);
   }
 
-  async #ready(): Promise<void> {
-    const { stdout } = this.child;
-    if (stdout === null) throw new Error('The process has no standard output');
-    const lines = createInterface({ input: stdout });
-    await new Promise<void>((resolve, reject) => {
-      lines.on('line', (line) => {
-        this.log.push(line);
-        const { url } = logLine.parse(JSON.parse(line));
-        if (url === undefined) return;
-        this.url = url;
-        resolve();
-      });
+  /** Waits until it takes commands. */
+  async ready(): Promise<void> {
+    this.url = await this.#firstInLog(({ url }) => url);
+  }
+
+  /** Waits until it has logged a message that begins like this, and gives the whole message. */
+  logged(beginning: string): Promise<string> {
+    return this.#firstInLog(({ msg }) => (msg.startsWith(beginning) ? msg : undefined));
+  }
+
+  async #firstInLog(find: (line: z.output<typeof logLine>) => string | undefined): Promise<string> {
+    for (let index = 0; ; index += 1) {
+      while (index >= this.log.length) await this.#nextLine();
+      const found = find(logLine.parse(JSON.parse(this.log[index] ?? '')));
+      if (found !== undefined) return found;
+    }
+  }
+
+  #nextLine(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#lines.once('line', () => resolve());
       this.exited.then(() => reject(new Error(`The service did not start: ${this.stderr}`)));
     });
   }
