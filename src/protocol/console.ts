@@ -37,6 +37,7 @@ export const CONSOLE_MESSAGES = {
       keepalive_seconds: z.int().min(1).meta({
         description: 'A console that hears nothing for much longer has lost its stream.',
       }),
+      max_bulk_timers: z.int().min(1).meta({ description: 'Timers that one bulk command takes.' }),
       displays: z.array(displaySummarySchema).meta({
         description: 'One for each timer with displays, up to 1,000; updates bring the others.',
       }),
@@ -72,17 +73,19 @@ export type ConsoleMessage = z.output<typeof consoleMessageSchema>;
 /** What a console must know of the service's settings. */
 export interface ConsoleSettings {
   readonly keepaliveSeconds: number;
+  readonly maxBulkTimers: number;
 }
 
 export function overviewMessage(
   atMs: number,
-  { keepaliveSeconds }: ConsoleSettings,
+  { keepaliveSeconds, maxBulkTimers }: ConsoleSettings,
   displays: DisplaySummary[],
 ): ConsoleMessage {
   return {
     type: 'overview',
     server_time_ms: atMs,
     keepalive_seconds: keepaliveSeconds,
+    max_bulk_timers: maxBulkTimers,
     displays,
   };
 }

@@ -279,7 +279,13 @@ describe('D4: a console knows every timer and who follows it', () => {
     const atMs = service.clock.now();
     const summary = { timer_id: id, connected: 1, current: 0, worst_error_bound_ms: null };
     expect(reader.data).toEqual([
-      { type: 'overview', server_time_ms: atMs, keepalive_seconds: 3600, displays: [summary] },
+      {
+        type: 'overview',
+        server_time_ms: atMs,
+        keepalive_seconds: 3600,
+        max_bulk_timers: 1000,
+        displays: [summary],
+      },
     ]);
 
     await service.act(id, 'start');

@@ -4,6 +4,7 @@ import type { Timer } from '../../src/client/messages.js';
 import { Actions } from '../../src/web/console/actions.js';
 import { Api, displayUrl } from '../../src/web/console/api.js';
 import { ConsoleStore } from '../../src/web/console/store.js';
+import { type Fate, startBreakingProxy } from '../support/breaking-proxy.js';
 import { TestService } from '../support/service.js';
 
 async function start(settings: Readonly<Record<string, string>> = {}) {
@@ -123,6 +124,71 @@ describe('controlling', () => {
       kind: 'failed',
       text: 'Could not start Exam. The service cannot be reached; is it running?',
     });
+  });
+});
+
+describe('T7: more timers than one command takes', () => {
+  /** A service that takes two timers in a command, and what becomes of each command. */
+  async function startSmall(...fates: Fate[]) {
+    const service = await TestService.start({ settings: { MAX_BULK_TIMERS: '2' } });
+    const fateOf = (path: string): Fate =>
+      path.includes('/bulk/') ? (fates.shift() ?? 'passed') : 'passed';
+    const api = new Api(await startBreakingProxy(service.service.url, fateOf));
+    const store = new ConsoleStore();
+    store.dispatch({ type: 'overview', max_bulk_timers: 2, displays: [] });
+    const actions = new Actions(store, api);
+    await actions.create(exam, 5);
+    const timers = [...store.state.timers.values()];
+    const states = async () => {
+      const now = await Promise.all(timers.map(({ id }) => service.get(id)));
+      return now.map(({ state }) => state);
+    };
+    return { store, actions, timers, states };
+  }
+
+  it('are done in parts of what the service takes, and that is said', async () => {
+    const { store, actions, timers, states } = await startSmall();
+    expect(await actions.control(timers, 'start')).toBeUndefined();
+    expect(new Set(await states())).toEqual(new Set(['running']));
+    expect(store.state.notice).toEqual({
+      kind: 'done',
+      text: '5 timers started in 3 parts, each at an instant of its own',
+    });
+  });
+
+  it('are told exactly when a part was refused: what was done, and what was not', async () => {
+    const { store, actions, timers, states } = await startSmall('passed', 'refused');
+    // The form that asked closes, for whoever tried again would extend the first two twice.
+    expect(await actions.control(timers, 'start')).toBeUndefined();
+    expect(await states()).toEqual(['running', 'running', 'created', 'created', 'created']);
+    expect(store.state.notice).toEqual({
+      kind: 'failed',
+      text: '2 of 5 timers started, 3 not. The disk is full.',
+    });
+    expect([...store.state.problems]).toEqual(
+      timers.slice(2).map(({ id }) => [id, 'Could not start. The disk is full.']),
+    );
+  });
+
+  it('are told of doubt when an answer was lost', async () => {
+    const { store, actions, timers, states } = await startSmall('passed', 'answer lost');
+    await actions.control(timers, 'start');
+    expect(await states()).toEqual(['running', 'running', 'running', 'running', 'created']);
+    const reason = 'The service cannot be reached; is it running?';
+    expect(store.state.notice).toEqual({
+      kind: 'failed',
+      text: `2 of 5 timers started, 2 perhaps, 1 not. ${reason}`,
+    });
+    const words = timers.map(({ id }) => store.state.problems.get(id));
+    const doubt = `It is not known whether the service could start it. ${reason}`;
+    expect(words).toEqual([undefined, undefined, doubt, doubt, `Could not start. ${reason}`]);
+  });
+
+  it('are told as not done at all when the first part was refused', async () => {
+    const { store, actions, timers, states } = await startSmall('refused');
+    expect(await actions.control(timers, 'start')).toBe('The disk is full.');
+    expect(new Set(await states())).toEqual(new Set(['created']));
+    expect(store.state.notice?.text).toBe('Could not start 5 timers. The disk is full.');
   });
 });
 

@@ -68,6 +68,7 @@ const OVERVIEW = {
   type: 'overview',
   server_time_ms: NOW_MS,
   keepalive_seconds: 30,
+  max_bulk_timers: 200,
   displays: [],
 };
 const newest = (): FakeStream => {
@@ -75,6 +76,14 @@ const newest = (): FakeStream => {
   if (stream === undefined) throw new Error('No stream was opened');
   return stream;
 };
+
+/** Lets time pass until so many streams were opened. */
+async function untilOpened(count: number): Promise<void> {
+  for (let seconds = 0; FakeStream.opened.length < count; seconds += 1) {
+    if (seconds > 30) throw new Error('No stream is opened');
+    await vi.advanceTimersByTimeAsync(1000);
+  }
+}
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -107,6 +116,7 @@ describe('the connection', () => {
     await api.answer(timer);
     expect(store.state.connection.phase).toBe('live');
     expect([...store.state.timers.keys()]).toEqual(['timer_1']);
+    expect(store.state.largestBulk).toBe(200);
   });
 
   it('comes back after a break, and loads the list anew', async () => {
@@ -129,14 +139,13 @@ describe('the connection', () => {
     const { api } = connect();
     for (let attempt = 0; attempt < 5; attempt += 1) {
       newest().onerror?.();
-      await vi.advanceTimersByTimeAsync(30_000);
+      await untilOpened(attempt + 2);
     }
     const before = FakeStream.opened.length;
     newest().onerror?.();
     await vi.advanceTimersByTimeAsync(14_000);
     expect(FakeStream.opened).toHaveLength(before);
-    await vi.advanceTimersByTimeAsync(16_000);
-    expect(FakeStream.opened).toHaveLength(before + 1);
+    await untilOpened(before + 1);
     newest().tell(OVERVIEW);
     await api.answer();
     newest().onerror?.();

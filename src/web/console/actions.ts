@@ -27,6 +27,14 @@ interface Outcome {
   readonly problems: ReadonlyMap<string, string>;
   /** Why nothing was done at all. */
   readonly failure?: string;
+  /** What came between when some were done and others were not even asked for. */
+  readonly interruption?: Interruption;
+}
+
+interface Interruption {
+  readonly reason: string;
+  /** Timers that may have been done, because no answer came. */
+  readonly perhaps: number;
 }
 
 export class Actions {
@@ -51,12 +59,15 @@ export class Actions {
     const [first] = timers;
     if (first === undefined) return undefined;
     this.#store.dispatch({ type: 'acting', timerIds });
-    const { problems, failure } = await (timers.length === 1
+    const { problems, failure, interruption } = await (timers.length === 1
       ? this.#controlOne(first, action, seconds)
       : this.#controlMany(timerIds, action, seconds));
     this.#store.dispatch({ type: 'acted', timerIds, problems });
     const done = action === 'extend' ? `extended by ${durationText(seconds ?? 0)}` : DONE[action];
-    if (failure === undefined) this.#tellResult(timers, done, problems);
+    if (interruption !== undefined)
+      this.#tellInterruption(timers, done, problems.size, interruption);
+    else if (failure === undefined)
+      this.#tellResult(timers, done + this.#partsText(timers.length), problems);
     else this.#tell('failed', `Could not ${action} ${subjectOf(timers)}. ${failure}`);
     return failure;
   }
@@ -132,16 +143,20 @@ export class Actions {
     action: Action,
     seconds?: number,
   ): Promise<Outcome> {
-    try {
-      const results = await this.#api.bulk(timerIds, action, seconds);
-      const failed = results.filter(({ success }) => !success);
-      const problems = failed.map(
-        ({ timer_id, status }) => [timer_id, `Could not ${action}: ${reasonOf(status)}`] as const,
-      );
-      return { problems: new Map(problems) };
-    } catch (error) {
-      return { problems: new Map(), failure: wordsOf(error) };
+    const problems = new Map<string, string>();
+    const { largestBulk } = this.#store.state;
+    for (let from = 0; from < timerIds.length; from += largestBulk) {
+      const part = timerIds.slice(from, from + largestBulk);
+      try {
+        for (const { timer_id, success, status } of await this.#api.bulk(part, action, seconds)) {
+          if (!success) problems.set(timer_id, `Could not ${action}: ${reasonOf(status)}`);
+        }
+      } catch (error) {
+        if (from === 0) return { problems, failure: wordsOf(error) };
+        return interrupted(problems, action, part, timerIds.slice(from + part.length), error);
+      }
     }
+    return { problems };
   }
 
   /** Gives what went wrong; a timer that is gone already is what was wanted. */
@@ -168,6 +183,24 @@ export class Actions {
     );
   }
 
+  /** More timers than one command takes cannot have one common instant. */
+  #partsText(count: number): string {
+    const parts = Math.ceil(count / this.#store.state.largestBulk);
+    return parts <= 1 ? '' : ` in ${parts} parts, each at an instant of its own`;
+  }
+
+  /** Whoever does it again is to know for how many it was done already. */
+  #tellInterruption(
+    timers: readonly Timer[],
+    done: string,
+    problemCount: number,
+    { reason, perhaps }: Interruption,
+  ): void {
+    const some = `${timers.length - problemCount} of ${counted(timers.length, 'timer')} ${done}`;
+    const maybe = perhaps === 0 ? '' : `, ${perhaps} perhaps`;
+    this.#tell('failed', `${some}${maybe}, ${problemCount - perhaps} not. ${reason}`);
+  }
+
   #tellProgress(text: string, done: number, total: number): void {
     this.#store.dispatch({ type: 'progressed', progress: { text, done, total } });
   }
@@ -175,6 +208,27 @@ export class Actions {
   #tell(kind: 'done' | 'failed', text: string): void {
     this.#store.dispatch({ type: 'noticed', notice: { kind, text } });
   }
+}
+
+/** The outcome when a part of a command failed after others were done, and the rest was not asked for. */
+function interrupted(
+  problems: ReadonlyMap<string, string>,
+  action: Action,
+  part: readonly string[],
+  rest: readonly string[],
+  error: unknown,
+): Outcome {
+  const reason = wordsOf(error);
+  const isRefused = error instanceof ApiError && error.isRefusal;
+  const doubt = `It is not known whether the service could ${action} it. ${reason}`;
+  const refusal = `Could not ${action}. ${reason}`;
+  const told = new Map(problems);
+  for (const id of part) told.set(id, isRefused ? refusal : doubt);
+  for (const id of rest) told.set(id, refusal);
+  return {
+    problems: told,
+    interruption: { reason, perhaps: isRefused ? 0 : part.length },
+  };
 }
 
 /** What went wrong, in words. */

@@ -5,8 +5,6 @@ import type { Exchange } from '../../client/server-clock.js';
 import { type BulkResult, bulkResultsSchema, problemSchema, timerListSchema } from './messages.js';
 import { problemWords } from './problem-words.js';
 
-/** The most timers that one bulk command takes. */
-const BULK_SIZE = 1000;
 const PAGE_SIZE = 1000;
 const TIMEOUT_MS = 20_000;
 const TIME_TIMEOUT_MS = 5000;
@@ -29,6 +27,11 @@ export class ApiError extends Error {
   constructor(message: string, status?: number) {
     super(message);
     this.status = status;
+  }
+
+  /** Whether nothing was done for certain, rather than done and not answered. */
+  get isRefusal(): boolean {
+    return this.status !== undefined && (this.status < 500 || this.status === 503);
   }
 }
 
@@ -79,16 +82,15 @@ export class Api {
     );
   }
 
-  /** In as few commands as possible: the timers of one command share one instant. */
-  async bulk(timerIds: readonly string[], action: Action, seconds?: number): Promise<BulkResult[]> {
-    const results: BulkResult[] = [];
-    for (let from = 0; from < timerIds.length; from += BULK_SIZE) {
-      const timer_ids = timerIds.slice(from, from + BULK_SIZE);
-      const body = { timer_ids, ...(seconds !== undefined && { seconds }) };
-      const response = await this.#call(`/timers/bulk/${action}`, { method: 'POST', body });
-      results.push(...(await read(bulkResultsSchema, response)));
-    }
-    return results;
+  /** One command: its timers share one instant. */
+  async bulk(
+    timer_ids: readonly string[],
+    action: Action,
+    seconds?: number,
+  ): Promise<BulkResult[]> {
+    const body = { timer_ids, ...(seconds !== undefined && { seconds }) };
+    const response = await this.#call(`/timers/bulk/${action}`, { method: 'POST', body });
+    return read(bulkResultsSchema, response);
   }
 
   async remove(timerId: string): Promise<void> {

@@ -30,6 +30,7 @@ export const consoleMessageSchema = z.discriminatedUnion('type', [
     type: z.literal('overview'),
     server_time_ms: z.number(),
     keepalive_seconds: z.number(),
+    max_bulk_timers: z.number(),
     displays: z.array(displaySummarySchema),
   }),
   z.object({
@@ -43,6 +44,7 @@ export const consoleMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('keepalive'), server_time_ms: z.number() }),
 ]);
 export type ConsoleMessage = z.output<typeof consoleMessageSchema>;
+export type Overview = Extract<ConsoleMessage, { type: 'overview' }>;
 export type Update = Extract<ConsoleMessage, { type: 'update' }>;
 
 export const displaysSchema = z.object({

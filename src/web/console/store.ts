@@ -4,7 +4,7 @@
  */
 import type { Timer } from '../../client/messages.js';
 import { addToFeed, type FeedEntry } from './feed.js';
-import type { DisplaySummary, Update } from './messages.js';
+import type { DisplaySummary, Overview, Update } from './messages.js';
 import { type Selection, selectOnly, shownTimers, type View } from './selection.js';
 
 export type Connection =
@@ -48,13 +48,15 @@ export interface ConsoleState {
   readonly progress: Progress | undefined;
   /** Whether the list has been loaded once, so that an empty one means that there are no timers. */
   readonly isLoaded: boolean;
+  /** Timers that one command of the service takes: only these have one common instant. */
+  readonly largestBulk: number;
   readonly load: Load | undefined;
 }
 
 export type ConsoleEvent =
   | { readonly type: 'connecting' }
   | { readonly type: 'offline'; readonly sinceMs: number | undefined }
-  | { readonly type: 'overview'; readonly displays: readonly DisplaySummary[] }
+  | Pick<Overview, 'type' | 'max_bulk_timers' | 'displays'>
   | { readonly type: 'page_loaded'; readonly timers: readonly Timer[] }
   | { readonly type: 'list_loaded' }
   | Pick<Update, 'type' | 'changes' | 'timers' | 'removed' | 'displays'>
@@ -85,6 +87,7 @@ export const INITIAL_STATE: ConsoleState = {
   notice: undefined,
   progress: undefined,
   isLoaded: false,
+  largestBulk: 1000,
   load: undefined,
 };
 
@@ -98,6 +101,7 @@ export function fold(state: ConsoleState, event: ConsoleEvent): ConsoleState {
       return {
         ...state,
         connection: { phase: 'loading' },
+        largestBulk: event.max_bulk_timers,
         displays: new Map(event.displays.map((summary) => [summary.timer_id, summary])),
         load: { seen: new Set(), gone: new Set() },
       };
