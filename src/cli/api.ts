@@ -1,5 +1,7 @@
 /** The service over HTTP: every answer is parsed by the schema that the service itself answers with. */
+import { createParser } from 'eventsource-parser';
 import { z } from 'zod';
+import { CONSOLE_MESSAGES } from '../protocol/console.js';
 import { problemSchema } from '../protocol/problems.js';
 import { bulkResultSchema, type RequestSchemas } from '../protocol/requests.js';
 import { type TimerResource, timerSchema, type WireTimerState } from '../protocol/timer.js';
@@ -13,6 +15,8 @@ export type BulkResults = z.output<typeof bulkResultSchema>;
 
 /** A service that says nothing for this long is given up. */
 const LONGEST_ANSWER_MS = 30_000;
+/** What a service takes in one bulk command that has too many consoles to tell it. */
+const USUAL_BULK = 1000;
 
 const timersSchema = z.array(timerSchema);
 const nothing = z.undefined();
@@ -55,6 +59,13 @@ export class Api {
     return this.#call({ method: 'POST', path, body, schema: bulkResultSchema });
   }
 
+  /** How many timers one bulk command takes, which the service tells consoles before anything else. */
+  async largestBulk(): Promise<number> {
+    const { value } = await this.#reach('/events', {}, firstEvent);
+    const told = CONSOLE_MESSAGES.overview.safeParse(contentOf(value));
+    return told.success ? told.data.max_bulk_timers : USUAL_BULK;
+  }
+
   async delete(timerId: string): Promise<void> {
     await this.#call({ method: 'DELETE', path: pathOf(timerId), schema: nothing });
   }
@@ -77,16 +88,26 @@ export class Api {
   }
 
   async #send(method: string, path: string, body?: unknown): Promise<Reply> {
+    const init = {
+      method,
+      ...(body !== undefined && {
+        body: JSON.stringify(body),
+        headers: { 'Content-Type': 'application/json' },
+      }),
+    };
+    const { response, value } = await this.#reach(path, init, (answer) => answer.text());
+    return { response, value: contentOf(value) };
+  }
+
+  async #reach(
+    path: string,
+    init: RequestInit,
+    read: (response: Response) => Promise<string>,
+  ): Promise<{ readonly response: Response; readonly value: string }> {
+    const signal = AbortSignal.timeout(LONGEST_ANSWER_MS);
     try {
-      const response = await fetch(`${this.server}${path}`, {
-        method,
-        signal: AbortSignal.timeout(LONGEST_ANSWER_MS),
-        ...(body !== undefined && {
-          body: JSON.stringify(body),
-          headers: { 'Content-Type': 'application/json' },
-        }),
-      });
-      return { response, value: contentOf(await response.text()) };
+      const response = await fetch(`${this.server}${path}`, { ...init, signal });
+      return { response, value: await read(response) };
     } catch (error) {
       throw new UnreachableError(this.server, reasonOf(error));
     }
@@ -105,6 +126,24 @@ export class Api {
 
 function pathOf(timerId: string): string {
   return `/timers/${encodeURIComponent(timerId)}`;
+}
+
+/** The data of the first event of a stream, or all of an answer that is none. */
+async function firstEvent(response: Response): Promise<string> {
+  if (!response.ok || response.body === null) return response.text();
+  let first: string | undefined;
+  const parser = createParser({
+    onEvent: ({ data }) => {
+      first ??= data;
+    },
+  });
+  const decoder = new TextDecoder();
+  // Leaving the loop ends the stream.
+  for await (const piece of response.body) {
+    parser.feed(decoder.decode(piece, { stream: true }));
+    if (first !== undefined) break;
+  }
+  return first ?? '';
 }
 
 /** An answer that is no JSON is kept as text, which no schema takes. */

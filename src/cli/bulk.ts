@@ -1,11 +1,12 @@
 /** One command for many timers, and what is said of those it was refused for. */
 import type { Action } from '../registry.js';
 import type { Api, BulkResults } from './api.js';
-import { RefusedError } from './errors.js';
+import { CommandError, RefusedError } from './errors.js';
 import { onOneLine, tell } from './output.js';
 
-/** What the service takes in one bulk command unless it is set otherwise. */
-const LARGEST_BULK = 1000;
+/** Said of timers whose command may have been carried out, although no answer came. */
+const UNANSWERED = 'no answer came';
+const NOT_ASKED = 'not asked for after that';
 
 /** Bulk commands for however many timers; says so when they cannot have one common instant. */
 export async function bulkInParts(
@@ -14,29 +15,35 @@ export async function bulkInParts(
   timerIds: readonly string[],
   seconds?: number,
 ): Promise<BulkResults> {
-  const partCount = Math.ceil(timerIds.length / LARGEST_BULK);
+  const size = timerIds.length > 1 ? await api.largestBulk() : 1;
+  const partCount = Math.ceil(timerIds.length / size);
   if (partCount > 1) {
     tell(`${timerIds.length} timers take ${partCount} commands, each with an instant of its own.`);
   }
   const results: BulkResults = [];
-  for (let from = 0; from < timerIds.length; from += LARGEST_BULK) {
-    const part = timerIds.slice(from, from + LARGEST_BULK);
-    results.push(...(await resultsOf(part, api.bulk(action, part, seconds))));
+  for (let from = 0; from < timerIds.length; from += size) {
+    const part = timerIds.slice(from, from + size);
+    try {
+      results.push(...(await api.bulk(action, part, seconds)));
+    } catch (error) {
+      // When nothing was done, that it failed is all there is to say.
+      if (from === 0 || !(error instanceof CommandError)) throw error;
+      tell(error.message);
+      const why = error instanceof RefusedError ? error.message : UNANSWERED;
+      const rest = timerIds.slice(from + size);
+      return [...results, ...failed(part, why), ...failed(rest, NOT_ASKED)];
+    }
   }
   return results;
 }
 
-/** A part that is refused as a whole does not hide what was done before it. */
-async function resultsOf(
-  timerIds: readonly string[],
-  asked: Promise<BulkResults>,
-): Promise<BulkResults> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (!(error instanceof RefusedError)) throw error;
-    return timerIds.map((timer_id) => ({ timer_id, success: false, status: error.message }));
-  }
+function failed(timerIds: readonly string[], status: string): BulkResults {
+  return timerIds.map((timer_id) => ({ timer_id, success: false, status }));
+}
+
+/** Whether an answer is missing, so that nobody knows what became of these timers. */
+export function isInDoubt(results: BulkResults): boolean {
+  return results.some(({ status }) => status === UNANSWERED);
 }
 
 /**
@@ -47,6 +54,9 @@ async function resultsOf(
 export function refuseFailures(results: BulkResults, done: string): void {
   const lines = results
     .filter(({ success }) => !success)
-    .map(({ timer_id, status }) => `${timer_id} was not ${done}: ${onOneLine(status)}`);
+    .map(({ timer_id, status }) => {
+      const what = status === UNANSWERED ? 'may have been' : 'was not';
+      return `${timer_id} ${what} ${done}: ${onOneLine(status)}`;
+    });
   if (lines.length > 0) throw new RefusedError(lines.join('\n'));
 }

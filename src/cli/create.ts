@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { TimerResource } from '../protocol/timer.js';
 import type { Api, TimerDefinition } from './api.js';
-import { bulkInParts, refuseFailures } from './bulk.js';
+import { bulkInParts, isInDoubt, refuseFailures } from './bulk.js';
 import { addExamples, connectionOf, countOf, secondsOf } from './options.js';
 import { print, printJson, tell } from './output.js';
 
@@ -64,7 +64,7 @@ async function createMany(api: Api, definition: TimerDefinition, many: Many): Pr
       // Created one after the other, they are started by one command, so that nobody has more time.
       const ids = timers.map(({ id }) => id);
       const results = await bulkInParts(api, 'start', ids);
-      timers = await readAll(api, ids);
+      if (!isInDoubt(results)) timers = await readAll(api, ids);
       refuseFailures(results, 'started');
     }
   } finally {

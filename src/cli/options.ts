@@ -30,6 +30,9 @@ function serverOf(text: string): string {
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.search + url.hash !== '') {
     throw new InvalidArgumentError(`It is a URL such as ${DEFAULT_SERVER}.`);
   }
+  if (url.username + url.password !== '') {
+    throw new InvalidArgumentError('It is a URL without a name or a password.');
+  }
   return url.href.replace(/\/+$/, '');
 }
 

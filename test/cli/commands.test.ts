@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { bulkResultSchema } from '../../src/protocol/requests.js';
 import { timerSchema } from '../../src/protocol/timer.js';
+import { type Fate, startBreakingProxy } from '../support/breaking-proxy.js';
 import { type Run, startCommand } from '../support/command.js';
 import { TestService } from '../support/service.js';
 
@@ -31,6 +32,12 @@ async function json<T>(schema: z.ZodType<T>, ...args: string[]): Promise<T> {
 const timersSchema = z.array(timerSchema);
 const all = async () => timersSchema.parse((await service.request('GET', '/timers')).body);
 const linesOf = (text: string): string[] => text.split('\n').slice(0, -1);
+
+async function createFive(): Promise<string[]> {
+  const ids: string[] = [];
+  for (let count = 0; count < 5; count += 1) ids.push((await service.create()).id);
+  return ids;
+}
 
 describe('create', () => {
   it('creates what it is told, and writes the id', async () => {
@@ -179,14 +186,48 @@ describe('start, pause, resume, extend and stop', () => {
   });
 
   it('take more timers than one command of the service, and say so', async () => {
+    service = await TestService.start({ settings: { MAX_BULK_TIMERS: '2' } });
+    const ids = await createFive();
+    const { code, stdout, stderr } = await run('start', '--all');
+    expect([code, linesOf(stdout)]).toEqual([0, ids.map((id) => `${id}: started`)]);
+    expect(stderr).toBe('5 timers take 3 commands, each with an instant of its own.\n');
+  });
+
+  it('T7: give as many timers one instant as the service takes', async () => {
+    service = await TestService.start({ settings: { MAX_BULK_TIMERS: '2000' } });
     const definition = { durationMs: 60_000, warningThresholdsMs: [], autoStart: false };
     const { registry } = service.service;
     const names = Array.from({ length: 1001 }, (_, index) => `T${index}`);
     await Promise.all(names.map((name) => registry.create({ name, ...definition }, 'test')));
-    const { code, stdout, stderr } = await run('start', '--all');
-    expect([code, linesOf(stdout).length]).toEqual([0, 1001]);
-    expect(stderr).toBe('1001 timers take 2 commands, each with an instant of its own.\n');
+    expect(linesOf(await output('start', '--all'))).toHaveLength(1001);
   });
+
+  it.each([
+    ['refused', 'The disk is full.', ['was not', 'The disk is full.']],
+    ['answer lost', /^Cannot reach the service at /, ['may have been', 'no answer came']],
+  ] as const)(
+    'tell what was done before a part was %s, and what was not',
+    async (fate, why, doubt) => {
+      service = await TestService.start({ settings: { MAX_BULK_TIMERS: '2' } });
+      const ids = await createFive();
+      const fates: Fate[] = ['passed', fate];
+      const server = await startBreakingProxy(service.service.url, (path) =>
+        path.includes('/bulk/') ? (fates.shift() ?? 'passed') : 'passed',
+      );
+      const { code, stdout, stderr } = await run('start', ...ids, '--server', server);
+      expect([code, linesOf(stdout)]).toEqual([1, ids.slice(0, 2).map((id) => `${id}: started`)]);
+      const [, failure, ...lines] = linesOf(stderr);
+      expect(failure).toMatch(why);
+      const [what, reason] = doubt;
+      expect(lines).toEqual([
+        `${ids[2]} ${what} started: ${reason}`,
+        `${ids[3]} ${what} started: ${reason}`,
+        `${ids[4]} was not started: not asked for after that`,
+      ]);
+      const done = (await all()).filter(({ state }) => state === 'running');
+      expect(done).toHaveLength(fate === 'refused' ? 2 : 4);
+    },
+  );
 });
 
 describe('delete', () => {
@@ -265,6 +306,7 @@ describe('wrong usage', () => {
     [['show', ''], 'The id of a timer looks like'],
     [['show', 'timer_x', 'timer_y'], 'too many arguments'],
     [['list', '--server', 'localhost:8003'], 'It is a URL such as http://127.0.0.1:8003.'],
+    [['list', '--server', 'http://user:pw@127.0.0.1:8003'], 'without a name or a password'],
     [['list', '--loud'], "unknown option '--loud'"],
   ])('%j is exit code 2, and says what is wrong', async (args, words) => {
     const { code, stdout, stderr } = await run(...args);
