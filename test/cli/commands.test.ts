@@ -230,6 +230,20 @@ describe('start, pause, resume, extend and stop', () => {
   );
 });
 
+describe('a command for several of which nothing was done', () => {
+  it('says only why', async () => {
+    const ids = await createFive();
+    const server = await startBreakingProxy(service.service.url, (path) =>
+      path.includes('/bulk/') ? 'refused' : 'passed',
+    );
+    expect(await run('start', ...ids, '--server', server)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'The disk is full.\n',
+    });
+  });
+});
+
 describe('delete', () => {
   it('deletes timers in whatever state when told not to ask', async () => {
     const ids = [(await service.create()).id, (await service.create({ auto_start: true })).id];
