@@ -6,6 +6,7 @@
 import { type AnyActorRef, createActor, type InspectionEvent, type Observer } from 'xstate';
 import type { MachineClock } from './clock.js';
 import type { TimerSnapshot } from './command.js';
+import { EndQueue } from './end-queue.js';
 import type { Entry } from './entry.js';
 import { createRecord, ImpossibleEntryError, stateOf, type TimerRecord } from './record.js';
 import type { ShardRef, shardMachine, TimerRef } from './shard.machine.js';
@@ -38,8 +39,7 @@ export class TimerDirectory {
   /** Started when their first timer comes. */
   readonly #shards = new Map<number, ShardRef>();
   readonly #timers = new Map<string, TimerRef>();
-  /** Ids of finished timers, the longest finished first. */
-  readonly #finished = new Set<string>();
+  readonly #finished = new EndQueue();
   /** How often each failing timer failed since it last applied an entry. */
   readonly #failures = new Map<string, number>();
   /** Timers whose time is up, gathered so that a large exam that ends is a few events and not thousands. */
@@ -86,29 +86,22 @@ export class TimerDirectory {
 
   /** When the timer that finished first leaves memory, in epoch ms; `undefined` when none has finished. */
   get nextRetirementMs(): number | undefined {
-    const [timerId] = this.#finished;
-    return timerId === undefined ? undefined : this.#retirementMs(timerId);
+    const end = this.#finished.first;
+    return end === undefined ? undefined : end.atMs + this.#options.retainFinishedMs;
   }
 
   /** Retires the timers that were kept long enough. */
   retireOutdated(): void {
-    const nowMs = this.#clock.now();
-    for (const timerId of this.#finished) {
-      if (this.#retirementMs(timerId) > nowMs) return;
-      this.#retire(timerId);
+    const endedBeforeMs = this.#clock.now() - this.#options.retainFinishedMs;
+    for (;;) {
+      const end = this.#finished.first;
+      if (end === undefined || end.atMs > endedBeforeMs) return;
+      this.#retire(end.timerId);
     }
   }
 
-  /**
-   * Puts finished timers in the order of their ends, after a recovery has read them in another, and
-   * lets those go that find no room.
-   */
+  /** Lets those finished timers go, the longest finished first, that a recovery has found no room for. */
   sortFinished(): void {
-    const sorted = [...this.#finished].sort(
-      (a, b) => this.#retirementMs(a) - this.#retirementMs(b),
-    );
-    this.#finished.clear();
-    for (const timerId of sorted) this.#finished.add(timerId);
     this.#retireDownTo(this.#options.maxTimers);
   }
 
@@ -198,9 +191,10 @@ export class TimerDirectory {
 
   /** Retires finished timers, the first to finish first, until so many timers are left or none has finished. */
   #retireDownTo(timers: number): void {
-    for (const timerId of this.#finished) {
-      if (this.#timers.size <= timers) return;
-      this.#retire(timerId);
+    while (this.#timers.size > timers) {
+      const end = this.#finished.first;
+      if (end === undefined) return;
+      this.#retire(end.timerId);
     }
   }
 
@@ -208,11 +202,6 @@ export class TimerDirectory {
     const timer = this.#timers.get(timerId);
     this.remove(timerId);
     timer?.send({ type: 'retire' });
-  }
-
-  #retirementMs(timerId: string): number {
-    const endMs = this.snapshotOf(timerId)?.context.record.completedAtMs ?? 0;
-    return endMs + this.#options.retainFinishedMs;
   }
 
   #shardOf(timerId: string): ShardRef {
@@ -234,7 +223,8 @@ export class TimerDirectory {
   }
 
   #noteIfFinished(record: TimerRecord): void {
-    if (record.completedAtMs !== null) this.#finished.add(record.id);
+    if (record.completedAtMs === null) return;
+    this.#finished.add({ timerId: record.id, atMs: record.completedAtMs });
   }
 }
 
