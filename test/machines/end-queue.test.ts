@@ -7,14 +7,14 @@ type Step =
   | { readonly type: 'delete'; readonly timerId: string }
   | { readonly type: 'take' };
 
-const timerIds = fc.integer({ min: 0, max: 30 }).map(String);
+const timerIds = fc.integer({ min: 0, max: 60 }).map(String);
 const steps: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
       type: fc.constant('add' as const),
       timerId: timerIds,
-      atMs: fc.integer({ min: 0, max: 50 }),
+      atMs: fc.integer({ min: 0, max: 1000 }),
     }),
   },
   {
@@ -36,7 +36,7 @@ function take(queue: EndQueue, reference: Map<string, number>): void {
 describe('the queue of ends', () => {
   it('gives the earliest first, in whatever order ends come and timers go', () => {
     fc.assert(
-      fc.property(fc.array(steps, { maxLength: 100 }), (story) => {
+      fc.property(fc.array(steps, { minLength: 50, maxLength: 200, size: 'max' }), (story) => {
         const queue = new EndQueue();
         const reference = new Map<string, number>();
         for (const step of story) {
