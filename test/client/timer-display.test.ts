@@ -1,5 +1,5 @@
 /** The client library against the real service over real sockets, both on one simulated time. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { TimerDisplay, type TimerOptions } from '../../src/client/timer-display.js';
 import { TestService, type TestServiceOptions } from '../support/service.js';
@@ -209,6 +209,140 @@ describe('C5: a display that was away', () => {
     platform.wake();
     await until(() => display.timer?.duration_seconds === 660);
     expect(announced.filter((what) => what.startsWith('expired'))).toEqual([]);
+  });
+});
+
+describe('C5: a service that is heard, but is silent about what is due', () => {
+  it('is given two seconds before the display announces by itself', async () => {
+    const { clock, service, platform, advance } = await startRoom();
+    platform.isWebSocketRefused = true;
+    const { id } = await service.create({
+      duration_seconds: 60,
+      auto_start: true,
+      warning_thresholds: [50],
+    });
+    const { display, announced } = follow(service, id, platform);
+    await until(isLive(display));
+    platform.swallowStreams();
+    const deadlineMs = display.timer?.deadline_ms ?? 0;
+    const advanceUntilMs = (epochMs: number) => advance(epochMs - clock.now());
+    await advanceUntilMs(deadlineMs - 50 * SECOND + 1990);
+    expect(announced).toEqual([]);
+    await advanceUntilMs(deadlineMs - 50 * SECOND + 2100);
+    expect(announced).toEqual(['50?']);
+    await advanceUntilMs(deadlineMs + 1990);
+    expect([announced, display.isVerified]).toEqual([['50?'], true]);
+    await advanceUntilMs(deadlineMs + 2100);
+    expect([announced, display.isVerified]).toEqual([['50?', 'expired?'], false]);
+  });
+});
+
+describe('what a display says of itself when it connects', () => {
+  it('is its token, as the name of a protocol', async () => {
+    const { service, platform } = await startRoom();
+    const { id } = await service.create();
+    for (const token of ['secret', async () => 'fetched', undefined]) {
+      const { display } = follow(service, id, platform, { token });
+      await until(isLive(display));
+      expect(display.transport).toBe('websocket');
+    }
+    expect(platform.opened.map(({ protocols }) => protocols)).toEqual([
+      ['synchronized-timer', 'bearer.secret'],
+      ['synchronized-timer', 'bearer.fetched'],
+      [],
+    ]);
+  });
+
+  it('is its token in the header of every request, where WebSocket is refused', async () => {
+    const { service, platform, advance } = await startRoom();
+    platform.isWebSocketRefused = true;
+    const { id } = await service.create({ duration_seconds: 600, auto_start: true });
+    let connections = 0;
+    const token = (): string => {
+      connections += 1;
+      return `secret${connections}`;
+    };
+    const { display } = follow(service, id, platform, { token });
+    // The first was for the WebSocket that was refused.
+    for (const expected of ['Bearer secret2', 'Bearer secret3']) {
+      await until(isLive(display));
+      await advance(60 * SECOND);
+      const asked = platform.asked.splice(0);
+      const ends = asked.map(({ url }) => new URL(url).pathname.split('/').at(-1));
+      expect(new Set(ends)).toEqual(new Set(['events', 'time', 'acknowledgement', id]));
+      const told = asked.map(({ headers }) => headers.get('Authorization'));
+      expect(new Set(told)).toEqual(new Set([expected]));
+      platform.breakConnections();
+      await until(() => display.connection === 'waiting');
+      platform.wake();
+    }
+  });
+
+  it('D2: is the last revision it knows, when it comes back over an event stream', async () => {
+    const { service, platform } = await startRoom();
+    platform.isWebSocketRefused = true;
+    const { id } = await service.create({ auto_start: true });
+    const { display } = follow(service, id, platform);
+    await until(isLive(display));
+    const { revision } = await service.act(id, 'extend', 60);
+    await until(() => display.timer?.revision === revision);
+    const told: string[] = [];
+    for (const type of ['timer_paused', 'timer_extended', 'connected'] as const) {
+      display.on(type, () => told.push(type));
+    }
+    platform.breakConnections();
+    await until(() => display.connection === 'waiting');
+    await service.act(id, 'pause');
+    await service.act(id, 'extend', 60);
+    platform.wake();
+    await until(isLive(display));
+    const streams = platform.asked.filter(({ url }) => url.includes('/events?'));
+    expect(streams.map(({ headers }) => headers.get('Last-Event-ID'))).toEqual([
+      null,
+      `${revision}`,
+    ]);
+    expect(told).toEqual(['timer_paused', 'timer_extended', 'connected']);
+  });
+});
+
+describe.each(['websocket', 'sse'])('a display over %s', (transport) => {
+  it.each([
+    [undefined, 0],
+    [false, 0],
+    [true, 5],
+  ])('with ticks: %s is told %d in five seconds', async (ticks, count) => {
+    const { service, platform, advance } = await startRoom();
+    platform.isWebSocketRefused = transport === 'sse';
+    const { id } = await service.create({ duration_seconds: 600, auto_start: true });
+    const { display } = follow(service, id, platform, { ticks });
+    let told = 0;
+    display.on('timer_tick', () => {
+      told += 1;
+    });
+    await until(isLive(display));
+    await advance(5 * SECOND);
+    const { revision } = await service.act(id, 'extend', 60);
+    // Whatever was told before this has arrived with it.
+    await until(() => display.timer?.revision === revision);
+    expect(told).toBe(count);
+  });
+});
+
+describe('C4: displays that lost the service together', () => {
+  it('come back by chance, each at another time', async () => {
+    const { clock, service, platform } = await startRoom();
+    const { id } = await service.create();
+    platform.isWebSocketRefused = true;
+    platform.isOffline = true;
+    const chance = vi.spyOn(Math, 'random').mockReturnValue(0.8);
+    const { display } = follow(service, id, platform);
+    await until(() => display.connection === 'waiting');
+    chance.mockRestore();
+    const sinceMs = clock.now();
+    await clock.advance(1399);
+    expect([clock.now() - sinceMs, display.connection]).toEqual([1399, 'waiting']);
+    await clock.advance(1);
+    expect(display.connection).toBe('connecting');
   });
 });
 

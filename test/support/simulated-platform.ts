@@ -14,8 +14,8 @@ export class SimulatedPlatform implements Platform {
   isOffline = false;
   /** What was asked for over HTTP, with its headers. */
   readonly asked: { readonly url: string; readonly headers: Headers }[] = [];
-  /** The protocols that each WebSocket was opened with. */
-  readonly protocols: (readonly string[])[] = [];
+  /** The WebSockets that were opened, with the names of protocols that were offered. */
+  readonly opened: { readonly url: string; readonly protocols: readonly string[] }[] = [];
   /** Streams that were opened and not swallowed. */
   #openStreams = new Set<{ isSwallowed: boolean }>();
   readonly #requests = new Set<AbortController>();
@@ -35,7 +35,7 @@ export class SimulatedPlatform implements Platform {
   }
 
   openWebSocket(url: string, protocols: string[]): WebSocketLike {
-    this.protocols.push(protocols);
+    this.opened.push({ url, protocols });
     const target = this.isWebSocketRefused ? url.replace('/ws/', '/refused/') : url;
     const socket = new WebSocket(target, protocols);
     const send = socket.send.bind(socket);
