@@ -1,6 +1,7 @@
 /** The WebSocket side over real sockets: every message, every close code, and hostile displays. */
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -60,6 +61,25 @@ async function connectedClients(service: TestService, timerId: string): Promise<
 async function untilConnected(service: TestService, timerId: string, count: number): Promise<void> {
   const often = { timeout: 3000, interval: 5 };
   await expect.poll(() => connectedClients(service, timerId), often).toBe(count);
+}
+
+/** From now on, what a socket hands to the system: for each write the types of the messages in it. */
+function writesTo(socket: Socket): string[][] {
+  const writes: string[][] = [];
+  const note = (chunks: readonly unknown[]): void => {
+    const text = chunks.map(String).join('');
+    writes.push([...text.matchAll(/"type":"(\w+)"/g)].map(([, type]) => type ?? ''));
+  };
+  const { _write: write, _writev: writeTogether } = socket;
+  socket._write = (chunk, encoding, done) => {
+    note([chunk]);
+    write.call(socket, chunk, encoding, done);
+  };
+  socket._writev = (chunks, done) => {
+    note(chunks.map(({ chunk }) => chunk));
+    writeTogether?.call(socket, chunks, done);
+  };
+  return writes;
 }
 
 const typesOf = (messages: readonly ServerMessage[]): string[] => messages.map(({ type }) => type);
@@ -255,6 +275,17 @@ describe('what a display is told', () => {
     ]);
     // Nothing follows the end but signs of life.
     expect(typesOf(await flow(service, 29, display))).toEqual([]);
+  });
+
+  it('the last tick and the end in one write, which spares each display a packet', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create({ duration_seconds: 3, auto_start: true });
+    const client = await RawClient.open(service, `/ws/${id}`);
+    await client.until(() => client.messages.length === 1);
+    const writes = writesTo(client.serverSide);
+    await service.advance(3 * SECOND);
+    await client.until(() => client.messages.at(-1)?.type === 'timer_expired');
+    expect(writes).toEqual([['timer_tick'], ['timer_tick'], ['timer_tick', 'timer_expired']]);
   });
 
   /** What is told of a timer whose end a command finds out about, before its own timeout does. */
