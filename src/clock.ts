@@ -51,17 +51,21 @@ class SystemTimeout {
   }
 }
 
-/** The wall clock read once, carried on by the monotonic clock. */
-const originMs = readOrigin();
-
 /**
- * The process may be held up between reading the one clock and the other, which makes the difference
- * smaller and never larger: of many readings the largest is right.
+ * Gives the epoch ms at which the monotonic clock was 0. The process may be held up between reading the
+ * one clock and the other, which makes the difference smaller and never larger: of many readings the
+ * largest is right.
  */
-function readOrigin(): number {
-  const readings = Array.from({ length: 100 }, () => Date.now() - performance.now());
+export function readOrigin(wallMs: () => number, monotonicMs: () => number): number {
+  const readings = Array.from({ length: 100 }, () => wallMs() - monotonicMs());
   return Math.max(...readings);
 }
+
+/** The wall clock read once, carried on by the monotonic clock. */
+const originMs = readOrigin(
+  () => Date.now(),
+  () => performance.now(),
+);
 
 export const systemClock: Clock = {
   now: () => Math.floor(originMs + performance.now()),

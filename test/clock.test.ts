@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { systemClock, watchWallClock } from '../src/clock.js';
+import { readOrigin, systemClock, watchWallClock } from '../src/clock.js';
+import { timeSchema } from '../src/protocol/requests.js';
 import { timerSchema } from '../src/protocol/timer.js';
 import { TestDisplay } from './support/display.js';
 import { ServiceProcess } from './support/process.js';
@@ -33,6 +34,67 @@ describe('T6: a step of the wall clock moves no deadline', () => {
     vi.setSystemTime(Date.now() + 9000);
     vi.advanceTimersByTime(30_000);
     expect(steps).toHaveLength(1);
+  });
+});
+
+describe('T6: a correction of the wall clock', () => {
+  it.each([
+    [240, []],
+    [-240, []],
+    [260, [260]],
+    [-260, [-260]],
+  ])('of %d ms is told as %j', (correctionMs, told) => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date', 'performance'] });
+    const steps: number[] = [];
+    const stopWatching = watchWallClock((stepMs) => steps.push(stepMs));
+    vi.setSystemTime(Date.now() + correctionMs);
+    vi.advanceTimersByTime(60_000);
+    stopWatching();
+    expect(steps).toEqual(told);
+  });
+
+  it('that is too small to be told is, once many of them have added up', () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date', 'performance'] });
+    const steps: number[] = [];
+    const stopWatching = watchWallClock((stepMs) => steps.push(stepMs));
+    for (let minute = 0; minute < 10; minute += 1) {
+      vi.setSystemTime(Date.now() + 100);
+      vi.advanceTimersByTime(60_000);
+    }
+    stopWatching();
+    expect(steps).toEqual([300, 300, 300]);
+  });
+});
+
+describe('T6: the wall clock is read once, at the start', () => {
+  it('and the clock of the service agrees with it to the millisecond', async () => {
+    const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+    const errorsMs: number[] = [];
+    for (let exchange = 0; exchange < 20; exchange += 1) {
+      const sentMs = Date.now();
+      const { text } = await service.request('GET', '/time');
+      const receivedMs = Date.now();
+      const { server_received_ms } = timeSchema.parse(JSON.parse(text));
+      errorsMs.push(Math.max(sentMs - server_received_ms, server_received_ms - receivedMs));
+    }
+    // The whole milliseconds of the two clocks need not begin together.
+    expect(Math.max(...errorsMs)).toBeLessThanOrEqual(2);
+  });
+
+  it('well also when the process is held up again and again between the two clocks', () => {
+    const originMs = Date.UTC(2026, 0, 15, 10) + 0.75;
+    let elapsedMs = 5000;
+    let readings = 0;
+    const wallMs = (): number => {
+      const nowMs = Math.floor(originMs + elapsedMs);
+      // Nine of ten readings are held up, the first among them, each for another time.
+      elapsedMs += readings % 10 === 9 ? 0.01 : 40 + readings;
+      readings += 1;
+      return nowMs;
+    };
+    const errorMs = originMs - readOrigin(wallMs, () => elapsedMs);
+    expect(errorMs).toBeGreaterThanOrEqual(0);
+    expect(errorMs).toBeLessThan(2);
   });
 });
 
