@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { created, entry, started } from '../support/entries.js';
+import { readableLog } from '../support/log-lines.js';
 import { TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
@@ -158,9 +159,21 @@ describe('T5: after a restart', () => {
     expect((await service.request('GET', '/readyz')).status).toBe(200);
     expect((await service.get('timer_a')).name).toBe('Algebra “Ω”');
   });
+
+  it('a recovery says how far it is, once a second and not more', async () => {
+    const clock = new SimulatedClock();
+    const journal = new UnhurriedJournal(clock, 400);
+    await journal.append(Array.from({ length: 5000 }, (_, index) => created(`timer_${index}`)));
+    const { log, messages } = readableLog();
+    await TestService.start({ clock, journal, log, settings: { MAX_TIMERS: '5000' } });
+    expect(messages.filter((message) => message.startsWith('recovering'))).toEqual([
+      'recovering: 30% of the timers',
+      'recovering: 60% of the timers',
+      'recovering: 90% of the timers',
+    ]);
+  });
 });
 
-/** The memory journal, read no sooner than a test allows. */
 describe('T4: an expiry that the disk refuses', () => {
   it('is proposed again every second, and recorded once with the deadline as its time', async () => {
     const folder = temporaryFolder();
@@ -194,6 +207,26 @@ describe('T4: an expiry that the disk refuses', () => {
   });
 });
 
+/** The memory journal, which takes its time to read each batch of timers. */
+class UnhurriedJournal extends MemoryJournal {
+  readonly #clock: SimulatedClock;
+  readonly #batchMs: number;
+
+  constructor(clock: SimulatedClock, batchMs: number) {
+    super();
+    this.#clock = clock;
+    this.#batchMs = batchMs;
+  }
+
+  override async *replay(endedBeforeMs: number) {
+    for await (const batch of super.replay(endedBeforeMs)) {
+      this.#clock.stall(this.#batchMs);
+      yield batch;
+    }
+  }
+}
+
+/** The memory journal, read no sooner than a test allows. */
 class SlowJournal extends MemoryJournal {
   readonly #gate = new EventEmitter();
 

@@ -1,9 +1,8 @@
 /** What happens when a timer's actor fails (T11). */
-import { Writable } from 'node:stream';
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { shardMachine } from '../../machines/shard.machine.js';
 import { timerMachine } from '../../machines/timer.machine.js';
+import { readableLog } from '../support/log-lines.js';
 import { problemIn, TestService } from '../support/service.js';
 
 const SECOND = 1000;
@@ -21,23 +20,13 @@ function faultyShards(faults: { left: number }): typeof shardMachine {
   return shardMachine.provide({ actors: { timer: faultyTimer } });
 }
 
-function logTo(lines: string[]) {
-  const stream = new Writable({
-    write(chunk, _, done) {
-      lines.push(String(chunk));
-      done();
-    },
-  });
-  return pino({}, stream);
-}
-
 describe('T11: a timer that fails is restarted from its journal', () => {
   it('keeps its state and its displays, is logged, and takes nothing else down', async () => {
     const faults = { left: 1 };
-    const lines: string[] = [];
+    const { log, lines } = readableLog();
     const service = await TestService.start({
       shardLogic: faultyShards(faults),
-      log: logTo(lines),
+      log,
     });
     const other = await service.create({ auto_start: true });
     const { id } = await service.create({ duration_seconds: 60, warning_thresholds: [50] });
