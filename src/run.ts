@@ -23,19 +23,21 @@ const BYTES_PER_MB = 1e6;
 async function openJournal(
   config: Config,
   log: Log,
+  signal: AbortSignal,
   onCrash: (error: Error) => void,
 ): Promise<Journal> {
   switch (config.journal) {
     case 'memory':
       return new MemoryJournal();
     case 'sqlite':
-      return openSqlite(config.dataDir, log, onCrash);
+      return openSqlite(config.dataDir, log, signal, onCrash);
   }
 }
 
 async function openSqlite(
   directory: string,
   log: Log,
+  signal: AbortSignal,
   onCrash: (error: Error) => void,
 ): Promise<Journal> {
   let notice: Timeout;
@@ -44,22 +46,18 @@ async function openSqlite(
     notice = systemClock.setTimeout(() => log.info({ path, bytes }, message), LONG_CHECK_MS);
   };
   try {
-    return await SqliteJournal.open({ directory, onCheck, onCrash });
+    return await SqliteJournal.open({ directory, onCheck, signal, onCrash });
   } finally {
     systemClock.clearTimeout(notice);
   }
 }
 
-/** A service that is asked to stop before it has started has accepted nothing, and just ends. */
-function stopOnSignals(starting: Promise<Service>, log: Log): void {
+/**
+ * A service that is asked to stop before it has started breaks off what takes long, and finishes what does
+ * not: a process that ends while the thread of the journal opens the file would end in a crash.
+ */
+function stopOnSignals(starting: Promise<Service>, giveUp: AbortController, log: Log): void {
   let isStopping = false;
-  let service: Service | undefined;
-  starting.then(
-    (started) => {
-      service = started;
-    },
-    () => {},
-  );
   async function stop(signal: NodeJS.Signals): Promise<void> {
     if (isStopping) return;
     isStopping = true;
@@ -68,7 +66,9 @@ function stopOnSignals(starting: Promise<Service>, log: Log): void {
       log.error('shutting down took too long and was broken off');
       process.exit(1);
     }, LONGEST_SHUTDOWN_MS);
+    giveUp.abort();
     try {
+      const service = await starting.catch(() => undefined);
       await service?.stop();
     } catch (err) {
       log.error({ err }, 'shutting down failed');
@@ -84,12 +84,13 @@ function stopOnSignals(starting: Promise<Service>, log: Log): void {
 async function start(
   config: Config,
   log: Log,
+  signal: AbortSignal,
   onFailure: (error: unknown) => void,
 ): Promise<Service> {
   return startService({
     config,
     clock: systemClock,
-    journal: await openJournal(config, log, onFailure),
+    journal: await openJournal(config, log, signal, onFailure),
     log,
     version: packageVersion(),
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
@@ -99,7 +100,8 @@ async function start(
 }
 
 /**
- * Runs until a signal ends the process; settles when the service takes commands.
+ * Runs until a signal ends the process; settles when the service takes commands, or never will because the
+ * signal came first.
  * @throws {SettingError} when a setting is wrong, before anything was started.
  */
 export async function runService(
@@ -111,9 +113,13 @@ export async function runService(
     log.fatal({ err }, 'the service failed; the process ends, and its restart recovers');
     process.exit(1);
   };
-  const starting = start(config, log, onFailure);
-  stopOnSignals(starting, log);
-  const service = await starting;
+  const giveUp = new AbortController();
+  const starting = start(config, log, giveUp.signal, onFailure);
+  stopOnSignals(starting, giveUp, log);
+  const service = await starting.catch((error: unknown) => {
+    if (!giveUp.signal.aborted) throw error;
+  });
+  if (service === undefined) return;
   watchWallClock((stepMs) => {
     log.warn({ stepMs }, 'the wall clock of the machine was stepped; no deadline moves');
   });

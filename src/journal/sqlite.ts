@@ -30,6 +30,8 @@ export interface SqliteJournalOptions {
   readonly workerUrl?: URL;
   /** Called before a file that is there already is checked, which takes long for a large one. */
   readonly onCheck?: (path: string, bytes: number) => void;
+  /** Breaks the check off; what comes after it is short and is finished. */
+  readonly signal?: AbortSignal;
   /** The thread died, which it never should: whatever was under way is lost. */
   readonly onCrash: (error: Error) => void;
 }
@@ -69,14 +71,16 @@ export class SqliteJournal implements Journal {
     directory,
     workerUrl,
     onCheck,
+    signal,
     onCrash,
   }: SqliteJournalOptions): Promise<SqliteJournal> {
     const path = resolve(directory, FILE_NAME);
     const url = workerUrl ?? new URL('./sqlite-worker.js', import.meta.url);
     if (existsSync(path)) {
       onCheck?.(path, statSync(path).size);
-      await check(path, new URL('./sqlite-check.js', url));
+      await check(path, new URL('./sqlite-check.js', url), signal);
     }
+    signal?.throwIfAborted();
     const worker = new Worker(url, { workerData: path });
     let isOpen = false;
     const journal = new SqliteJournal(path, worker, (error) => {
@@ -166,27 +170,25 @@ export class SqliteJournal implements Journal {
 }
 
 /**
- * Has another process check the file, without writing to it. It ends with this one at the latest, and a
- * signal meant for this one is none for it.
+ * Has another process check the file, without writing to it. A signal of the system that is meant for this
+ * process is none for that one.
  * @throws {JournalError} if the file cannot be used.
  */
-async function check(path: string, program: URL): Promise<void> {
+async function check(path: string, program: URL, signal: AbortSignal | undefined): Promise<void> {
+  const options = {
+    detached: true,
+    encoding: 'utf8',
+    killSignal: 'SIGKILL',
+    ...(signal === undefined ? {} : { signal }),
+  } as const;
   const { finding, failure } = await new Promise<{ finding: string; failure: Error | null }>(
     (settle) => {
-      const options = { detached: true, encoding: 'utf8' } as const;
-      const child = execFile(
-        process.execPath,
-        [fileURLToPath(program), path],
-        options,
-        (error, stdout) => {
-          process.off('exit', end);
-          settle({ finding: stdout, failure: error });
-        },
+      execFile(process.execPath, [fileURLToPath(program), path], options, (failure, finding) =>
+        settle({ finding, failure }),
       );
-      const end = (): void => void child.kill('SIGKILL');
-      process.on('exit', end);
     },
   );
+  signal?.throwIfAborted();
   if (finding !== '') throw new JournalError(finding);
   if (failure !== null) {
     throw new JournalError(`${path} could not be checked: ${failure.message.trim()}`);

@@ -1,7 +1,7 @@
 /** The process: how it starts, refuses to start, and stops. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { TestDisplay } from '../support/display.js';
 import { created } from '../support/entries.js';
-import { HeldCheck } from '../support/held-check.js';
+import { HeldPart } from '../support/held-part.js';
 import { ServiceProcess } from '../support/process.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
 import { canRun, need } from '../support/tools.js';
@@ -88,7 +88,7 @@ describe('a start that checks its journal for long', () => {
   it('says what it is doing and how large the journal is, and goes on when the check has ended', async () => {
     const DATA_DIR = await folderWith(10_000);
     const file = join(DATA_DIR, 'journal.db');
-    const check = await HeldCheck.prepare();
+    const check = await HeldPart.prepare('check');
     const service = ServiceProcess.launch({ DATA_DIR, ...check.settings });
     const megabytes = Math.ceil(statSync(file).size / 1e6);
     expect(megabytes).toBeGreaterThan(1);
@@ -103,7 +103,7 @@ describe('a start that checks its journal for long', () => {
     'ends on %s with 0, and the check with it; the next start finds everything',
     async (signal) => {
       const DATA_DIR = await folderWith(1);
-      const check = await HeldCheck.prepare();
+      const check = await HeldPart.prepare('check');
       const service = ServiceProcess.launch({ DATA_DIR, ...check.settings });
       const { gone } = await check.begun();
       service.child.kill(signal);
@@ -114,6 +114,21 @@ describe('a start that checks its journal for long', () => {
       expect((await again.request('GET', '/timers/timer_0')).status).toBe(200);
     },
   );
+});
+
+describe('a start that is told to stop while it opens its journal', () => {
+  it('finishes that, because no thread may be ended in the middle of a write, and exits with 0', async () => {
+    const DATA_DIR = temporaryFolder();
+    const thread = await HeldPart.prepare('thread');
+    const service = ServiceProcess.launch({ DATA_DIR, ...thread.settings });
+    await thread.begun();
+    service.child.kill('SIGTERM');
+    await service.logged('shutting down');
+    thread.release();
+    expect(await service.exited).toEqual({ code: 0, signal: null });
+    expect(service.stderr).toBe('');
+    expect(readdirSync(DATA_DIR)).toEqual(['journal.db']);
+  });
 });
 
 describe('the stop', () => {

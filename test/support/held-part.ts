@@ -1,28 +1,31 @@
-/** A check of the journal's file that takes as long as a test likes: its program waits for a word of the test. */
+/** A start that takes as long as a test likes, because a part of it waits for a word of the test. */
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { endWithTest } from './endings.js';
 import { temporaryFolder } from './sqlite.js';
 
-const PRELOADED = new URL('./hold-check.mjs', import.meta.url).href;
+const PRELOADED = new URL('./hold-part.mjs', import.meta.url).href;
 
-const open = new Set<HeldCheck>();
+/** The program that checks the journal, or the thread that opens it. */
+type Part = 'check' | 'thread';
+
+const open = new Set<HeldPart>();
 endWithTest('clients', () => {
   for (const held of open) held.end();
   open.clear();
 });
 
-export class HeldCheck {
-  /** What the environment of the service needs, so that its check is held. */
+export class HeldPart {
+  /** What the environment of the service needs, so that the part is held. */
   readonly settings: Readonly<Record<string, string>>;
   readonly #server: Server;
   readonly #begun: Promise<Socket>;
   #program: Socket | undefined;
 
-  private constructor(server: Server, path: string) {
+  private constructor(server: Server, path: string, part: Part) {
     this.#server = server;
-    this.settings = { NODE_OPTIONS: `--import=${PRELOADED}`, HOLD_CHECK: path };
+    this.settings = { NODE_OPTIONS: `--import=${PRELOADED}`, HELD: part, HELD_AT: path };
     this.#begun = new Promise((resolve) => {
       server.once('connection', (socket) => {
         this.#program = socket;
@@ -34,22 +37,22 @@ export class HeldCheck {
     });
   }
 
-  static async prepare(): Promise<HeldCheck> {
+  static async prepare(part: Part): Promise<HeldPart> {
     const path = join(temporaryFolder(), 'hold');
     const server = createServer().listen(path);
     await once(server, 'listening');
-    const held = new HeldCheck(server, path);
+    const held = new HeldPart(server, path, part);
     open.add(held);
     return held;
   }
 
-  /** Settles when the program of the check runs; what it gives settles when that program is gone. */
+  /** Settles when the part runs; what it gives settles when that is gone. */
   async begun(): Promise<{ readonly gone: Promise<void> }> {
     const program = await this.#begun;
     return { gone: new Promise((resolve) => program.once('close', () => resolve())) };
   }
 
-  /** Lets the check go on. */
+  /** Lets the part go on. */
   release(): void {
     this.#program?.write('go on');
   }
