@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { BY_ITSELF } from '../machines/entry.js';
 import type { Entry } from '../src/journal/journal.js';
 import { SqliteJournal } from '../src/journal/sqlite.js';
 import type { Figure, Measurement, RunOptions } from './measurement.js';
@@ -67,7 +68,7 @@ async function writeJournal(directory: string, timers: number): Promise<void> {
 /** A timer that was created, started, and extended once. */
 function historyOf(index: number, nowMs: number): Entry[] {
   const timerId = `timer_${nowMs.toString(36).padStart(9, '0')}${`${index}`.padStart(12, '0')}`;
-  const common = { timerId, atMs: nowMs, by: 'anyone' };
+  const common = { timerId, atMs: nowMs, recordedAtMs: nowMs, ...BY_ITSELF };
   const definition = {
     name: `Room ${index}`,
     durationMs: DURATION_MS,

@@ -3,7 +3,13 @@
  * a command arrived, which entry it leads to, or why none is possible.
  */
 import type { SnapshotFrom } from 'xstate';
-import type { Entry, EntryBody, TimerDefinition } from './entry.js';
+import {
+  BY_ITSELF,
+  type Cause,
+  type Entry,
+  type EntryBody,
+  type TimerDefinition,
+} from './entry.js';
 import { stateOf, type TimerState } from './record.js';
 import type { timerMachine } from './timer.machine.js';
 
@@ -13,7 +19,11 @@ export type TimerSnapshot = SnapshotFrom<typeof timerMachine>;
 export const ACTIONS = ['start', 'pause', 'resume', 'extend', 'stop'] as const;
 export type Action = (typeof ACTIONS)[number];
 
-export type Command = { readonly timerId: string } & (
+export type Command = {
+  readonly timerId: string;
+  /** The command is for the timer at this revision only. */
+  readonly expectedRevision?: number | undefined;
+} & (
   | { readonly type: 'create'; readonly definition: TimerDefinition }
   | { readonly type: 'start' | 'pause' | 'resume' | 'stop' | 'delete' }
   | { readonly type: 'extend'; readonly addedMs: number }
@@ -31,6 +41,7 @@ export type Refusal =
       readonly state: TimerState;
       readonly possible: readonly Action[];
     }
+  | { readonly reason: 'wrong_revision'; readonly revision: number }
   | { readonly reason: 'too_many_timers'; readonly limit: number }
   | { readonly reason: 'recovering' }
   | { readonly reason: 'shutting_down' }
@@ -48,31 +59,35 @@ export interface StampedCommand {
   readonly command: Command;
   /** Epoch milliseconds at which the command arrived; one instant for a whole bulk (T7). */
   readonly atMs: number;
-  readonly by: string;
+  readonly cause: Cause;
 }
-
-const EXPIRED_BY = 'deadline';
 
 /** Decides a command for a timer, or for none when nothing is known by that id. */
 export function decide(snapshot: TimerSnapshot | undefined, stamped: StampedCommand): Decision {
-  const { command, atMs, by } = stamped;
+  const { command, atMs, cause } = stamped;
+  const now = { atMs, recordedAtMs: atMs };
   if (command.type === 'create') {
     if (snapshot !== undefined) return refuse({ reason: 'timer_exists' });
     const { timerId, definition } = command;
     return {
       type: 'propose',
-      entry: { timerId, revision: 1, atMs, by, type: 'created', data: definition },
+      entry: { timerId, revision: 1, ...now, ...cause, type: 'created', data: definition },
     };
   }
   if (snapshot === undefined) return refuse({ reason: 'unknown_timer' });
 
-  const expiry = entryOf(snapshot, { type: 'expired', data: {} }, deadlineOf(snapshot), EXPIRED_BY);
+  const end = { atMs: deadlineOf(snapshot), recordedAtMs: atMs };
+  const expiry = entryOf(snapshot, { type: 'expired', data: {} }, end, BY_ITSELF);
   const isTimeUp = stateOf(snapshot.context.record) === 'RUNNING' && atMs >= expiry.atMs;
   if (isTimeUp && command.type !== 'delete') {
     return { type: command.type === 'expire' ? 'propose' : 'expire_first', entry: expiry };
   }
+  const { revision } = snapshot.context.record;
+  if (revision !== (command.expectedRevision ?? revision)) {
+    return refuse({ reason: 'wrong_revision', revision });
+  }
   const entry = bodiesOf(command)
-    .map((body) => entryOf(snapshot, body, atMs, by))
+    .map((body) => entryOf(snapshot, body, now, cause))
     .find((candidate) => snapshot.can(candidate));
   return entry === undefined
     ? refuse(impossible(snapshot, command.type, atMs))
@@ -102,9 +117,14 @@ function bodiesOf(command: Exclude<Command, { type: 'create' }>): readonly Entry
   }
 }
 
-function entryOf(snapshot: TimerSnapshot, body: EntryBody, atMs: number, by: string): Entry {
+function entryOf(
+  snapshot: TimerSnapshot,
+  body: EntryBody,
+  when: Pick<Entry, 'atMs' | 'recordedAtMs'>,
+  cause: Cause,
+): Entry {
   const { id, revision } = snapshot.context.record;
-  return { timerId: id, revision: revision + 1, atMs, by, ...body };
+  return { timerId: id, revision: revision + 1, ...when, ...cause, ...body };
 }
 
 function deadlineOf(snapshot: TimerSnapshot): number {
@@ -117,7 +137,8 @@ function impossible(snapshot: TimerSnapshot, action: Command['type'], atMs: numb
       timerId: '',
       ...(type === 'extend' ? { type, addedMs: 0 } : { type }),
     };
-    return bodiesOf(command).some((body) => snapshot.can(entryOf(snapshot, body, atMs, '')));
+    const now = { atMs, recordedAtMs: atMs };
+    return bodiesOf(command).some((body) => snapshot.can(entryOf(snapshot, body, now, BY_ITSELF)));
   });
   return { reason: 'impossible_action', action, state: stateOf(snapshot.context.record), possible };
 }

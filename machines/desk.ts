@@ -5,7 +5,7 @@
  */
 import { decide, type Refusal, type StampedCommand } from './command.js';
 import type { TimerDirectory } from './directory.js';
-import type { Entry } from './entry.js';
+import { BY_ITSELF, type Entry } from './entry.js';
 
 /** What became of a command. */
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal };
@@ -68,7 +68,8 @@ export class CommandDesk {
   takeExpiry(timerId: string, atMs: number): Entry[] {
     const isInHand = this.#queues.get(timerId)?.some(({ command }) => command.type === 'expire');
     if (isInHand === true) return [];
-    return this.take([{ command: { type: 'expire', timerId }, atMs, by: '', settle: () => {} }]);
+    const command = { type: 'expire', timerId } as const;
+    return this.take([{ command, atMs, cause: BY_ITSELF, settle: () => {} }]);
   }
 
   /** Notes that committed entries were applied, which may be what commands in hand were waiting for. */

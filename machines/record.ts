@@ -10,6 +10,8 @@ export interface TimerRecord {
   readonly id: string;
   readonly name: string;
   readonly revision: number;
+  /** The credential that created the timer. */
+  readonly ownerId: string;
   /** The whole time the timer was given, extensions included. */
   readonly durationMs: number;
   readonly warningThresholdsMs: readonly number[];
@@ -67,6 +69,7 @@ export function createRecord(entry: Entry): TimerRecord {
     id: entry.timerId,
     name,
     revision: 1,
+    ownerId: entry.by.credential,
     durationMs,
     warningThresholdsMs,
     createdAtMs: entry.atMs,

@@ -18,7 +18,7 @@ import type { MachineClock } from './clock.js';
 import type { Command, Refusal } from './command.js';
 import { CommandDesk, type JournalAnswer, type Outcome } from './desk.js';
 import { type DirectorySettings, TimerDirectory } from './directory.js';
-import type { Entry } from './entry.js';
+import type { Cause, Entry } from './entry.js';
 import { ImpossibleEntryError, recordOf, type TimerRecord } from './record.js';
 import { type ShardReport, shardMachine } from './shard.machine.js';
 
@@ -64,7 +64,7 @@ export type RegistryEvent =
   | {
       readonly type: 'commands';
       readonly commands: readonly Command[];
-      readonly by: string;
+      readonly cause: Cause;
       /** Called once for each command with its index, at the moment its fate is known. */
       readonly settle: (index: number, outcome: Outcome) => void;
     }
@@ -145,12 +145,12 @@ export const registryMachine = setup({
     sortFinished: ({ context }) => context.directory.sortFinished(),
     take: ({ context, event, system }) => {
       if (event.type !== 'commands') return;
-      const { commands, by, settle } = event;
+      const { commands, cause, settle } = event;
       const atMs = context.clock.now();
       const inHand = commands.map((command, index) => ({
         command,
         atMs,
-        by,
+        cause,
         settle: (outcome: Outcome) => settle(index, outcome),
       }));
       propose(system, context.desk.take(inHand));

@@ -12,17 +12,28 @@ import {
 } from 'xstate';
 import { ACTIONS, type Action, type Command, type Refusal } from '../machines/command.js';
 import type { Outcome } from '../machines/desk.js';
-import type { Entry, TimerDefinition } from '../machines/entry.js';
+import type { Author, Cause, Entry, Reason, TimerDefinition } from '../machines/entry.js';
 import { stateOf, type TimerRecord, type TimerState } from '../machines/record.js';
 import { type RegistryNotice, registryMachine } from '../machines/registry.machine.js';
 import type { shardMachine } from '../machines/shard.machine.js';
 import type { DisplayCounts, Notice } from '../machines/timer.machine.js';
 import type { Clock } from './clock.js';
 import { journalActor } from './journal/actor.js';
-import type { Journal } from './journal/journal.js';
+import type { Journal, RecordedEntry } from './journal/journal.js';
 import type { Log } from './log.js';
 
-export type { DisplayCounts, Entry, Notice, TimerDefinition, TimerRecord, TimerState };
+export type {
+  Author,
+  Cause,
+  DisplayCounts,
+  Entry,
+  Notice,
+  Reason,
+  RecordedEntry,
+  TimerDefinition,
+  TimerRecord,
+  TimerState,
+};
 export { ACTIONS, type Action, type Command, type Refusal };
 
 /** A recovery that takes longer than this says how far it is, and again each time this has passed. */
@@ -61,10 +72,11 @@ export interface Following {
   end(): void;
 }
 
-/** One entry that was committed, and what its timer is called. */
+/** One entry that was committed, and what its timer is called and whose it is. */
 export interface Change {
   readonly entry: Entry;
   readonly name: string;
+  readonly ownerId: string;
 }
 
 /** One party that is told of all timers. */
@@ -161,27 +173,27 @@ export class Registry {
   }
 
   /** Creates a timer under a new id. */
-  async create(definition: TimerDefinition, by: string): Promise<CommandResult> {
+  async create(definition: TimerDefinition, cause: Cause): Promise<CommandResult> {
     this.#lastIdMs = Math.max(this.#clock.now(), this.#lastIdMs + 1);
     const timerId = newTimerId(this.#lastIdMs);
-    const result = await this.execute({ type: 'create', timerId, definition }, by);
+    const result = await this.execute({ type: 'create', timerId, definition }, cause);
     const isTaken = !result.ok && result.refusal.reason === 'timer_exists';
-    return isTaken ? this.create(definition, by) : result;
+    return isTaken ? this.create(definition, cause) : result;
   }
 
   /** Carries out one command; settles when it is durable and applied, or refused. */
-  execute(command: Command, by: string): Promise<CommandResult> {
+  execute(command: Command, cause: Cause): Promise<CommandResult> {
     return new Promise((resolve) => {
-      this.#send([command], by, (_, outcome) => resolve(this.#resultOf(command, outcome)));
+      this.#send([command], cause, (_, outcome) => resolve(this.#resultOf(command, outcome)));
     });
   }
 
   /** Carries out commands that share one instant (T7); the results are in the order of the commands. */
-  executeAll(commands: readonly Command[], by: string): Promise<CommandResult[]> {
+  executeAll(commands: readonly Command[], cause: Cause): Promise<CommandResult[]> {
     if (commands.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
       const results = new Map<number, CommandResult>();
-      this.#send(commands, by, (index, outcome) => {
+      this.#send(commands, cause, (index, outcome) => {
         const command = commands[index];
         if (command !== undefined) results.set(index, this.#resultOf(command, outcome));
         if (results.size < commands.length) return;
@@ -243,8 +255,13 @@ export class Registry {
   }
 
   /** Every entry of a timer, oldest first, as far as they are recorded; rejects if they cannot be read. */
-  history(timerId: string): Promise<readonly Entry[]> {
+  history(timerId: string): Promise<readonly RecordedEntry[]> {
     return this.#journal.history(timerId);
+  }
+
+  /** Entries that a request left, found by how its id begins; rejects if they cannot be read. */
+  entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
+    return this.#journal.entriesOfRequest(requestIdPrefix);
   }
 
   /** Takes no more commands, and settles when every one that was taken is. */
@@ -261,7 +278,7 @@ export class Registry {
 
   #send(
     commands: readonly Command[],
-    by: string,
+    cause: Cause,
     settle: (index: number, outcome: Outcome) => void,
   ): void {
     if (this.phase === 'stopped') {
@@ -270,7 +287,7 @@ export class Registry {
       });
       return;
     }
-    this.#actor.send({ type: 'commands', commands, by, settle });
+    this.#actor.send({ type: 'commands', commands, cause, settle });
   }
 
   #resultOf(command: Command, outcome: Outcome): CommandResult {
@@ -329,14 +346,15 @@ export class Registry {
   /** Costs nothing while nobody watches; what does not depend on the watcher is done once for all. */
   #tellWatchers(entries: readonly Entry[]): void {
     if (this.#watchers.size === 0) return;
-    const changes = entries.map((entry) => ({ entry, name: this.#nameFor(entry) }));
+    const changes = entries.map((entry) => ({ entry, ...this.#about(entry) }));
     for (const watcher of this.#watchers) watcher.changed(changes);
   }
 
-  /** A timer that was just deleted is still known; one that is down has no name to tell. */
-  #nameFor({ type, data, timerId }: Entry): string {
-    if (type === 'created') return data.name;
-    return this.#directory.snapshotOf(timerId)?.context.record.name ?? '';
+  /** A timer that was just deleted is still known; of one that is down there is nothing to tell. */
+  #about({ type, data, timerId, by }: Entry): Pick<Change, 'name' | 'ownerId'> {
+    if (type === 'created') return { name: data.name, ownerId: by.credential };
+    const record = this.#directory.snapshotOf(timerId)?.context.record;
+    return { name: record?.name ?? '', ownerId: record?.ownerId ?? '' };
   }
 
   #untilServing(): Promise<void> {

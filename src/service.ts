@@ -5,6 +5,7 @@
 import { createServer, type Server } from 'node:http';
 import type { InspectionEvent, Observer } from 'xstate';
 import type { shardMachine } from '../machines/shard.machine.js';
+import { Access } from './access/access.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createApp, listenerOf } from './http/app.js';
@@ -62,7 +63,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   // Whoever awaits `ready` hears of a failure; if nobody does, it is still no unhandled rejection.
   registry.recovered.catch(() => {});
-  const realtime = new Realtime({ registry, clock, config, log });
+  const access = new Access({ registry });
+  const { documents } = journal;
+  const realtime = new Realtime({ registry, access, clock, config, log });
   const server = createServer(
     {
       maxHeaderSize: LARGEST_HEADERS_BYTES,
@@ -70,7 +73,19 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: IDLE_TIMEOUT_MS,
     },
-    listenerOf(createApp({ config, registry, realtime, clock, log, version, webDirectory })),
+    listenerOf(
+      createApp({
+        config,
+        registry,
+        access,
+        documents,
+        realtime,
+        clock,
+        log,
+        version,
+        webDirectory,
+      }),
+    ),
   );
   realtime.acceptWebSockets(server);
   await listen(server, config.port, config.host);

@@ -1,10 +1,18 @@
 /** The Express application: what every request passes through, the routes, and the errors. */
 import type { RequestListener, ServerResponse } from 'node:http';
 import cors from 'cors';
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
 import swaggerUi from 'swagger-ui-express';
+import type { Access } from '../access/access.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
+import type { Documents } from '../journal/documents.js';
 import type { Log } from '../log.js';
 import { asyncApiDocument } from '../protocol/asyncapi.js';
 import { PROBLEM_TYPE, Problem, problemOf } from '../protocol/problems.js';
@@ -12,9 +20,12 @@ import { requestSchemas } from '../protocol/requests.js';
 import type { Realtime } from '../realtime/realtime.js';
 import type { Registry } from '../registry.js';
 import { displayRoutes } from './displays.js';
+import type { Handler } from './exchange.js';
+import { Idempotency } from './idempotency.js';
 import { openApiDocument } from './openapi.js';
 import { expressPath, type Operation, type Operations, operationsOf } from './operations.js';
 import { servePages } from './pages.js';
+import { timerIdOf } from './parse.js';
 import { timerRoutes } from './timers.js';
 
 /** A bulk command of 10,000 ids takes about 300 KB. */
@@ -25,6 +36,8 @@ const INTERNAL_ERROR = 'The service failed; its log says why';
 export interface AppOptions {
   readonly config: Config;
   readonly registry: Registry;
+  readonly access: Access;
+  readonly documents: Documents;
   readonly realtime: Realtime;
   readonly clock: Clock;
   readonly log: Log;
@@ -34,11 +47,13 @@ export interface AppOptions {
 }
 
 export function createApp(options: AppOptions): Express {
-  const { config, registry, realtime, clock, log, version, webDirectory } = options;
+  const { config, registry, access, documents, realtime, clock, log, version, webDirectory } =
+    options;
   const schemas = requestSchemas(config);
   const operations = operationsOf(schemas);
-  const handlers: Record<keyof Operations, RequestHandler> = {
-    ...timerRoutes(registry, schemas),
+  const idempotency = new Idempotency({ registry, documents, clock, log });
+  const handlers: Record<keyof Operations, Handler> = {
+    ...timerRoutes(registry, schemas, idempotency),
     ...displayRoutes(realtime, schemas),
     ...serviceRoutes(registry, clock),
   };
@@ -47,7 +62,7 @@ export function createApp(options: AppOptions): Express {
   app.disable('x-powered-by');
   app.set('etag', false);
   app.set('query parser', 'simple');
-  const exposedHeaders = ['Link', 'Location', 'Retry-After'];
+  const exposedHeaders = ['ETag', 'Link', 'Location', 'Retry-After'];
   app.use(
     cors({ origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins, exposedHeaders }),
   );
@@ -64,7 +79,7 @@ export function createApp(options: AppOptions): Express {
   const all = Object.values(operations).sort(literalsFirst);
   for (const operation of all) {
     const { id, method, path } = operation;
-    app[method](expressPath(path), bodyParserFor(operation), handlers[id]);
+    app[method](expressPath(path), serve(operation, handlers[id], access));
   }
   for (const [path, methods] of methodsByPath(all)) {
     app.all(expressPath(path), refuseMethod(methods));
@@ -79,20 +94,41 @@ export function createApp(options: AppOptions): Express {
   return app;
 }
 
+/** The way of every request: who calls, whether they may, what they say, and only then what they want. */
+function serve(operation: Operation, handler: Handler, access: Access): RequestHandler {
+  const { right, body, largestBodyBytes = LARGEST_BODY_BYTES } = operation;
+  const parser = express.json({ limit: largestBodyBytes, strict: false });
+  return async (request, response) => {
+    const timerId = timerIdOf(request) || undefined;
+    const caller = await access.admit(request, right, timerId);
+    if (body !== undefined) await parsed(parser, request, response);
+    await handler({ request, response, caller });
+  };
+}
+
+function parsed(parser: RequestHandler, request: Request, response: Response): Promise<void> {
+  return new Promise((resolve, reject) => {
+    parser(request, response, (error: unknown) => {
+      if (error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}
+
 function serviceRoutes(registry: Registry, clock: Clock) {
-  const health: RequestHandler = (_, response) => {
+  const health: Handler = ({ response }) => {
     response.json({ status: 'healthy', timers_active: registry.unfinishedTimers });
   };
-  const livez: RequestHandler = (_, response) => {
+  const livez: Handler = ({ response }) => {
     response.json({ status: 'alive' });
   };
-  const readyz: RequestHandler = (_, response) => {
+  const readyz: Handler = ({ response }) => {
     const { phase } = registry;
     if (phase === 'recovering') throw problemOf({ reason: 'recovering' }, '');
     if (phase !== 'serving') throw problemOf({ reason: 'shutting_down' }, '');
     response.json({ status: 'ready' });
   };
-  const time: RequestHandler = (_, response) => {
+  const time: Handler = ({ response }) => {
     const receivedMs = clock.now();
     response.set('Cache-Control', 'no-store');
     response.json({ server_received_ms: receivedMs, server_sent_ms: clock.now() });
@@ -108,10 +144,6 @@ function serveDocument(app: Express, path: string, generate: () => object): void
     response.json(document);
   });
   app.all(path, refuseMethod(['GET']));
-}
-
-function bodyParserFor({ body, largestBodyBytes = LARGEST_BODY_BYTES }: Operation) {
-  return body === undefined ? [] : express.json({ limit: largestBodyBytes, strict: false });
 }
 
 function literalsFirst(a: Operation, b: Operation): number {

@@ -1,13 +1,14 @@
 /** The routes of those who follow timers, and of those who look after them. */
-import type { RequestHandler } from 'express';
+import { reaches } from '../access/caller.js';
 import { acknowledgementSchema } from '../protocol/displays.js';
 import { EVENT_STREAM_HEADERS } from '../protocol/events.js';
 import type { RequestSchemas } from '../protocol/requests.js';
 import type { Realtime } from '../realtime/realtime.js';
+import type { Handler } from './exchange.js';
 import { parameterOf, parse, timerIdOf } from './parse.js';
 
 export function displayRoutes(realtime: Realtime, schemas: RequestSchemas) {
-  const followTimer = streaming(async (request, response) => {
+  const followTimer = streaming(async ({ request, response }) => {
     const lastEventId = request.get('Last-Event-ID') || undefined;
     const named = lastEventId === undefined ? {} : { last_event_id: lastEventId };
     const query = parse(schemas.followEvents, { ...request.query, ...named }, 'query');
@@ -22,17 +23,19 @@ export function displayRoutes(realtime: Realtime, schemas: RequestSchemas) {
     );
   });
 
-  const watchDisplays = streaming((request, response) => {
+  const watchDisplays = streaming(({ request, response }) => {
     realtime.watchDisplays({ request, response }, timerIdOf(request));
   });
 
-  const watchAll = streaming((request, response) => realtime.watchAll({ request, response }));
+  const watchAll = streaming(({ request, response, caller }) => {
+    realtime.watchAll({ request, response }, (record) => reaches(caller, record));
+  });
 
-  const showDisplays: RequestHandler = (request, response) => {
+  const showDisplays: Handler = ({ request, response }) => {
     response.json(realtime.displaysOf(timerIdOf(request)));
   };
 
-  const acknowledge: RequestHandler = (request, response) => {
+  const acknowledge: Handler = ({ request, response }) => {
     const body = parse(acknowledgementSchema, request.body, 'body');
     realtime.acknowledge(timerIdOf(request), parameterOf(request, 'display_id'), body);
     response.status(204).end();
@@ -42,9 +45,10 @@ export function displayRoutes(realtime: Realtime, schemas: RequestSchemas) {
 }
 
 /** Express hands HEAD to the handlers of GET, but a stream without a body has nothing to stream. */
-function streaming(handler: RequestHandler): RequestHandler {
-  return (request, response, next) => {
-    if (request.method !== 'HEAD') return handler(request, response, next);
+function streaming(handler: Handler): Handler {
+  return (exchange) => {
+    const { request, response } = exchange;
+    if (request.method !== 'HEAD') return handler(exchange);
     response.set(EVENT_STREAM_HEADERS).end();
     return undefined;
   };

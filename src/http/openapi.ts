@@ -44,10 +44,11 @@ export function openApiDocument(operations: Operations, version: string): Json {
 }
 
 function describe(operation: Operation, reference: (schema: z.ZodType) => unknown): Json {
-  const { id, tag, summary, query, body, success, problems, path } = operation;
+  const { id, tag, summary, query, headers, body, success, problems, path } = operation;
   const parameters = [
     ...parametersOf(pathFields(path), 'path', reference),
     ...parametersOf(query?.shape ?? {}, 'query', reference),
+    ...parametersOf(headers?.shape ?? {}, 'header', reference),
   ];
   return {
     operationId: id,
@@ -78,7 +79,7 @@ function pathFields(path: string): Record<string, unknown> {
 
 function parametersOf(
   fields: Readonly<Record<string, unknown>>,
-  place: 'path' | 'query',
+  place: 'path' | 'query' | 'header',
   reference: (schema: z.ZodType) => unknown,
 ): Json[] {
   return Object.entries(fields).map(([name, field]) => {

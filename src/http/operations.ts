@@ -3,6 +3,7 @@
  * and OpenAPI is generated from it, so that neither can know an operation the other does not.
  */
 import { z } from 'zod';
+import type { Right } from '../access/caller.js';
 import { consoleMessageSchema } from '../protocol/console.js';
 import { acknowledgementSchema, displayIdSchema, displaysSchema } from '../protocol/displays.js';
 import { displayEventSchema } from '../protocol/messages.js';
@@ -23,7 +24,11 @@ export interface Operation {
   readonly path: string;
   readonly tag: 'timers' | 'bulk' | 'displays' | 'service';
   readonly summary: string;
+  /** What the caller needs; for a timer in the address, it must be one the caller reaches. */
+  readonly right: Right;
   readonly query?: z.ZodObject;
+  /** Request headers with a meaning of their own. */
+  readonly headers?: z.ZodObject;
   readonly body?: z.ZodType;
   /** Where a body may be smaller than others. */
   readonly largestBodyBytes?: number;
@@ -41,6 +46,34 @@ export interface Operation {
 const FAILURES = ['internal_error', 'recovering'] as const;
 const REFUSALS = [...FAILURES, 'shutting_down', 'journal_unavailable', 'timer_restarting'] as const;
 const BODY_PROBLEMS = ['invalid_request', 'body_too_large', 'unsupported_media_type'] as const;
+/** Of changes that can be asked for again under an Idempotency-Key. */
+const CHANGE_PROBLEMS = ['invalid_request', 'idempotency_key_reused'] as const;
+const CONDITION_PROBLEMS = ['wrong_revision'] as const;
+
+const ETag = 'The revision, in quotes: what If-Match takes.';
+
+const idempotencyKey = {
+  'Idempotency-Key': z
+    .string()
+    .optional()
+    .meta({
+      description:
+        'Names the request, so that it is carried out once: asked again within 24 hours, it is answered as ' +
+        'the first time.',
+      examples: ['3f1c9a52-8f0e-4c52-9a7e-0d4c1a5b6e7f'],
+    }),
+};
+const CHANGE_HEADERS = z.object(idempotencyKey);
+const CONDITIONAL_HEADERS = z.object({
+  ...idempotencyKey,
+  'If-Match': z
+    .string()
+    .optional()
+    .meta({
+      description: 'The change is made only if the timer is at this revision, as ETag gave it.',
+      examples: ['"3"'],
+    }),
+});
 
 /** As much as a display may say in one message over WebSocket. */
 const LARGEST_ACKNOWLEDGEMENT_BYTES = 4096;
@@ -57,21 +90,24 @@ export function operationsOf(schemas: RequestSchemas) {
   return {
     createTimer: {
       id: 'createTimer',
+      right: 'control',
       method: 'post',
       path: '/timers',
       tag: 'timers',
       summary: 'Create a timer',
+      headers: CHANGE_HEADERS,
       body: schemas.create,
       success: {
         status: 201,
         description: 'The new timer.',
         body: timerSchema,
-        headers: { Location: 'The address of the timer.' },
+        headers: { Location: 'The address of the timer.', ETag },
       },
-      problems: [...BODY_PROBLEMS, 'too_many_timers', ...REFUSALS],
+      problems: [...BODY_PROBLEMS, ...CHANGE_PROBLEMS, 'too_many_timers', ...REFUSALS],
     },
     listTimers: {
       id: 'listTimers',
+      right: 'read',
       method: 'get',
       path: '/timers',
       tag: 'timers',
@@ -87,36 +123,60 @@ export function operationsOf(schemas: RequestSchemas) {
     },
     getTimer: {
       id: 'getTimer',
+      right: 'follow',
       method: 'get',
       path: '/timers/{timer_id}',
       tag: 'timers',
       summary: 'Get a timer as it is now',
-      success: { status: 200, description: 'The timer.', body: timerSchema },
+      success: {
+        status: 200,
+        description: 'The timer.',
+        body: timerSchema,
+        headers: { ETag },
+      },
       problems: ['unknown_timer', 'invalid_request', 'timer_restarting', ...FAILURES],
     },
     deleteTimer: {
       id: 'deleteTimer',
+      right: 'control',
       method: 'delete',
       path: '/timers/{timer_id}',
       tag: 'timers',
       summary: 'Delete a timer',
       success: { status: 204, description: 'The timer is gone.' },
-      problems: ['unknown_timer', 'invalid_request', ...REFUSALS],
+      query: schemas.deletion,
+      headers: CONDITIONAL_HEADERS,
+      problems: [...CHANGE_PROBLEMS, ...CONDITION_PROBLEMS, 'unknown_timer', ...REFUSALS],
     },
     controlTimer: {
       id: 'controlTimer',
+      right: 'control',
       method: 'post',
       path: '/timers/{timer_id}/control',
       tag: 'timers',
       summary: 'Start, pause, resume, extend or stop a timer',
+      headers: CONDITIONAL_HEADERS,
       body: schemas.control,
-      success: { status: 200, description: 'The timer after the change.', body: timerSchema },
-      problems: ['impossible_action', 'unknown_timer', ...BODY_PROBLEMS, ...REFUSALS],
+      success: {
+        status: 200,
+        description: 'The timer after the change.',
+        body: timerSchema,
+        headers: { ETag },
+      },
+      problems: [
+        'impossible_action',
+        'unknown_timer',
+        ...BODY_PROBLEMS,
+        ...CHANGE_PROBLEMS,
+        ...CONDITION_PROBLEMS,
+        ...REFUSALS,
+      ],
     },
     ...bulkOperations(schemas),
     ...displayOperations(schemas),
     health: {
       id: 'health',
+      right: 'any',
       method: 'get',
       path: '/health',
       tag: 'service',
@@ -126,6 +186,7 @@ export function operationsOf(schemas: RequestSchemas) {
     },
     livez: {
       id: 'livez',
+      right: 'public',
       method: 'get',
       path: '/livez',
       tag: 'service',
@@ -135,6 +196,7 @@ export function operationsOf(schemas: RequestSchemas) {
     },
     readyz: {
       id: 'readyz',
+      right: 'public',
       method: 'get',
       path: '/readyz',
       tag: 'service',
@@ -144,6 +206,7 @@ export function operationsOf(schemas: RequestSchemas) {
     },
     time: {
       id: 'time',
+      right: 'any',
       method: 'get',
       path: '/time',
       tag: 'service',
@@ -164,10 +227,12 @@ export type Operations = ReturnType<typeof operationsOf>;
 function bulkOperations(schemas: RequestSchemas) {
   const common = {
     method: 'post',
+    right: 'control',
     tag: 'bulk',
+    headers: CHANGE_HEADERS,
     body: schemas.bulk,
     success: { status: 200, description: 'What was done with each timer.', body: bulkResultSchema },
-    problems: [...BODY_PROBLEMS, ...REFUSALS],
+    problems: [...BODY_PROBLEMS, ...CHANGE_PROBLEMS, ...REFUSALS],
   } as const;
   return {
     bulkStart: {
@@ -211,6 +276,7 @@ function displayOperations(schemas: RequestSchemas) {
   return {
     followTimer: {
       id: 'followTimer',
+      right: 'follow',
       method: 'get',
       path: '/timers/{timer_id}/events',
       tag: 'displays',
@@ -232,6 +298,7 @@ function displayOperations(schemas: RequestSchemas) {
     },
     showDisplays: {
       id: 'showDisplays',
+      right: 'read',
       method: 'get',
       path: '/timers/{timer_id}/displays',
       tag: 'displays',
@@ -241,6 +308,7 @@ function displayOperations(schemas: RequestSchemas) {
     },
     watchDisplays: {
       id: 'watchDisplays',
+      right: 'read',
       method: 'get',
       path: '/timers/{timer_id}/displays/events',
       tag: 'displays',
@@ -256,6 +324,7 @@ function displayOperations(schemas: RequestSchemas) {
     },
     acknowledge: {
       id: 'acknowledge',
+      right: 'follow',
       method: 'post',
       path: '/timers/{timer_id}/displays/{display_id}/acknowledgement',
       tag: 'displays',
@@ -274,6 +343,7 @@ function displayOperations(schemas: RequestSchemas) {
     },
     watchAll: {
       id: 'watchAll',
+      right: 'read',
       method: 'get',
       path: '/events',
       tag: 'displays',

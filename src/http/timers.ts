@@ -1,16 +1,25 @@
 /** The routes that create, show, control and delete timers. */
-import type { RequestHandler, Response } from 'express';
-import type { z } from 'zod';
+import type { Request } from 'express';
+import { z } from 'zod';
+import { recordOf, stateOf } from '../../machines/record.js';
+import { authorOf, type Caller, reaches } from '../access/caller.js';
 import { Problem, problemOf } from '../protocol/problems.js';
-import type { bulkResultSchema, RequestSchemas } from '../protocol/requests.js';
+import type { bulkResultSchema, ReasonBody, RequestSchemas } from '../protocol/requests.js';
 import { timerResource, WIRE_STATES, type WireTimerState } from '../protocol/timer.js';
-import type { Action, Command, CommandResult, Registry, TimerStatus } from '../registry.js';
+import type {
+  Action,
+  Cause,
+  Command,
+  CommandResult,
+  Entry,
+  Registry,
+  TimerStatus,
+} from '../registry.js';
+import type { Answer, Handler } from './exchange.js';
+import type { Change, Idempotency } from './idempotency.js';
 import { parse, timerIdOf } from './parse.js';
 
-/** Who causes a change, as long as callers have no names. */
-const ANYONE = 'anyone';
-
-type BulkResults = z.output<typeof bulkResultSchema>;
+type BulkResult = z.output<typeof bulkResultSchema>[number];
 
 const DONE = {
   start: 'started',
@@ -19,26 +28,71 @@ const DONE = {
   stop: 'stopped',
 } as const satisfies Record<Exclude<Action, 'extend'>, string>;
 
-export function timerRoutes(registry: Registry, schemas: RequestSchemas) {
-  const createTimer: RequestHandler = async (request, response) => {
-    const body = parse(schemas.create, request.body, 'body');
-    const definition = {
-      name: body.name,
-      durationMs: body.duration_seconds * 1000,
-      warningThresholdsMs: body.warning_thresholds.map((seconds) => seconds * 1000),
-      autoStart: body.auto_start,
-    };
-    const timer = changed(await registry.create(definition, ANYONE), '');
-    response.status(201).location(`/timers/${timer.record.id}`).json(timerResource(timer));
+/** What a bulk command asks of each of its timers. */
+interface BulkRequest {
+  readonly timerIds: readonly string[];
+  readonly reason: ReasonBody | undefined;
+  readonly commandFor: (timerId: string) => Command;
+  /** What is said of a timer that did it. */
+  readonly done: string;
+}
+
+export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempotency: Idempotency) {
+  const createTimer: Change = {
+    make: async ({ request, caller }, requestId) => {
+      const body = parse(schemas.create, request.body, 'body');
+      const definition = {
+        name: body.name,
+        durationMs: body.duration_seconds * 1000,
+        warningThresholdsMs: body.warning_thresholds.map((seconds) => seconds * 1000),
+        autoStart: body.auto_start,
+      };
+      const cause = causeOf(caller, undefined, requestId);
+      return creationOf(changed(await registry.create(definition, cause), ''));
+    },
+    recover: async (_, entries) => creationOf(await timerAfter(entries)),
   };
 
-  const listTimers: RequestHandler = (request, response) => {
+  const controlTimer: Change = {
+    make: async ({ request, caller }, requestId) => {
+      const timerId = timerIdOf(request);
+      const body = parse(schemas.control, request.body, 'body');
+      const expectedRevision = expectedRevisionOf(request);
+      const command: Command =
+        body.action === 'extend'
+          ? { type: 'extend', timerId, expectedRevision, addedMs: body.extend_seconds * 1000 }
+          : { type: body.action, timerId, expectedRevision };
+      const cause = causeOf(caller, body.reason, requestId);
+      return answerOf(changed(await registry.execute(command, cause), timerId));
+    },
+    recover: async (_, entries) => answerOf(await timerAfter(entries)),
+  };
+
+  const deleteTimer: Change = {
+    make: async ({ request, caller }, requestId) => {
+      const timerId = timerIdOf(request);
+      const query = parse(schemas.deletion, request.query, 'query');
+      const expectedRevision = expectedRevisionOf(request);
+      const reason = query.reason_category && {
+        category: query.reason_category,
+        text: query.reason_text,
+      };
+      const cause = causeOf(caller, reason, requestId);
+      const result = await registry.execute({ type: 'delete', timerId, expectedRevision }, cause);
+      if (!result.ok) throw problemOf(result.refusal, timerId);
+      return { status: 204 };
+    },
+    recover: async () => ({ status: 204 }),
+  };
+
+  const listTimers: Handler = ({ request, response, caller }) => {
     if (registry.absence !== undefined) throw problemOf(registry.absence, '');
     const { state, limit, after } = parse(schemas.list, request.query, 'query');
     const wanted = state === undefined ? undefined : STATES[state];
     const page: TimerStatus[] = [];
     let hasMore = false;
     for (const timer of registry.list(after, wanted)) {
+      if (!reaches(caller, timer.record)) continue;
       hasMore = page.length === limit;
       if (hasMore) break;
       page.push(timer);
@@ -55,39 +109,26 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas) {
     response.json(page.map(timerResource));
   };
 
-  const getTimer: RequestHandler = (request, response) => {
+  const getTimer: Handler = ({ request, response }) => {
     const timerId = timerIdOf(request);
     const found = registry.lookUp(timerId);
     if (!found.ok) throw problemOf(found.refusal, timerId);
-    response.json(timerResource(found.timer));
+    const { headers, body } = answerOf(found.timer);
+    response.set(headers).json(body);
   };
 
-  const deleteTimer: RequestHandler = async (request, response) => {
-    const timerId = timerIdOf(request);
-    const result = await registry.execute({ type: 'delete', timerId }, ANYONE);
-    if (!result.ok) throw problemOf(result.refusal, timerId);
-    response.status(204).end();
-  };
+  const bulk = (action: Exclude<Action, 'extend'>): Change =>
+    bulkChange((request) => {
+      const { timer_ids, reason } = parse(schemas.bulk, request.body, 'body');
+      return {
+        timerIds: timer_ids,
+        reason,
+        commandFor: (timerId) => ({ type: action, timerId }),
+        done: DONE[action],
+      };
+    });
 
-  const controlTimer: RequestHandler = async (request, response) => {
-    const timerId = timerIdOf(request);
-    const body = parse(schemas.control, request.body, 'body');
-    const command: Command =
-      body.action === 'extend'
-        ? { type: 'extend', timerId, addedMs: body.extend_seconds * 1000 }
-        : { type: body.action, timerId };
-    response.json(timerResource(changed(await registry.execute(command, ANYONE), timerId)));
-  };
-
-  const bulk =
-    (action: Exclude<Action, 'extend'>): RequestHandler =>
-    async (request, response) => {
-      const timerIds = parse(schemas.bulk, request.body, 'body');
-      const commands = timerIds.map((timerId): Command => ({ type: action, timerId }));
-      await respondToAll(response, commands, DONE[action]);
-    };
-
-  const bulkExtend: RequestHandler = async (request, response) => {
+  const bulkExtend = bulkChange((request) => {
     const body = parse(schemas.bulkExtend, request.body, 'body');
     const query = parse(schemas.bulkExtendQuery, request.query, 'query');
     const seconds = body.seconds ?? query.seconds;
@@ -95,43 +136,82 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas) {
       const errors = [{ field: 'query.seconds', message: 'Required: how many seconds to add' }];
       throw new Problem('invalid_request', 'Say how many seconds to add: ?seconds=300', errors);
     }
-    const commands = body.timer_ids.map((timerId): Command => {
-      return { type: 'extend', timerId, addedMs: seconds * 1000 };
-    });
-    await respondToAll(response, commands, `extended by ${seconds}s`);
-  };
+    return {
+      timerIds: body.timer_ids,
+      reason: body.reason,
+      commandFor: (timerId) => ({ type: 'extend', timerId, addedMs: seconds * 1000 }),
+      done: `extended by ${seconds}s`,
+    };
+  });
 
-  async function respondToAll(
-    response: Response,
-    commands: Command[],
-    done: string,
-  ): Promise<void> {
-    const results = await registry.executeAll(commands, ANYONE);
-    const refusedOutright = results.find(
-      (result) => !result.ok && isOfService(result.refusal.reason),
-    );
-    if (refusedOutright?.ok === false && results.every((result) => !result.ok)) {
-      throw problemOf(refusedOutright.refusal, '');
-    }
-    const body: BulkResults = results.map((result, index) => ({
-      timer_id: commands[index]?.timerId ?? '',
-      success: result.ok,
-      status: result.ok ? done : failureOf(result),
-    }));
-    response.json(body);
+  function bulkChange(read: (request: Request) => BulkRequest): Change {
+    return {
+      make: async ({ request, caller }, requestId) => {
+        const asked = read(request);
+        const cause = causeOf(caller, asked.reason, requestId);
+        return { status: 200, body: await carryOut(asked, caller, cause) };
+      },
+      recover: async ({ request }, entries) => {
+        const { timerIds, done } = read(request);
+        const changedIds = new Set(entries.map(({ timerId }) => timerId));
+        const body = timerIds.map((timerId): BulkResult => {
+          const success = changedIds.has(timerId);
+          return { timer_id: timerId, success, status: success ? done : 'failed (interrupted)' };
+        });
+        return { status: 200, body };
+      },
+    };
+  }
+
+  /** Only timers that the caller may change are asked; the others are answered for without. */
+  async function carryOut(
+    { timerIds, commandFor, done }: BulkRequest,
+    caller: Caller,
+    cause: Cause,
+  ): Promise<BulkResult[]> {
+    const isAllowed = timerIds.map((timerId) => mayChange(caller, timerId));
+    const commands = timerIds.filter((_, index) => isAllowed[index]).map(commandFor);
+    const results = await registry.executeAll(commands, cause);
+    refuseOutright(results);
+    const outcomes = results.values();
+    return timerIds.map((timerId, index): BulkResult => {
+      const result = isAllowed[index] === true ? outcomes.next().value : undefined;
+      if (result === undefined) {
+        return { timer_id: timerId, success: false, status: 'failed (forbidden)' };
+      }
+      return {
+        timer_id: timerId,
+        success: result.ok,
+        status: result.ok ? done : failureOf(result),
+      };
+    });
+  }
+
+  function mayChange(caller: Caller, timerId: string): boolean {
+    const found = registry.lookUp(timerId);
+    return !found.ok || reaches(caller, found.timer.record);
+  }
+
+  /** A timer as it was right after the last of some entries. */
+  async function timerAfter(entries: readonly Entry[]): Promise<TimerStatus> {
+    const last = entries.at(-1);
+    if (last === undefined) throw new RangeError('A change that was made has left an entry');
+    const history = await registry.history(last.timerId);
+    const record = recordOf(history.filter(({ revision }) => revision <= last.revision));
+    return { record, state: stateOf(record), connectedClients: 0, atMs: last.recordedAtMs };
   }
 
   return {
-    createTimer,
+    createTimer: idempotency.handler(createTimer),
     listTimers,
     getTimer,
-    deleteTimer,
-    controlTimer,
-    bulkStart: bulk('start'),
-    bulkPause: bulk('pause'),
-    bulkResume: bulk('resume'),
-    bulkExtend,
-    bulkStop: bulk('stop'),
+    deleteTimer: idempotency.handler(deleteTimer),
+    controlTimer: idempotency.handler(controlTimer),
+    bulkStart: idempotency.handler(bulk('start')),
+    bulkPause: idempotency.handler(bulk('pause')),
+    bulkResume: idempotency.handler(bulk('resume')),
+    bulkExtend: idempotency.handler(bulkExtend),
+    bulkStop: idempotency.handler(bulk('stop')),
   };
 }
 
@@ -143,13 +223,59 @@ const STATES = {
   completed: 'COMPLETED',
 } as const satisfies Record<WireTimerState, TimerStatus['state']>;
 
+export function causeOf(
+  caller: Caller,
+  reason: ReasonBody | undefined,
+  requestId: string | null,
+): Cause {
+  return {
+    by: authorOf(caller),
+    reason: reason === undefined ? null : { category: reason.category, text: reason.text ?? null },
+    requestId,
+  };
+}
+
+function answerOf(timer: TimerStatus) {
+  // What remains changes all the time, the revision does not: only the latter is a validator.
+  const headers = { ETag: `"${timer.record.revision}"`, 'Cache-Control': 'no-store' };
+  return { status: 200, headers, body: timerResource(timer) } satisfies Answer;
+}
+
+function creationOf(timer: TimerStatus): Answer {
+  const { headers, body } = answerOf(timer);
+  return { status: 201, headers: { ...headers, Location: `/timers/${timer.record.id}` }, body };
+}
+
+/** The revision that `If-Match` names (RFC 9110, section 13.1.1), where it names one. */
+function expectedRevisionOf(request: Request): number | undefined {
+  const condition = request.get('If-Match');
+  if (condition === undefined || condition.trim() === '*') return undefined;
+  const revision = z.coerce
+    .number()
+    .int()
+    .min(1)
+    .safeParse(/^\s*"(\d{1,15})"\s*$/.exec(condition)?.[1]);
+  if (revision.success) return revision.data;
+  throw new Problem(
+    'invalid_request',
+    'If-Match names one revision in quotes, as ETag gave it, such as "3"',
+  );
+}
+
 function changed(result: CommandResult, timerId: string): TimerStatus {
   if (!result.ok) throw problemOf(result.refusal, timerId);
   if (result.timer === undefined) throw problemOf({ reason: 'unknown_timer' }, timerId);
   return result.timer;
 }
 
-/** Whether a refusal is about the service as a whole rather than about one timer. */
+/** When nothing could be done because of the service as a whole, the whole request is refused. */
+function refuseOutright(results: readonly CommandResult[]): void {
+  const refused = results.find((result) => !result.ok && isOfService(result.refusal.reason));
+  if (refused?.ok === false && results.every((result) => !result.ok)) {
+    throw problemOf(refused.refusal, '');
+  }
+}
+
 function isOfService(reason: string): boolean {
   return ['recovering', 'shutting_down', 'journal_unavailable'].includes(reason);
 }
@@ -162,6 +288,7 @@ function failureOf(result: Extract<CommandResult, { ok: false }>): string {
     case 'impossible_action':
       return `failed (state: ${WIRE_STATES[refusal.state]})`;
     case 'timer_exists':
+    case 'wrong_revision':
     case 'too_many_timers':
     case 'recovering':
     case 'shutting_down':

@@ -69,7 +69,7 @@ export function journalActor({ journal, endedBeforeMs, onProgress }: JournalActo
           break;
       }
     });
-    const unsubscribe = journal.subscribe((entries) => {
+    const unsubscribe = journal.subscribe(({ entries }) => {
       report({ type: 'journal.committed', entries });
     });
     replay().catch((error: unknown) => report({ type: 'journal.broken', error }));

@@ -4,11 +4,22 @@
  */
 import { z } from 'zod';
 import type { JournalAnswer } from '../../machines/desk.js';
-import type { Entry } from '../../machines/entry.js';
+import { type Entry, REASON_CATEGORIES, ROLES } from '../../machines/entry.js';
+import type { RecordedEntry } from './chain.js';
+import type { Documents } from './documents.js';
 
 export type { JournalAnswer } from '../../machines/desk.js';
 export type { Entry } from '../../machines/entry.js';
 export { endedAtMs } from '../../machines/entry.js';
+export type { RecordedEntry } from './chain.js';
+export type { Document, Documents } from './documents.js';
+
+/** Entries that were committed together. */
+export interface Commit {
+  readonly entries: readonly Entry[];
+  /** The place of the last of them; the others come right before it. */
+  readonly lastPosition: number;
+}
 
 /** Whole histories of some timers, each oldest entry first, and how many timers are still to come. */
 export interface ReplayBatch {
@@ -30,7 +41,7 @@ export interface Journal {
    * Delivers entries committed from now on, by anyone, in the order of their commit: after the call
    * of `append` that brought them has returned, and before its promise is settled.
    */
-  subscribe(listener: (entries: readonly Entry[]) => void): () => void;
+  subscribe(listener: (commit: Commit) => void): () => void;
 
   /**
    * Appends entries in one durable commit and answers for each of them. Rejects when nothing could
@@ -39,7 +50,19 @@ export interface Journal {
   append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]>;
 
   /** The whole history of one timer, oldest entry first; empty when there is none. */
-  history(timerId: string): Promise<readonly Entry[]>;
+  history(timerId: string): Promise<readonly RecordedEntry[]>;
+
+  /** The next entries of all timers after a position, in the order of their commit. */
+  read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]>;
+
+  /** The position of the last entry that was recorded before an instant in epoch ms; 0 if none was. */
+  positionBefore(epochMs: number): Promise<number>;
+
+  /** Entries whose request has an id that begins so, in the order of their commit. */
+  entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]>;
+
+  /** What else is kept beside the entries. */
+  readonly documents: Documents;
 
   /** Finishes what was begun and lets go of files and connections. */
   close(): Promise<void>;
@@ -56,7 +79,15 @@ const common = {
   timerId: z.string().min(1),
   revision: z.number().int().min(1),
   atMs: wholeMs,
-  by: z.string(),
+  recordedAtMs: wholeMs,
+  by: z.object({
+    credential: z.string(),
+    role: z.enum(ROLES),
+    label: z.string().nullable(),
+    address: z.string().nullable(),
+  }),
+  reason: z.object({ category: z.enum(REASON_CATEGORIES), text: z.string().nullable() }).nullable(),
+  requestId: z.string().nullable(),
 };
 
 /** Entries as they are read back from storage. */

@@ -1,9 +1,13 @@
 /** A journal that forgets everything with the process: for tests, and for trying things out. */
+import { type Link, linkOf, NO_HASH } from './chain.js';
+import type { Document, Documents } from './documents.js';
 import {
+  type Commit,
   type Entry,
   endedAtMs,
   type Journal,
   type JournalAnswer,
+  type RecordedEntry,
   type ReplayBatch,
 } from './journal.js';
 
@@ -11,8 +15,13 @@ const REPLAY_BATCH_TIMERS = 500;
 
 export class MemoryJournal implements Journal {
   readonly description = 'memory (nothing is kept)';
+  readonly documents: Documents = new MemoryDocuments();
+  /** Every entry; the one at position 1 is at index 0. */
+  readonly #entries: Entry[] = [];
+  readonly #links = new WeakMap<Entry, Link>();
   readonly #histories = new Map<string, Entry[]>();
-  readonly #listeners = new Set<(entries: readonly Entry[]) => void>();
+  #lastHash = NO_HASH;
+  readonly #listeners = new Set<(commit: Commit) => void>();
 
   async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
     const wanted = [...this.#histories.values()].filter((history) => {
@@ -26,7 +35,7 @@ export class MemoryJournal implements Journal {
     }
   }
 
-  subscribe(listener: (entries: readonly Entry[]) => void): () => void {
+  subscribe(listener: (commit: Commit) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -38,20 +47,83 @@ export class MemoryJournal implements Journal {
     const answers = copies.map((entry): JournalAnswer => {
       const history = this.#histories.get(entry.timerId) ?? [];
       if (entry.revision !== history.length + 1) return 'conflict';
+      const link = linkOf(entry, this.#entries.length + 1, this.#lastHash);
+      this.#lastHash = link.hash;
+      this.#links.set(entry, link);
+      this.#entries.push(entry);
       history.push(entry);
       this.#histories.set(entry.timerId, history);
       committed.push(entry);
       return 'committed';
     });
-    if (committed.length > 0) for (const listener of this.#listeners) listener(committed);
+    const commit = { entries: committed, lastPosition: this.#entries.length };
+    if (committed.length > 0) for (const listener of this.#listeners) listener(commit);
     return answers;
   }
 
-  async history(timerId: string): Promise<readonly Entry[]> {
-    return [...(this.#histories.get(timerId) ?? [])];
+  async history(timerId: string): Promise<readonly RecordedEntry[]> {
+    return this.#recorded(this.#histories.get(timerId) ?? []);
+  }
+
+  async read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]> {
+    return this.#recorded(this.#entries.slice(afterPosition, afterPosition + limit));
+  }
+
+  async positionBefore(epochMs: number): Promise<number> {
+    const found = this.#entries.findIndex(({ recordedAtMs }) => recordedAtMs >= epochMs);
+    return found === -1 ? this.#entries.length : found;
+  }
+
+  async entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
+    return this.#entries.filter(({ requestId }) => requestId?.startsWith(requestIdPrefix));
   }
 
   async close(): Promise<void> {
     this.#listeners.clear();
   }
+
+  #recorded(entries: readonly Entry[]): RecordedEntry[] {
+    return entries.flatMap((entry) => {
+      const link = this.#links.get(entry);
+      return link === undefined ? [] : { ...entry, ...link };
+    });
+  }
+}
+
+class MemoryDocuments implements Documents {
+  readonly #drawers = new Map<string, Map<string, { text: string; expiresAtMs: number | null }>>();
+
+  async get(drawer: string, name: string, nowMs: number): Promise<string | undefined> {
+    const found = this.#drawers.get(drawer)?.get(name);
+    return found === undefined || isOver(found.expiresAtMs, nowMs) ? undefined : found.text;
+  }
+
+  async put(drawer: string, { name, text }: Document, expiresAtMs: number | null): Promise<void> {
+    const documents = this.#drawers.get(drawer) ?? new Map();
+    this.#drawers.set(drawer, documents.set(name, { text, expiresAtMs }));
+  }
+
+  async remove(drawer: string, name: string): Promise<boolean> {
+    return this.#drawers.get(drawer)?.delete(name) ?? false;
+  }
+
+  async list(drawer: string, prefix = ''): Promise<readonly Document[]> {
+    const documents = [...(this.#drawers.get(drawer) ?? [])];
+    return documents
+      .map(([name, { text }]) => ({ name, text }))
+      .filter(({ name }) => name.startsWith(prefix))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async purge(nowMs: number): Promise<void> {
+    for (const documents of this.#drawers.values()) {
+      for (const [name, { expiresAtMs }] of documents) {
+        if (isOver(expiresAtMs, nowMs)) documents.delete(name);
+      }
+    }
+  }
+}
+
+function isOver(expiresAtMs: number | null, nowMs: number): boolean {
+  return expiresAtMs !== null && expiresAtMs <= nowMs;
 }

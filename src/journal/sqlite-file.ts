@@ -7,36 +7,29 @@ import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync
 import { dirname } from 'node:path';
 import Database from 'libsql';
 import { z } from 'zod';
-import { type JournalAnswer, JournalError } from './journal.js';
+import { type Link, linkOf, NO_HASH } from './chain.js';
+import { type Entry, endedAtMs, type JournalAnswer, JournalError } from './journal.js';
+import { SqliteDrawers } from './sqlite-drawers.js';
+import { ENTRY_COLUMNS, RECORDED_COLUMNS, rowOf } from './sqlite-rows.js';
 import { APPLICATION_ID, explain, migrate } from './sqlite-schema.js';
 
-/** An entry to be stored. */
-export interface NewRow {
-  readonly timerId: string;
-  readonly revision: number;
-  readonly atMs: number;
-  readonly type: string;
-  /** JSON. */
-  readonly data: string;
-  readonly by: string;
-  /** When the entry ends its timer, in epoch ms; null when it does not. */
-  readonly endedAtMs: number | null;
-}
-
-/** Stored entries as they come, each an array of these columns; whoever asked checks them. */
+/** Stored entries as they come, each an array of columns; whoever asked checks them. */
 export type StoredRows = unknown[];
-
-const ENTRY_COLUMNS = 'timer_id, revision, at_ms, type, data, by';
 
 const heads = z.array(z.tuple([z.number()]));
 const counts = z.array(z.tuple([z.number()]));
 const timerIds = z.array(z.tuple([z.string()]));
+const links = z.array(z.tuple([z.number(), z.string()]));
 
 export class SqliteFile {
+  readonly documents: SqliteDrawers;
   readonly #database: Database.Database;
   readonly #selectHead: Database.Statement;
   readonly #insertEntry: Database.Statement;
   readonly #upsertHead: Database.Statement;
+  readonly #selectInstant: Database.Statement;
+  /** The place and the hash of the last entry. */
+  #last: Pick<Link, 'position' | 'hash'>;
 
   /**
    * Opens the journal's file, which has been checked, and makes it if there is none.
@@ -45,45 +38,88 @@ export class SqliteFile {
   constructor(path: string) {
     if (!existsSync(path)) create(path);
     this.#database = openOwn(path);
+    this.documents = new SqliteDrawers(this.#database);
     this.#selectHead = this.#database
       .prepare('SELECT revision FROM heads WHERE timer_id = ?')
       .raw();
     this.#insertEntry = this.#database.prepare(
-      `INSERT INTO entries (${ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO entries (${ENTRY_COLUMNS}, position, hash) VALUES (${Array(11).fill('?').join(', ')})`,
     );
     this.#upsertHead = this.#database.prepare(
       `INSERT INTO heads (timer_id, revision, ended_at_ms) VALUES (?, ?, ?)
        ON CONFLICT (timer_id) DO UPDATE SET
          revision = excluded.revision, ended_at_ms = excluded.ended_at_ms`,
     );
+    this.#selectInstant = this.#database
+      .prepare('SELECT recorded_at_ms FROM entries WHERE position = ?')
+      .raw();
+    this.#last = this.#readLast();
   }
 
-  /** Appends rows in one transaction; throws, with nothing written, if the disk does not take them. */
-  append(rows: readonly NewRow[]): JournalAnswer[] {
+  /** The position of the last entry. */
+  get lastPosition(): number {
+    return this.#last.position;
+  }
+
+  /** Appends entries in one transaction; throws, with nothing written, if the disk does not take them. */
+  append(entries: readonly Entry[]): JournalAnswer[] {
+    const before = this.#last;
     this.#database.exec('BEGIN IMMEDIATE');
     try {
-      const answers = rows.map((row) => this.#appendOne(row));
+      const answers = entries.map((entry) => this.#appendOne(entry));
       this.#database.exec('COMMIT');
       return answers;
     } catch (error) {
+      this.#last = before;
       if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
   }
 
-  #appendOne({ timerId, revision, atMs, type, data, by, endedAtMs }: NewRow): JournalAnswer {
+  #appendOne(entry: Entry): JournalAnswer {
+    const { timerId, revision } = entry;
     const [head] = heads.parse(this.#selectHead.all(timerId));
     if (revision !== (head?.[0] ?? 0) + 1) return 'conflict';
-    this.#insertEntry.run(timerId, revision, atMs, type, data, by);
-    this.#upsertHead.run(timerId, revision, endedAtMs);
+    const { position, hash } = linkOf(entry, this.#last.position + 1, this.#last.hash);
+    this.#insertEntry.run(...rowOf(entry), position, hash);
+    this.#upsertHead.run(timerId, revision, endedAtMs(entry));
+    this.#last = { position, hash };
     return 'committed';
   }
 
   history(timerId: string): StoredRows {
     const statement = this.#database.prepare(
-      `SELECT ${ENTRY_COLUMNS} FROM entries WHERE timer_id = ? ORDER BY revision`,
+      `SELECT ${RECORDED_COLUMNS} FROM entries WHERE timer_id = ? ORDER BY revision`,
     );
     return statement.raw().all(timerId);
+  }
+
+  /** The next entries after a position. */
+  read(afterPosition: number, limit: number): StoredRows {
+    const statement = this.#database.prepare(
+      `SELECT ${RECORDED_COLUMNS} FROM entries WHERE position > ? ORDER BY position LIMIT ?`,
+    );
+    return statement.raw().all(afterPosition, limit);
+  }
+
+  /** Entries are recorded in the order of time, as far as the clock of the machine went forward. */
+  positionBefore(epochMs: number): number {
+    let [before, after] = [0, this.#last.position + 1];
+    while (after - before > 1) {
+      const middle = Math.floor((before + after) / 2);
+      const [found] = heads.parse(this.#selectInstant.all(middle));
+      if ((found?.[0] ?? 0) < epochMs) before = middle;
+      else after = middle;
+    }
+    return before;
+  }
+
+  entriesOfRequest(requestIdPrefix: string): StoredRows {
+    const statement = this.#database.prepare(
+      `SELECT ${ENTRY_COLUMNS} FROM entries
+       WHERE request_id >= ? AND request_id < ? ORDER BY position`,
+    );
+    return statement.raw().all(requestIdPrefix, `${requestIdPrefix}\u{10ffff}`);
   }
 
   /** How many timers a replay of this kind reads. */
@@ -111,6 +147,16 @@ export class SqliteFile {
 
   close(): void {
     this.#database.close();
+  }
+
+  #readLast(): Pick<Link, 'position' | 'hash'> {
+    const statement = this.#database.prepare(
+      'SELECT position, hash FROM entries ORDER BY position DESC LIMIT 1',
+    );
+    const [last] = links.parse(statement.raw().all());
+    return last === undefined
+      ? { position: 0, hash: NO_HASH }
+      : { position: last[0], hash: last[1] };
   }
 }
 

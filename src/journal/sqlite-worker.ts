@@ -1,10 +1,12 @@
 /** The thread that owns the journal's database file: takes requests one at a time, in their order. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { type NewRow, SqliteFile } from './sqlite-file.js';
+import type { Document } from './documents.js';
+import type { Entry, JournalAnswer } from './journal.js';
+import { SqliteFile } from './sqlite-file.js';
 
 /** What can be asked of the thread. */
 export type SqliteQuestion =
-  | { readonly type: 'append'; readonly rows: readonly NewRow[] }
+  | { readonly type: 'append'; readonly entries: readonly Entry[] }
   | { readonly type: 'history'; readonly timerId: string }
   | { readonly type: 'countTimers'; readonly endedBeforeMs: number }
   | {
@@ -13,7 +15,31 @@ export type SqliteQuestion =
       readonly endedBeforeMs: number;
       readonly timerLimit: number;
     }
+  | { readonly type: 'read'; readonly afterPosition: number; readonly limit: number }
+  | { readonly type: 'positionBefore'; readonly epochMs: number }
+  | { readonly type: 'entriesOfRequest'; readonly requestIdPrefix: string }
+  | DocumentQuestion
   | { readonly type: 'close' };
+
+type DocumentQuestion =
+  | { readonly type: 'purgeDocuments'; readonly nowMs: number }
+  | ({ readonly drawer: string } & (
+      | { readonly type: 'getDocument'; readonly name: string; readonly nowMs: number }
+      | {
+          readonly type: 'putDocument';
+          readonly document: Document;
+          readonly expiresAtMs: number | null;
+        }
+      | { readonly type: 'removeDocument'; readonly name: string }
+      | { readonly type: 'listDocuments'; readonly prefix: string }
+    ));
+
+/** What is answered to an append. */
+export interface Appended {
+  readonly answers: readonly JournalAnswer[];
+  /** The position of the last entry of the journal. */
+  readonly lastPosition: number;
+}
 
 export type SqliteRequest = SqliteQuestion & { readonly id: number };
 
@@ -25,16 +51,37 @@ export type SqliteResponse =
 function answer(file: SqliteFile, request: SqliteRequest): unknown {
   switch (request.type) {
     case 'append':
-      return file.append(request.rows);
+      return appendTo(file, request.entries);
     case 'history':
       return file.history(request.timerId);
     case 'countTimers':
       return file.countTimers(request.endedBeforeMs);
     case 'replay':
       return file.replay(request.afterTimerId, request.endedBeforeMs, request.timerLimit);
+    case 'read':
+      return file.read(request.afterPosition, request.limit);
+    case 'positionBefore':
+      return file.positionBefore(request.epochMs);
+    case 'entriesOfRequest':
+      return file.entriesOfRequest(request.requestIdPrefix);
+    case 'getDocument':
+      return file.documents.get(request.drawer, request.name, request.nowMs);
+    case 'putDocument':
+      return file.documents.put(request.drawer, request.document, request.expiresAtMs);
+    case 'removeDocument':
+      return file.documents.remove(request.drawer, request.name);
+    case 'listDocuments':
+      return file.documents.list(request.drawer, request.prefix);
+    case 'purgeDocuments':
+      return file.documents.purge(request.nowMs);
     case 'close':
       return file.close();
   }
+}
+
+function appendTo(file: SqliteFile, entries: readonly Entry[]): Appended {
+  const answers = file.append(entries);
+  return { answers, lastPosition: file.lastPosition };
 }
 
 function wordsOf(error: unknown): string {

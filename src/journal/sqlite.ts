@@ -9,16 +9,18 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import {
+  type Commit,
+  type Documents,
   type Entry,
-  endedAtMs,
-  entrySchema,
   groupByTimer,
   type Journal,
   type JournalAnswer,
   JournalError,
+  type RecordedEntry,
   type ReplayBatch,
 } from './journal.js';
-import type { SqliteQuestion, SqliteRequest, SqliteResponse } from './sqlite-worker.js';
+import { entryOf, recordedEntryOf, recordedRowsSchema, rowsSchema } from './sqlite-rows.js';
+import type { Appended, SqliteQuestion, SqliteRequest, SqliteResponse } from './sqlite-worker.js';
 
 const FILE_NAME = 'journal.db';
 const REPLAY_BATCH_TIMERS = 500;
@@ -43,9 +45,19 @@ interface Pending {
 
 export class SqliteJournal implements Journal {
   readonly description: string;
+  readonly documents: Documents = {
+    get: (drawer, name, nowMs) =>
+      this.#ask({ type: 'getDocument', drawer, name, nowMs }, z.string().optional()),
+    put: (drawer, document, expiresAtMs) =>
+      this.#ask({ type: 'putDocument', drawer, document, expiresAtMs }, z.undefined()),
+    remove: (drawer, name) => this.#ask({ type: 'removeDocument', drawer, name }, z.boolean()),
+    list: (drawer, prefix = '') =>
+      this.#ask({ type: 'listDocuments', drawer, prefix }, documentsSchema),
+    purge: (nowMs) => this.#ask({ type: 'purgeDocuments', nowMs }, z.undefined()),
+  };
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
-  readonly #listeners = new Set<(entries: readonly Entry[]) => void>();
+  readonly #listeners = new Set<(commit: Commit) => void>();
   #lastId = 0;
   #isClosed = false;
 
@@ -107,25 +119,37 @@ export class SqliteJournal implements Journal {
     }
   }
 
-  subscribe(listener: (entries: readonly Entry[]) => void): () => void {
+  subscribe(listener: (commit: Commit) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
-    const rows = entries.map((entry) => ({
-      ...entry,
-      data: JSON.stringify(entry.data),
-      endedAtMs: endedAtMs(entry),
-    }));
-    return this.#ask({ type: 'append', rows }, answersSchema, (answers) => {
+    const question = { type: 'append', entries } as const;
+    const appended = await this.#ask(question, appendedSchema, ({ answers, lastPosition }) => {
       const committed = entries.filter((_, index) => answers[index] === 'committed');
-      if (committed.length > 0) for (const listener of this.#listeners) listener(committed);
+      if (committed.length === 0) return;
+      for (const listener of this.#listeners) listener({ entries: committed, lastPosition });
     });
+    return appended.answers;
   }
 
-  async history(timerId: string): Promise<readonly Entry[]> {
-    return (await this.#ask({ type: 'history', timerId }, rowsSchema)).map(entryOf);
+  async history(timerId: string): Promise<readonly RecordedEntry[]> {
+    return (await this.#ask({ type: 'history', timerId }, recordedRowsSchema)).map(recordedEntryOf);
+  }
+
+  async read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]> {
+    const question = { type: 'read', afterPosition, limit } as const;
+    return (await this.#ask(question, recordedRowsSchema)).map(recordedEntryOf);
+  }
+
+  positionBefore(epochMs: number): Promise<number> {
+    return this.#ask({ type: 'positionBefore', epochMs }, z.number());
+  }
+
+  async entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
+    const question = { type: 'entriesOfRequest', requestIdPrefix } as const;
+    return (await this.#ask(question, rowsSchema)).map(entryOf);
   }
 
   async close(): Promise<void> {
@@ -195,33 +219,8 @@ async function check(path: string, program: URL, signal: AbortSignal | undefined
   }
 }
 
-const answersSchema = z.array(z.enum(['committed', 'conflict']));
-const rowsSchema = z.array(
-  z.tuple([z.string(), z.number(), z.number(), z.string(), z.string(), z.string()]),
-);
-
-function entryOf([timerId, revision, atMs, type, data, by]: z.output<
-  typeof rowsSchema
->[number]): Entry {
-  const result = entrySchema.safeParse({
-    timerId,
-    revision,
-    atMs,
-    type,
-    data: parseJson(data),
-    by,
-  });
-  if (result.success) return result.data;
-  throw new JournalError(
-    `The journal is damaged: entry ${revision} of timer ${timerId} is not readable ` +
-      `(${result.error.issues[0]?.message ?? 'unknown reason'}). Restore the file from a backup.`,
-  );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
+const appendedSchema = z.object({
+  answers: z.array(z.enum(['committed', 'conflict'])),
+  lastPosition: z.number(),
+}) satisfies z.ZodType<Appended>;
+const documentsSchema = z.array(z.object({ name: z.string(), text: z.string() }));

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Change } from '../registry.js';
 import { type DisplaySummary, displaySummarySchema } from './displays.js';
+import { authorSchema, publicAuthorOf, recordedReasonSchema } from './record.js';
 import { type TimerResource, timerSchema } from './timer.js';
 
 const CHANGES = [
@@ -24,7 +25,8 @@ export const changeSchema = z
     change: z.enum(CHANGES),
     at_ms: z.int().meta({ description: 'When the change took effect, in epoch ms.' }),
     revision: z.int().min(1),
-    by: z.string().meta({ description: 'Who caused it.' }),
+    by: authorSchema,
+    reason: recordedReasonSchema.nullable(),
     added_seconds: z.int().optional().meta({ description: 'What an extension added.' }),
   })
   .meta({ id: 'Change', description: 'One entry of the journal.' });
@@ -114,7 +116,8 @@ function changeOf({ entry, name }: Change): z.output<typeof changeSchema> {
     change: entry.type,
     at_ms: entry.atMs,
     revision: entry.revision,
-    by: entry.by,
+    by: publicAuthorOf(entry.by),
+    reason: entry.reason,
     ...(entry.type === 'extended' ? { added_seconds: entry.data.addedMs / 1000 } : {}),
   };
 }

@@ -18,13 +18,21 @@ interface ProblemKind {
 
 export const PROBLEMS = {
   impossible_action: { status: 400, title: 'The timer cannot do that in its state' },
+  unauthenticated: {
+    status: 401,
+    closeCode: 4401,
+    title: 'A credential is needed, and none that is valid was shown',
+  },
+  forbidden: { status: 403, title: 'The credential does not allow this' },
   unknown_timer: { status: 404, closeCode: 4004, title: 'Timer not found' },
   unknown_display: { status: 404, title: 'Display not found' },
   unknown_route: { status: 404, title: 'No such address' },
   method_not_allowed: { status: 405, title: 'This address does not take this method' },
+  wrong_revision: { status: 412, title: 'The timer is not at the revision that was named' },
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The encoding of the body is not known' },
   invalid_request: { status: 422, title: 'The request is not valid' },
+  idempotency_key_reused: { status: 422, title: 'The Idempotency-Key belongs to another request' },
   upgrade_required: { status: 426, title: 'This address takes WebSocket connections' },
   too_many_timers: { status: 429, title: 'Too many timers' },
   too_many_displays: { status: 429, closeCode: 4029, title: 'Too many displays follow this timer' },
@@ -141,6 +149,11 @@ export function problemOf(refusal: Refusal, timerId: string): Problem {
           `Valid actions: [${possible.join(', ')}]`,
       );
     }
+    case 'wrong_revision':
+      return new Problem(
+        'wrong_revision',
+        `Timer ${timerId} is at revision ${refusal.revision}; read it again and decide anew`,
+      );
     case 'too_many_timers':
       return new Problem(
         'too_many_timers',

@@ -1,5 +1,6 @@
 /** What requests may carry. Bounds that are settings come from the configuration. */
 import { z } from 'zod';
+import { REASON_CATEGORIES } from '../../machines/entry.js';
 import type { Config } from '../config.js';
 import { ACTIONS } from '../registry.js';
 import { labelSchema } from './displays.js';
@@ -8,6 +9,7 @@ import { timerStateSchema } from './timer.js';
 const LONGEST_NAME = 200;
 const MOST_THRESHOLDS = 20;
 const LONGEST_ID = 100;
+const LONGEST_REASON = 500;
 const DEFAULT_PAGE_SIZE = 1000;
 
 /** A number as it stands in a query. */
@@ -15,6 +17,20 @@ const wholeNumber = z
   .string()
   .regex(/^\d{1,15}$/, 'Invalid input: expected a whole number')
   .transform(Number);
+
+const reasonCategory = z
+  .enum(REASON_CATEGORIES)
+  .meta({ id: 'ReasonCategory', description: 'What kind of reason there was.' });
+const reasonText = z
+  .string()
+  .min(1)
+  .max(LONGEST_REASON)
+  .meta({ description: 'The reason in words.', examples: ['Fire alarm'] });
+
+const reasonSchema = z
+  .object({ category: reasonCategory, text: reasonText.nullish() })
+  .meta({ id: 'Reason', description: 'Why it is done; it goes on record.' });
+export type ReasonBody = z.output<typeof reasonSchema>;
 
 export function requestSchemas(config: Config) {
   const { maxDurationSeconds, maxExtensionSeconds, maxBulkTimers } = config;
@@ -25,6 +41,7 @@ export function requestSchemas(config: Config) {
     .meta({ description: 'Seconds to add.', examples: [300] });
   const timerId = z.string().min(1).max(LONGEST_ID);
   const timerIds = z.array(timerId).max(maxBulkTimers);
+  const reason = reasonSchema.optional();
   const plain = ACTIONS.filter((action) => action !== 'extend');
 
   const create = z
@@ -49,19 +66,22 @@ export function requestSchemas(config: Config) {
 
   const control = z
     .discriminatedUnion('action', [
-      z.object({ action: z.literal('extend'), extend_seconds: extendSeconds }),
-      z.object({ action: z.enum(plain), extend_seconds: extendSeconds.nullish() }),
+      z.object({ action: z.literal('extend'), extend_seconds: extendSeconds, reason }),
+      z.object({ action: z.enum(plain), extend_seconds: extendSeconds.nullish(), reason }),
     ])
     .meta({ id: 'ControlTimer' });
 
   const bulk = z
-    .union([timerIds, z.object({ timer_ids: timerIds }).transform(({ timer_ids }) => timer_ids)])
+    .union([
+      timerIds.transform((timer_ids) => ({ timer_ids, reason: undefined })),
+      z.object({ timer_ids: timerIds, reason }),
+    ])
     .meta({ id: 'BulkTimers', description: 'Ids of timers: the list itself, or as timer_ids.' });
 
   const bulkExtend = z
     .union([
-      timerIds.transform((timer_ids) => ({ timer_ids, seconds: undefined })),
-      z.object({ timer_ids: timerIds, seconds: extendSeconds.optional() }),
+      timerIds.transform((timer_ids) => ({ timer_ids, seconds: undefined, reason: undefined })),
+      z.object({ timer_ids: timerIds, seconds: extendSeconds.optional(), reason }),
     ])
     .meta({
       id: 'BulkExtend',
@@ -79,6 +99,11 @@ export function requestSchemas(config: Config) {
       .max(LONGEST_ID)
       .default('')
       .meta({ description: 'The id after which the page begins; see the Link header.' }),
+  });
+
+  const deletion = z.object({
+    reason_category: reasonCategory.optional(),
+    reason_text: reasonText.optional().meta({ description: 'The reason in words.' }),
   });
 
   const bulkExtendQuery = z.object({
@@ -104,7 +129,17 @@ export function requestSchemas(config: Config) {
     }),
   });
 
-  return { create, control, bulk, bulkExtend, bulkExtendQuery, list, follow, followEvents };
+  return {
+    create,
+    control,
+    deletion,
+    bulk,
+    bulkExtend,
+    bulkExtendQuery,
+    list,
+    follow,
+    followEvents,
+  };
 }
 
 export type RequestSchemas = ReturnType<typeof requestSchemas>;

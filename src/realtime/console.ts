@@ -11,7 +11,7 @@ import {
 } from '../protocol/console.js';
 import type { DisplaySummary } from '../protocol/displays.js';
 import { type TimerResource, timerResource } from '../protocol/timer.js';
-import type { Change, Registry } from '../registry.js';
+import type { Change, Registry, TimerRecord } from '../registry.js';
 import type { Hub } from './hub.js';
 
 /** Changes that wait; older ones are dropped. */
@@ -19,18 +19,23 @@ const MOST_CHANGES = 1000;
 /** Ids of one kind in one message, so that no message is too large; the others wait for the next. */
 const MOST_IDS = 1000;
 
+/** Whether whoever sits at a console may see a timer. */
+export type Sees = (timer: Pick<TimerRecord, 'id' | 'ownerId'>) => boolean;
+
 export class ConsoleNews {
   readonly #registry: Registry;
   readonly #hub: Hub;
+  readonly #sees: Sees;
   #changes: readonly Change[] = [];
   readonly #timerIds = new Set<string>();
   /** Ids of the timers of which the displays changed. */
   readonly #attendedIds: Set<string>;
 
-  constructor(registry: Registry, hub: Hub) {
+  constructor(registry: Registry, hub: Hub, sees: Sees) {
     this.#registry = registry;
     this.#hub = hub;
-    this.#attendedIds = new Set(hub.followedTimers());
+    this.#sees = sees;
+    this.#attendedIds = new Set([...hub.followedTimers()].filter((id) => this.#seesById(id)));
   }
 
   get isEmpty(): boolean {
@@ -38,8 +43,9 @@ export class ConsoleNews {
   }
 
   addChanges(changes: readonly Change[]): void {
-    this.#changes = [...this.#changes, ...changes.slice(-MOST_CHANGES)].slice(-MOST_CHANGES);
-    for (const { entry } of changes) this.addTimer(entry.timerId);
+    const seen = changes.filter(({ entry, ownerId }) => this.#sees({ id: entry.timerId, ownerId }));
+    this.#changes = [...this.#changes, ...seen.slice(-MOST_CHANGES)].slice(-MOST_CHANGES);
+    for (const { entry } of seen) this.addTimer(entry.timerId);
   }
 
   /** With a timer changes whether its displays are current. */
@@ -49,7 +55,7 @@ export class ConsoleNews {
   }
 
   addDisplaysOf(timerId: string): void {
-    this.#attendedIds.add(timerId);
+    if (this.#seesById(timerId)) this.#attendedIds.add(timerId);
   }
 
   /** The first message; what has no room in it is left for the updates. */
@@ -72,10 +78,19 @@ export class ConsoleNews {
     const removed: string[] = [];
     for (const timerId of take(this.#timerIds)) {
       const found = this.#registry.lookUp(timerId);
-      if (found.ok) timers.push(timerResource(found.timer));
-      else if (found.refusal.reason === 'unknown_timer') removed.push(timerId);
+      if (found.ok) {
+        if (this.#sees(found.timer.record)) timers.push(timerResource(found.timer));
+      } else if (found.refusal.reason === 'unknown_timer') {
+        removed.push(timerId);
+      }
     }
     return { timers, removed };
+  }
+
+  /** A timer that is gone is nobody's secret. */
+  #seesById(timerId: string): boolean {
+    const found = this.#registry.lookUp(timerId);
+    return !found.ok || this.#sees(found.timer.record);
   }
 
   #takeDisplays(): DisplaySummary[] {

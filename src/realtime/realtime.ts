@@ -1,5 +1,6 @@
 /** The public face of all that is told as it happens, over WebSocket and as server-sent events. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Access } from '../access/access.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
@@ -8,6 +9,7 @@ import { connectedMessage } from '../protocol/messages.js';
 import { Problem, problemOf } from '../protocol/problems.js';
 import type { Registry, TimerRecord } from '../registry.js';
 import { admit } from './admission.js';
+import type { Sees } from './console.js';
 import type { EventStream } from './event-stream.js';
 import { displayEventOf, Hub, type Joined } from './hub.js';
 import { Watchers } from './watchers.js';
@@ -15,6 +17,7 @@ import { serveWebSockets, type WebSockets } from './websocket.js';
 
 export interface RealtimeOptions {
   readonly registry: Registry;
+  readonly access: Access;
   readonly clock: Clock;
   readonly config: Config;
   readonly log: Log;
@@ -86,10 +89,10 @@ export class Realtime {
     this.#watchers.watchDisplays(timerId, exchange.response);
   }
 
-  /** Tells a console of all timers and all displays. */
-  watchAll(exchange: Exchange): void {
+  /** Tells a console of the timers it may see, and of their displays. */
+  watchAll(exchange: Exchange, sees: Sees): void {
     this.#admit(exchange);
-    this.#watchers.watchAll(exchange.response);
+    this.#watchers.watchAll(exchange.response, sees);
   }
 
   /** Who follows a timer now. */

@@ -8,7 +8,7 @@ import { type ConsoleSettings, consoleKeepalive } from '../protocol/console.js';
 import { eventOf } from '../protocol/events.js';
 import { Problem } from '../protocol/problems.js';
 import type { Change, Registry, Watcher } from '../registry.js';
-import { ConsoleNews } from './console.js';
+import { ConsoleNews, type Sees } from './console.js';
 import { EventStream } from './event-stream.js';
 import { Feed } from './feed.js';
 import type { Hub } from './hub.js';
@@ -44,10 +44,10 @@ export class Watchers implements Watcher {
   }
 
   /** Tells a console everything from now on. */
-  watchAll(response: ServerResponse): void {
+  watchAll(response: ServerResponse, sees: Sees): void {
     const { registry, hub, clock, settings } = this.#options;
     const stream = this.#open(response, () => eventOf(consoleKeepalive(clock.now())));
-    const news = new ConsoleNews(registry, hub);
+    const news = new ConsoleNews(registry, hub, sees);
     const feed = new Feed({
       stream,
       clock,

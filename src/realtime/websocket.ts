@@ -3,6 +3,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { z } from 'zod';
+import type { Access } from '../access/access.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
@@ -22,6 +23,7 @@ const FAREWELL_MS = 2000;
 export interface WebSocketsOptions {
   readonly server: Server;
   readonly registry: Registry;
+  readonly access: Access;
   readonly hub: Hub;
   readonly clock: Clock;
   readonly config: Config;
@@ -40,7 +42,7 @@ interface Request {
 }
 
 export function serveWebSockets(options: WebSocketsOptions): WebSockets {
-  const { server, registry, hub, clock, config, log } = options;
+  const { server, registry, access, hub, clock, config, log } = options;
   const schemas = requestSchemas(config);
   const webSockets = new WebSocketServer({
     noServer: true,
@@ -56,8 +58,12 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       return;
     }
     socket.on('error', (err) => log.debug({ err }, 'a connection broke'));
+    void upgrade(request, socket, head);
+  });
+
+  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     try {
-      const accepted = accept(request);
+      const accepted = await accept(request);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
         webSocket.on('error', (err) => log.debug({ err }, 'a display broke the protocol'));
         connect(accepted, webSocket, socket);
@@ -66,13 +72,14 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       refuse(socket, error instanceof Problem ? error : undefined);
       if (!(error instanceof Problem)) log.error({ err: error }, 'an upgrade failed');
     }
-  });
+  }
 
   /** Checks everything that can be refused in words, which is before the upgrade. */
-  function accept(request: IncomingMessage): Request {
+  async function accept(request: IncomingMessage): Promise<Request> {
     admit(request, registry, config);
     const url = urlOf(request);
     const timerId = timerIdOf(url);
+    await access.admit(request, 'follow', timerId);
     const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
     if (!query.success) throw new Problem('invalid_request', complaint(query.error));
     const { ticks, label } = query.data;

@@ -7,6 +7,7 @@ import { bulkResultSchema } from '../../src/protocol/requests.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { type Fate, startBreakingProxy } from '../support/breaking-proxy.js';
 import { type Run, startCommand } from '../support/command.js';
+import { BY_TEST } from '../support/entries.js';
 import { TestService } from '../support/service.js';
 
 let service: TestService;
@@ -85,7 +86,7 @@ describe('list', () => {
     const definition = { durationMs: 3_600_000, warningThresholdsMs: [], autoStart: false };
     const { registry } = service.service;
     const names = Array.from({ length: 2100 }, (_, index) => `T${index}`);
-    await Promise.all(names.map((name) => registry.create({ name, ...definition }, 'test')));
+    await Promise.all(names.map((name) => registry.create({ name, ...definition }, BY_TEST)));
     const [heading, ...rows] = linesOf(await output('list'));
     expect(heading).toMatch(/^ID +NAME +STATE +REMAINING +DISPLAYS$/);
     expect(rows.map((row) => row.split(/ +/)[1])).toEqual(names);
@@ -198,7 +199,7 @@ describe('start, pause, resume, extend and stop', () => {
     const definition = { durationMs: 60_000, warningThresholdsMs: [], autoStart: false };
     const { registry } = service.service;
     const names = Array.from({ length: 1001 }, (_, index) => `T${index}`);
-    await Promise.all(names.map((name) => registry.create({ name, ...definition }, 'test')));
+    await Promise.all(names.map((name) => registry.create({ name, ...definition }, BY_TEST)));
     expect(linesOf(await output('start', '--all'))).toHaveLength(1001);
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { TimerResource } from '../../src/protocol/timer.js';
 import type { CommandResult } from '../../src/registry.js';
+import { BY_TEST } from '../support/entries.js';
 import { type Answer, problemIn, TestService } from '../support/service.js';
 
 const SECOND = 1000;
@@ -229,7 +230,7 @@ describe('T7: all timers of one bulk command share one instant', () => {
     const { registry } = service.service;
     const results = await Promise.all(
       Array.from({ length: count }, (): Promise<CommandResult> => {
-        return registry.create(definition, 'test');
+        return registry.create(definition, BY_TEST);
       }),
     );
     return results.flatMap((result) => (result.ok && result.timer ? [result.timer.record.id] : []));

@@ -292,7 +292,11 @@ describe('D4: a console knows every timer and who follows it', () => {
     await service.act(id, 'extend', 30);
     await service.request('DELETE', `/timers/${other}`);
     const update = await nextUpdate(service, reader);
-    const change = { at_ms: atMs, by: 'anyone' };
+    const change = {
+      at_ms: atMs,
+      by: { credential: 'anonymous', role: 'admin', label: null },
+      reason: null,
+    };
     expect(update).toEqual({
       type: 'update',
       server_time_ms: atMs,

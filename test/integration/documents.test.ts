@@ -7,6 +7,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
+import { Access } from '../../src/access/access.js';
 import { readConfig } from '../../src/config.js';
 import { createApp } from '../../src/http/app.js';
 import { expressPath, type Operation, operationsOf } from '../../src/http/operations.js';
@@ -209,6 +210,7 @@ const PROVOCATIONS: Readonly<Record<number, Provocation>> = {
   403: (service, operation, timerId) =>
     ask(service, operation, timerId, { origin: 'https://foreign.example' }),
   404: (service, operation) => ask(service, operation, UNKNOWN_ID),
+  412: (service, operation, timerId) => ask(service, operation, timerId, { ifMatch: '"7"' }),
   413: (service, operation, timerId) => ask(service, operation, timerId, { body: TOO_LARGE }),
   415: (service, operation, timerId) =>
     ask(service, operation, timerId, { mediaType: 'application/json; charset=latin1' }),
@@ -218,7 +220,7 @@ const PROVOCATIONS: Readonly<Record<number, Provocation>> = {
     }
     return operation.query === undefined
       ? ask(service, operation, UNREADABLE_ID)
-      : ask(service, operation, timerId, { query: '?limit=0&ticks=no' });
+      : ask(service, operation, timerId, { query: '?limit=0&ticks=no&reason_category=weather' });
   },
   429: async (service, operation, timerId) => {
     const exhaust = EXHAUSTIONS[operation.id];
@@ -681,6 +683,7 @@ interface Asking {
   readonly body?: unknown;
   readonly mediaType?: string;
   readonly origin?: string;
+  readonly ifMatch?: string;
   readonly displayId?: string;
 }
 
@@ -693,7 +696,7 @@ async function ask(
 ): Promise<Answer> {
   const sample = SAMPLES[operation.id];
   if (sample === undefined) throw new Error(`There is no sample of ${operation.id}`);
-  const { query = sample.query ?? '', mediaType = 'application/json', origin } = other;
+  const { query = sample.query ?? '', mediaType = 'application/json', origin, ifMatch } = other;
   const { body = sample.body?.(timerId) } = other;
   const isOfDisplay = operation.path.includes('{display_id}');
   const displayId = other.displayId ?? (isOfDisplay ? await displayOf(service, timerId) : '');
@@ -702,6 +705,7 @@ async function ask(
   const headers = {
     ...(body === undefined ? {} : { 'Content-Type': mediaType }),
     ...(origin === undefined ? {} : { Origin: origin }),
+    ...(ifMatch === undefined ? {} : { 'If-Match': ifMatch }),
   };
   if (operation.success.isStream === true) return firstEvent(url, headers);
   return exchange(url, {
@@ -876,8 +880,10 @@ const layerSchema = z.object({
 
 /** Method and path of every route. Those that take every method are left out: they only refuse. */
 function mountedRoutes({ clock, service: { registry } }: TestService): string[] {
-  const parts = { config: readConfig({}), registry, clock, log: createLog('silent') };
-  const app = createApp({ ...parts, realtime: new Realtime(parts), version: '0.0.0' });
+  const access = new Access({ registry });
+  const parts = { config: readConfig({}), registry, access, clock, log: createLog('silent') };
+  const { documents } = new MemoryJournal();
+  const app = createApp({ ...parts, documents, realtime: new Realtime(parts), version: '0.0.0' });
   return app.router.stack.flatMap((layer) => {
     const { path, methods = {} } = layerSchema.parse(layer).route ?? {};
     const [method, ...others] = Object.keys(methods);

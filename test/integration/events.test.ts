@@ -1,7 +1,7 @@
 /** Displays over server-sent events: told the same as over WebSocket, and what they missed. */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Entry } from '../../src/journal/journal.js';
+import type { RecordedEntry } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import {
   type DisplayEvent,
@@ -418,7 +418,7 @@ class SlowReads extends MemoryJournal {
     this.release = resolve;
   });
 
-  override async history(timerId: string): Promise<readonly Entry[]> {
+  override async history(timerId: string): Promise<readonly RecordedEntry[]> {
     this.reads += 1;
     const history = await super.history(timerId);
     await this.#released;
@@ -427,7 +427,7 @@ class SlowReads extends MemoryJournal {
 }
 
 class UnreadableJournal extends MemoryJournal {
-  override history(): Promise<readonly Entry[]> {
+  override history(): Promise<readonly RecordedEntry[]> {
     return Promise.reject(new Error('The disk is gone'));
   }
 }

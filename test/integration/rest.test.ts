@@ -237,11 +237,12 @@ describe('GET /timers/{timer_id}', () => {
     await display.leave();
   });
 
-  it('is not kept by caches of the past: no validator is sent', async () => {
+  it('is kept by no cache, and names its revision', async () => {
     const service = await TestService.start();
     const { id } = await service.create();
     const { headers } = await service.request('GET', `/timers/${id}`);
-    expect(headers.get('etag')).toBeNull();
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(headers.get('etag')).toBe('"1"');
   });
 });
 
@@ -1147,7 +1148,9 @@ describe('the service about itself', () => {
     expect(preflight.headers.get('access-control-allow-methods')).toMatch(/DELETE/);
     const answer = await send(service, { method: 'GET', headers });
     expect(answer.headers.get('access-control-allow-origin')).toBe('*');
-    expect(answer.headers.get('access-control-expose-headers')).toBe('Link,Location,Retry-After');
+    expect(answer.headers.get('access-control-expose-headers')).toBe(
+      'ETag,Link,Location,Retry-After',
+    );
   });
 
   it('takes no more commands once it is to end, and answers those that it took', async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createLog } from '../../src/log.js';
 import { type Command, Registry } from '../../src/registry.js';
 import { DisturbedJournal } from '../support/disturbed-journal.js';
+import { BY_TEST } from '../support/entries.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 
 const definition = {
@@ -46,9 +47,9 @@ describe('while an append is under way', () => {
     const journal = new DisturbedJournal();
     const registry = await startOn(journal);
     journal.isHeld = true;
-    const first = registry.executeAll(creations(1), 'test');
+    const first = registry.executeAll(creations(1), BY_TEST);
     const others = [creations(500), creations(499)].map((commands) =>
-      registry.executeAll(commands, 'test'),
+      registry.executeAll(commands, BY_TEST),
     );
     await quiet();
     expect(sizesOf(journal)).toEqual([1]);
@@ -65,7 +66,7 @@ describe('while an append is under way', () => {
     const registry = await startOn(journal);
     journal.isHeld = true;
     const results = [creations(1), creations(999), creations(1), creations(10)].map((commands) =>
-      registry.executeAll(commands, 'test'),
+      registry.executeAll(commands, BY_TEST),
     );
     await quiet();
     expect(sizesOf(journal)).toEqual([1, 1000]);

@@ -1,6 +1,11 @@
 /** What every journal must do. Each adapter's test file runs this suite. */
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Entry, Journal } from '../../src/journal/journal.js';
+import { type EntryBody, REASON_CATEGORIES, ROLES } from '../../machines/entry.js';
+import { hashedEntryOf, hashOf, linkOf, NO_HASH } from '../../src/journal/chain.js';
+import type { Entry, Journal, RecordedEntry } from '../../src/journal/journal.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
 
 async function replayed(journal: Journal, endedBeforeMs = 0): Promise<Map<string, Entry[]>> {
@@ -30,7 +35,7 @@ export function journalContract(open: () => Promise<Journal>): void {
     it('delivers only what was committed, in the order of the commits', async () => {
       const journal = await open();
       const delivered: Entry[] = [];
-      journal.subscribe((entries) => delivered.push(...entries));
+      journal.subscribe(({ entries }) => delivered.push(...entries));
       await Promise.all([
         journal.append([created('a'), created('b')]),
         journal.append([started('a', 2), started('b', 3)]),
@@ -42,7 +47,7 @@ export function journalContract(open: () => Promise<Journal>): void {
     it('delivers nothing to those who have unsubscribed', async () => {
       const journal = await open();
       const delivered: Entry[] = [];
-      const unsubscribe = journal.subscribe((entries) => delivered.push(...entries));
+      const unsubscribe = journal.subscribe(({ entries }) => delivered.push(...entries));
       unsubscribe();
       await journal.append([created('a')]);
       expect(delivered).toEqual([]);
@@ -57,7 +62,7 @@ export function journalContract(open: () => Promise<Journal>): void {
       expect(await journal.append([created('a')])).toEqual(['conflict']);
       expect(await journal.append([started('a', 3)])).toEqual(['conflict']);
       expect(await journal.append([started('a', 2)])).toEqual(['committed']);
-      expect(await journal.history('a')).toEqual([created('a'), started('a', 2)]);
+      expect(await journal.history('a')).toMatchObject([created('a'), started('a', 2)]);
     });
 
     it('answers for each entry of a batch, and a conflict spoils no other', async () => {
@@ -135,4 +140,133 @@ export function journalContract(open: () => Promise<Journal>): void {
       expect(await journal.history('gone')).toHaveLength(2);
     });
   });
+
+  describe('T13: every entry is tied to the one before it', () => {
+    it('chains the entries of all timers in the order of their commit', async () => {
+      const journal = await open();
+      await Promise.all([
+        journal.append([created('a'), created('b'), started('a', 3)]),
+        journal.append([started('b', 2)]),
+      ]);
+      await journal.append([started('a', 2)]);
+      const recorded = await journal.read(0, 10);
+      expect(recorded.map(({ timerId, revision }) => [timerId, revision])).toEqual([
+        ['a', 1],
+        ['b', 1],
+        ['b', 2],
+        ['a', 2],
+      ]);
+      expectChained(recorded);
+      expect(await journal.history('a')).toEqual([recorded[0], recorded[3]]);
+    });
+
+    it('covers everything that an entry says, in the canonical form of JSON', () => {
+      const common = { timerId: 'a', revision: 2, atMs: START_MS, recordedAtMs: START_MS + 5 };
+      fc.assert(
+        fc.property(causes, bodies, fc.nat(), (cause, body, position) => {
+          const hashed = hashedEntryOf({ ...common, ...cause, ...body }, position, NO_HASH);
+          const text = canonicalize(JSON.parse(JSON.stringify(hashed))) ?? '';
+          expect(hashOf(hashed)).toBe(createHash('sha256').update(text).digest('hex'));
+        }),
+      );
+    });
+
+    it('tells with a commit where it ends', async () => {
+      const journal = await open();
+      const positions: number[] = [];
+      journal.subscribe(({ lastPosition }) => positions.push(lastPosition));
+      await journal.append([created('a'), created('b')]);
+      await journal.append([started('a', 2)]);
+      expect(positions).toEqual([2, 3]);
+    });
+
+    it('is read page by page, and from an instant on', async () => {
+      const journal = await open();
+      const instants = [0, 10, 10, 20, 30].map((ms) => START_MS + ms);
+      await journal.append(instants.map((atMs, index) => created(`t${index}`, atMs)));
+      expect((await journal.read(1, 2)).map(({ position }) => position)).toEqual([2, 3]);
+      expect(await journal.read(5, 2)).toEqual([]);
+      const offsets = [0, 1, 10, 11, 30, 31];
+      const positions = offsets.map((ms) => journal.positionBefore(START_MS + ms));
+      expect(await Promise.all(positions)).toEqual([0, 1, 1, 3, 4, 5]);
+    });
+
+    it('finds the entries of a request', async () => {
+      const journal = await open();
+      const of = (requestId: string) => ({ ...created(requestId), requestId });
+      await journal.append([of('ab.1'), of('ab.2'), of('abc.1'), created('other')]);
+      const found = await journal.entriesOfRequest('ab.');
+      expect(found).toEqual([of('ab.1'), of('ab.2')]);
+    });
+  });
+
+  describe('documents', () => {
+    const document = (name: string, text = '{}') => ({ name, text });
+
+    it('are kept by drawer and name, and replaced as a whole', async () => {
+      const { documents } = await open();
+      await documents.put('keys', document('b', '1'), null);
+      await documents.put('keys', document('a', '2'), null);
+      await documents.put('keys', document('b', '3'), null);
+      await documents.put('hooks', document('a', '4'), null);
+      expect(await documents.get('keys', 'b', START_MS)).toBe('3');
+      expect(await documents.list('keys')).toEqual([document('a', '2'), document('b', '3')]);
+      expect(await documents.list('keys', 'b')).toEqual([document('b', '3')]);
+      expect(await documents.remove('keys', 'a')).toBe(true);
+      expect(await documents.remove('keys', 'a')).toBe(false);
+      expect(await documents.get('keys', 'a', START_MS)).toBeUndefined();
+      expect(await documents.get('hooks', 'a', START_MS)).toBe('4');
+    });
+
+    it('are gone when they have expired', async () => {
+      const { documents } = await open();
+      await documents.put('answers', document('a'), START_MS + 10);
+      await documents.put('answers', document('b'), START_MS + 20);
+      expect(await documents.get('answers', 'a', START_MS + 9)).toBe('{}');
+      expect(await documents.get('answers', 'a', START_MS + 10)).toBeUndefined();
+      await documents.purge(START_MS + 10);
+      expect(await documents.list('answers')).toEqual([document('b')]);
+    });
+  });
 }
+
+/** Each entry has the next position and the hash of the one before it. */
+export function expectChained(recorded: readonly RecordedEntry[]): void {
+  let last = { position: 0, hash: NO_HASH };
+  for (const { position, previousHash, hash, ...entry } of recorded) {
+    expect(position).toBe(last.position + 1);
+    expect(previousHash).toBe(last.hash);
+    last = linkOf(entry, position, previousHash);
+    expect(hash).toBe(last.hash);
+  }
+}
+
+const causes = fc.record({
+  by: fc.record({
+    credential: fc.string(),
+    role: fc.constantFrom(...ROLES),
+    label: fc.option(fc.string({ unit: 'grapheme' })),
+    address: fc.option(fc.ipV6()),
+  }),
+  reason: fc.option(
+    fc.record({
+      category: fc.constantFrom(...REASON_CATEGORIES),
+      text: fc.option(fc.string({ unit: 'grapheme' })),
+    }),
+  ),
+  requestId: fc.option(fc.string()),
+});
+
+const bodies: fc.Arbitrary<EntryBody> = fc.oneof(
+  fc.record({
+    type: fc.constant('created' as const),
+    data: fc.record({
+      name: fc.string({ unit: 'grapheme' }),
+      durationMs: fc.nat(),
+      warningThresholdsMs: fc.array(fc.nat()),
+      autoStart: fc.boolean(),
+    }),
+  }),
+  fc.record({ type: fc.constant('extended' as const), data: fc.record({ addedMs: fc.nat() }) }),
+  fc.record({ type: fc.constantFrom('started', 'expired', 'deleted'), data: fc.constant({}) }),
+);

@@ -14,7 +14,7 @@ import Database from 'libsql';
 import { describe, expect, it } from 'vitest';
 import { created, entry, START_MS, started } from '../support/entries.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
-import { journalContract } from './contract.js';
+import { expectChained, journalContract } from './contract.js';
 
 const FILE = 'journal.db';
 const LOG_FILE = `${FILE}-wal`;
@@ -68,13 +68,13 @@ describe('the sqlite journal', () => {
     await journal.append([created('a'), started('a', 2)]);
     await journal.close();
     const reopened = await openSqlite(folder);
-    expect(await reopened.history('a')).toEqual([created('a'), started('a', 2)]);
+    expect(await reopened.history('a')).toMatchObject([created('a'), started('a', 2)]);
     expect(await reopened.append([started('a', 2)])).toEqual(['conflict']);
   });
 
   it('T5: keeps what only the write-ahead log of a crashed service has', async () => {
     const reopened = await openSqlite(await crashedFolder());
-    expect(await reopened.history('t0')).toEqual([created('t0'), started('t0', 2)]);
+    expect(await reopened.history('t0')).toMatchObject([created('t0'), started('t0', 2)]);
   });
 
   it('commits with a write-ahead log and full synchronization', async () => {
@@ -205,7 +205,15 @@ describe('the sqlite journal', () => {
     await journal.append([entry('b', 2, { type: 'stopped', data: {} }, START_MS + 5)]);
     await journal.close();
     const database = new Database(join(folder, FILE));
-    database.exec('DROP TABLE heads; PRAGMA user_version = 1');
+    database.exec(`
+      CREATE TABLE old (
+        position INTEGER PRIMARY KEY AUTOINCREMENT, timer_id TEXT NOT NULL, revision INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL, type TEXT NOT NULL, data TEXT NOT NULL, by TEXT NOT NULL,
+        UNIQUE (timer_id, revision)
+      ) STRICT;
+      INSERT INTO old SELECT position, timer_id, revision, at_ms, type, data, 'anyone' FROM entries;
+      DROP TABLE entries; DROP TABLE documents; DROP TABLE heads; ALTER TABLE old RENAME TO entries;
+      PRAGMA user_version = 1`);
     database.close();
     const migrated = await openSqlite(folder);
     expect(await migrated.append([started('a', 2), started('b', 3)])).toEqual([
@@ -214,6 +222,9 @@ describe('the sqlite journal', () => {
     ]);
     await migrated.close();
     const reopened = await openSqlite(folder);
+    const recorded = await reopened.read(0, 10);
+    expect(recorded.map(({ by }) => by.credential)).toEqual([...Array(4).fill('anyone'), 'test']);
+    expectChained(recorded);
     const batches = [];
     for await (const { histories } of reopened.replay(START_MS + 5)) batches.push(...histories);
     expect(batches.map((history) => history.map(({ type }) => type))).toEqual([

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createLog } from '../../src/log.js';
 import { Registry } from '../../src/registry.js';
 import { DisturbedJournal } from '../support/disturbed-journal.js';
+import { BY_TEST } from '../support/entries.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 
 const SECOND = 1000;
@@ -34,14 +35,14 @@ describe('a drain while the disk refuses the end of a timer', () => {
     });
     await registry.recovered;
     const paused = { ...definition, durationMs: 60 * SECOND };
-    await registry.execute({ type: 'create', timerId: 'a', definition }, 'test');
-    await registry.execute({ type: 'create', timerId: 'b', definition: paused }, 'test');
+    await registry.execute({ type: 'create', timerId: 'a', definition }, BY_TEST);
+    await registry.execute({ type: 'create', timerId: 'b', definition: paused }, BY_TEST);
     journal.refuses = ({ type }) => type === 'expired';
     await clock.advance(10 * SECOND, () => settled(registry));
     expect(journal.appends.at(-1)).toMatchObject([{ timerId: 'a', type: 'expired' }]);
 
     journal.isHeld = true;
-    const pausing = registry.execute({ type: 'pause', timerId: 'b' }, 'test');
+    const pausing = registry.execute({ type: 'pause', timerId: 'b' }, BY_TEST);
     const draining = registry.drain();
     const asked = journal.appends.length;
     // The end would be proposed again after a second; the command in hand keeps the drain going meanwhile.

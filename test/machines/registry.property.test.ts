@@ -5,6 +5,7 @@ import type { Entry } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { createLog } from '../../src/log.js';
 import { type Command, type CommandResult, Registry } from '../../src/registry.js';
+import { BY_TEST } from '../support/entries.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 
 const DURATION_MS = 10_000;
@@ -84,14 +85,14 @@ async function tell(story: readonly Step[]): Promise<Map<string, readonly Entry[
   const registry = await startRegistry(journal, clock);
   const references = new Map(TIMERS.map((timerId) => [timerId as string, new Reference()]));
   for (const timerId of TIMERS)
-    await registry.execute({ type: 'create', timerId, definition }, 'x');
+    await registry.execute({ type: 'create', timerId, definition }, BY_TEST);
   for (const step of story) {
     if (step.type === 'time') {
       await clock.advance(step.ms, () => settle(registry));
       for (const reference of references.values()) reference.wait(step.ms);
     } else {
       const results = await Promise.all(
-        step.commands.map((command) => registry.execute(command, 'x')),
+        step.commands.map((command) => registry.execute(command, BY_TEST)),
       );
       const expected = step.commands.map((command) => references.get(command.timerId)?.do(command));
       expect(results.map(({ ok }: CommandResult) => ok)).toEqual(expected);
@@ -146,7 +147,7 @@ describe('any interleaving of commands and time', () => {
           const journal = new MemoryJournal();
           const first = await startRegistry(journal, clock);
           for (const timerId of TIMERS)
-            await first.execute({ type: 'create', timerId, definition }, 'x');
+            await first.execute({ type: 'create', timerId, definition }, BY_TEST);
           await live(first, clock, before);
           const was = snapshot(first);
           await first.drain();
@@ -167,7 +168,7 @@ async function live(
 ): Promise<void> {
   for (const step of story) {
     if (step.type === 'time') await clock.advance(step.ms, () => settle(registry));
-    else await registry.executeAll(step.commands, 'x');
+    else await registry.executeAll(step.commands, BY_TEST);
   }
 }
 

@@ -1,10 +1,17 @@
 /** Entries for tests of the journal and of the machines. */
-import type { Entry, EntryBody } from '../../machines/entry.js';
+import type { Cause, Entry, EntryBody } from '../../machines/entry.js';
 
 export const START_MS = Date.UTC(2026, 0, 15, 10);
 
+/** A test as the cause of a change. */
+export const BY_TEST: Cause = {
+  by: { credential: 'test', role: 'admin', label: null, address: null },
+  reason: null,
+  requestId: null,
+};
+
 export function entry(timerId: string, revision: number, body: EntryBody, atMs = START_MS): Entry {
-  return { timerId, revision, atMs, by: 'test', ...body };
+  return { timerId, revision, atMs, recordedAtMs: atMs, ...BY_TEST, ...body };
 }
 
 export function created(timerId: string, atMs = START_MS): Entry {

@@ -26,10 +26,23 @@ function timer(id: string, changes: Partial<Timer> = {}): Timer {
   };
 }
 
+function author(credential: string): Change['by'] {
+  return { credential, role: 'instructor', label: null };
+}
+
 function change(id: string, changes: Partial<Change> = {}): Change {
   const at_ms = 1_768_471_200_000;
   const name = `Exam ${id}`;
-  return { timer_id: id, name, change: 'started', at_ms, revision: 2, by: 'anyone', ...changes };
+  return {
+    timer_id: id,
+    name,
+    change: 'started',
+    at_ms,
+    revision: 2,
+    by: author('anonymous'),
+    reason: null,
+    ...changes,
+  };
 }
 
 function update(
@@ -178,8 +191,8 @@ describe('the feed', () => {
         changes: [
           extended,
           { ...extended, added_seconds: 300 },
-          { ...extended, added_seconds: 300, by: 'Ms Kim' },
-          { ...extended, added_seconds: 300, by: 'Ms Kim', at_ms: at_ms + 60_000 },
+          { ...extended, added_seconds: 300, by: author('Ms Kim') },
+          { ...extended, added_seconds: 300, by: author('Ms Kim'), at_ms: at_ms + 60_000 },
         ],
       }),
     );

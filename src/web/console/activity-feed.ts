@@ -15,7 +15,7 @@ const WORDS: Record<string, string> = {
 };
 
 /** Authors that are nobody in particular: callers without names, and the clock. */
-const NOBODY = ['', 'anyone', 'deadline'];
+const NOBODY = ['anyone', 'anonymous', 'service'];
 
 export class ActivityFeed extends LitElement {
   static override properties = { feed: { attribute: false } };

@@ -32,7 +32,7 @@ export function addToFeed(feed: readonly FeedEntry[], changes: readonly Change[]
 function belongsTo(entry: FeedEntry, change: Change): boolean {
   return (
     entry.change === change.change &&
-    entry.by === change.by &&
+    entry.by === authorOf(change) &&
     entry.addedSeconds === change.added_seconds &&
     Math.abs(change.at_ms - entry.atMs) <= TOGETHER_MS
   );
@@ -44,12 +44,16 @@ function joined(entry: FeedEntry, change: Change): FeedEntry {
   return { ...entry, atMs: change.at_ms, count: entry.count + 1, names };
 }
 
+function authorOf({ by }: Change): string {
+  return by.label ?? by.credential;
+}
+
 function entryOf(change: Change): FeedEntry {
   return {
     key: `${change.timer_id}/${change.revision}`,
     change: change.change,
     atMs: change.at_ms,
-    by: change.by,
+    by: authorOf(change),
     addedSeconds: change.added_seconds,
     count: 1,
     names: [change.name],

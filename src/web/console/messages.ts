@@ -20,7 +20,8 @@ export const changeSchema = z.object({
   change: z.string(),
   at_ms: z.number(),
   revision: z.number(),
-  by: z.string(),
+  by: z.object({ credential: z.string(), role: z.string(), label: z.nullable(z.string()) }),
+  reason: z.nullable(z.object({ category: z.string(), text: z.nullable(z.string()) })),
   added_seconds: z.optional(z.number()),
 });
 export type Change = z.output<typeof changeSchema>;

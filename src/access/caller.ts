@@ -1,0 +1,77 @@
+/** Who calls: what a credential says about its holder once it has been checked. */
+import type { Author, Role } from '../../machines/entry.js';
+import type { TimerRecord } from '../registry.js';
+
+/** The roles that credentials can give. */
+export const CALLER_ROLES = [
+  'admin',
+  'instructor',
+  'display',
+  'observer',
+] as const satisfies Role[];
+export type CallerRole = (typeof CALLER_ROLES)[number];
+
+export interface Caller extends Author {
+  readonly role: CallerRole;
+  /** Timers that the credential names, beside those its holder created; `*` is all of them. */
+  readonly timers: readonly string[] | '*';
+  /** When the credential ends, in epoch ms; `null` if it does not by itself. */
+  readonly expiresAtMs: number | null;
+}
+
+/** Everybody, as long as the service knows no credentials. */
+export function anonymous(address: string | null): Caller {
+  return {
+    credential: 'anonymous',
+    role: 'admin',
+    label: null,
+    address,
+    timers: '*',
+    expiresAtMs: null,
+  };
+}
+
+/** What is written down of a caller in an entry. */
+export function authorOf({ credential, role, label, address }: Caller): Author {
+  return { credential, role, label, address };
+}
+
+/**
+ * What an operation asks of its caller:
+ * - `public`: nothing, not even a credential
+ * - `any`: a credential, whichever
+ * - `follow`: to see a timer and to show it
+ * - `read`: to see timers and those who follow them
+ * - `control`: to create and change timers
+ * - `audit`: to see everything that ever happened
+ * - `manage`: to look after credentials, webhooks and the service
+ */
+export type Right = 'public' | 'any' | 'follow' | 'read' | 'control' | 'audit' | 'manage';
+
+const RIGHTS: Readonly<Record<CallerRole, readonly Right[]>> = {
+  admin: ['public', 'any', 'follow', 'read', 'control', 'audit', 'manage'],
+  instructor: ['public', 'any', 'follow', 'read', 'control'],
+  observer: ['public', 'any', 'follow', 'read', 'audit'],
+  display: ['public', 'any', 'follow'],
+};
+
+export function hasRight({ role }: Caller, right: Right): boolean {
+  return RIGHTS[role].includes(right);
+}
+
+/** Whether a timer is among those that a caller may deal with, in the ways its role allows. */
+export function reaches(caller: Caller, timer: Pick<TimerRecord, 'id' | 'ownerId'>): boolean {
+  switch (caller.role) {
+    case 'admin':
+    case 'observer':
+      return true;
+    case 'instructor':
+      return timer.ownerId === caller.credential || names(caller, timer.id);
+    case 'display':
+      return names(caller, timer.id);
+  }
+}
+
+function names({ timers }: Caller, timerId: string): boolean {
+  return timers === '*' || timers.includes(timerId);
+}

@@ -1,0 +1,26 @@
+/** What a route is given, and what it gives: requests with their caller in, answers out. */
+import type { Request, Response } from 'express';
+import type { Caller } from '../access/caller.js';
+
+/** A request of a caller that may make it. */
+export interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  readonly caller: Caller;
+}
+
+export type Handler = (exchange: Exchange) => void | Promise<void>;
+
+/** An answer as a whole, so that it can be kept and given again. */
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What JSON can say; nothing for an answer without a body. */
+  readonly body?: unknown;
+}
+
+export function send(response: Response, { status, headers = {}, body }: Answer): void {
+  response.status(status).set(headers);
+  if (body === undefined) response.end();
+  else response.json(body);
+}

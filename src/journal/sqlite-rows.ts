@@ -1,0 +1,88 @@
+/** How entries lie in the tables of the journal's file. */
+import { z } from 'zod';
+import { NO_HASH, type RecordedEntry } from './chain.js';
+import { type Entry, entrySchema, JournalError } from './journal.js';
+
+/** The columns of an entry, in the order of `rowsSchema`. */
+export const ENTRY_COLUMNS =
+  'timer_id, revision, at_ms, type, data, recorded_at_ms, caused_by, reason, request_id';
+
+/** Those of an entry with its place: the hash before it is that of its neighbour, and stored there only. */
+export const RECORDED_COLUMNS = `${ENTRY_COLUMNS}, position, hash,
+  (SELECT before.hash FROM entries before WHERE before.position = entries.position - 1)`;
+
+const columns = [
+  z.string(),
+  z.number(),
+  z.number(),
+  z.string(),
+  z.string(),
+  z.number(),
+  z.string(),
+  z.string().nullable(),
+  z.string().nullable(),
+] as const;
+
+export const rowsSchema = z.array(z.tuple(columns));
+export const recordedRowsSchema = z.array(
+  z.tuple([...columns, z.number(), z.string(), z.string().nullable()]),
+);
+
+type Row = z.output<typeof rowsSchema>[number];
+type RecordedRow = z.output<typeof recordedRowsSchema>[number];
+
+/** The values of the columns of an entry. */
+export function rowOf(entry: Entry): Row {
+  const { timerId, revision, atMs, type, data, recordedAtMs, by, reason, requestId } = entry;
+  return [
+    timerId,
+    revision,
+    atMs,
+    type,
+    JSON.stringify(data),
+    recordedAtMs,
+    JSON.stringify(by),
+    reason === null ? null : JSON.stringify(reason),
+    requestId,
+  ];
+}
+
+/** @throws {JournalError} if the row is not what was stored. */
+export function entryOf(row: Row): Entry {
+  const [timerId, revision, atMs, type, data, recordedAtMs, by, reason, requestId] = row;
+  const result = entrySchema.safeParse({
+    timerId,
+    revision,
+    atMs,
+    type,
+    data: parseJson(data),
+    recordedAtMs,
+    by: parseJson(by),
+    reason: reason === null ? null : parseJson(reason),
+    requestId,
+  });
+  if (result.success) return result.data;
+  throw new JournalError(
+    `The journal is damaged: entry ${revision} of timer ${timerId} is not readable ` +
+      `(${result.error.issues[0]?.message ?? 'unknown reason'}). Restore the file from a backup.`,
+  );
+}
+
+export function recordedEntryOf(row: RecordedRow): RecordedEntry {
+  const [timerId, revision, atMs, type, data, recordedAtMs, by, reason, requestId, ...link] = row;
+  const [position, hash, previousHash] = link;
+  return {
+    ...entryOf([timerId, revision, atMs, type, data, recordedAtMs, by, reason, requestId]),
+    position,
+    previousHash: previousHash ?? NO_HASH,
+    hash,
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
