@@ -101,7 +101,7 @@ export class TimerDirectory {
   }
 
   /** Lets those finished timers go, the longest finished first, that a recovery has found no room for. */
-  sortFinished(): void {
+  retireSurplus(): void {
     this.#retireDownTo(this.#options.maxTimers);
   }
 

@@ -142,7 +142,7 @@ export const registryMachine = setup({
         if (isOverdue) propose(system, desk.takeExpiry(record.id, nowMs));
       }
     },
-    sortFinished: ({ context }) => context.directory.sortFinished(),
+    retireSurplus: ({ context }) => context.directory.retireSurplus(),
     take: ({ context, event, system }) => {
       if (event.type !== 'commands') return;
       const { commands, cause, settle } = event;
@@ -308,7 +308,7 @@ export const registryMachine = setup({
           always: {
             guard: 'nothingInHand',
             target: '#registry.SERVING',
-            actions: ['sortFinished', 'scheduleRetirement'],
+            actions: ['retireSurplus', 'scheduleRetirement'],
           },
         },
       },

@@ -213,6 +213,8 @@ function openOwn(path: string): Database.Database {
   try {
     database.pragma('locking_mode = EXCLUSIVE');
     database.pragma('journal_mode = WAL');
+    // The check before may have left it; a connection that has the file to itself needs none.
+    rmSync(`${path}-shm`, { force: true });
     database.pragma('synchronous = FULL');
     migrate(database);
     return database;

@@ -141,7 +141,7 @@ export function journalContract(open: () => Promise<Journal>): void {
     });
   });
 
-  describe('T13: every entry is tied to the one before it', () => {
+  describe('R1: every entry is tied to the one before it', () => {
     it('chains the entries of all timers in the order of their commit', async () => {
       const journal = await open();
       await Promise.all([
