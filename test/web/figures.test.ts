@@ -1,7 +1,7 @@
 /** Times are shown and understood as people write them. */
 
 import { describe, expect, it } from 'vitest';
-import { clockText } from '../../src/client/digits.js';
+import { clockText, phaseOf } from '../../src/client/digits.js';
 import type { Timer } from '../../src/client/messages.js';
 import {
   boundText,
@@ -11,7 +11,6 @@ import {
   passedThreshold,
   secondsLeft,
   untilNextDigitMs,
-  urgencyOf,
 } from '../../src/web/console/figures.js';
 import { waitMs } from '../../src/web/console/live.js';
 
@@ -61,10 +60,10 @@ describe('what a timer shows', () => {
   it.each([
     [61, 'calm', undefined],
     [60, 'warning', 60],
-    [30, 'critical', 30],
-    [0, 'critical', 30],
-  ])('with %d s left is %s', (seconds, urgency, threshold) => {
-    expect(urgencyOf(running, seconds)).toBe(urgency);
+    [30, 'urgent', 30],
+    [0, 'urgent', 30],
+  ])('with %d s left is %s', (seconds, phase, threshold) => {
+    expect(phaseOf(seconds * 1000, running.warning_thresholds)).toBe(phase);
     expect(passedThreshold(running, seconds)).toBe(threshold);
   });
 });

@@ -1,42 +1,27 @@
 /** Times in the form in which people read and write them, and what a timer shows at an instant. */
 import { untilNextDigitMs as untilNextSecondMs, wholeSeconds } from '../../client/digits.js';
 import type { Timer } from '../../client/messages.js';
+import { remainingMs } from '../../client/timer-state.js';
 
 const SECONDS_PER_MINUTE = 60;
 const SECONDS_PER_HOUR = 3600;
 
-/** How urgent a timer is: by the warnings it has passed. */
-export type Urgency = 'calm' | 'warning' | 'critical';
-
-/** What remains at an instant of the server; a clock that is not known yet stands still. */
-export function remainingMsAt(timer: Timer, nowMs: number | undefined): number {
-  if (timer.deadline_ms === null || nowMs === undefined) return timer.remaining_ms;
-  return Math.max(0, timer.deadline_ms - nowMs);
-}
-
-/** Whole seconds, rounded up as the service rounds them, so that 0 is the end. */
+/** Whole seconds at an instant of the server, 0 at the end; a clock that is not known yet stands still. */
 export function secondsLeft(timer: Timer, nowMs: number | undefined): number {
-  return wholeSeconds(remainingMsAt(timer, nowMs));
+  return wholeSeconds(nowMs === undefined ? timer.remaining_ms : remainingMs(timer, nowMs));
 }
 
 /** Until the digits of a timer change; never while it stands still. */
 export function untilNextDigitMs(timer: Timer, nowMs: number | undefined): number {
   if (timer.deadline_ms === null || nowMs === undefined) return Number.POSITIVE_INFINITY;
-  const remainingMs = timer.deadline_ms - nowMs;
-  return remainingMs <= 0 ? Number.POSITIVE_INFINITY : untilNextSecondMs(remainingMs);
+  const leftMs = timer.deadline_ms - nowMs;
+  return leftMs <= 0 ? Number.POSITIVE_INFINITY : untilNextSecondMs(leftMs);
 }
 
 /** The lowest threshold that was passed, in seconds. */
 export function passedThreshold(timer: Timer, seconds: number): number | undefined {
   const passed = timer.warning_thresholds.filter((threshold) => seconds <= threshold);
   return passed.length === 0 ? undefined : Math.min(...passed);
-}
-
-/** The last warning of several is the critical one. */
-export function urgencyOf(timer: Timer, seconds: number): Urgency {
-  const threshold = passedThreshold(timer, seconds);
-  if (threshold === undefined) return 'calm';
-  return threshold === Math.min(...timer.warning_thresholds) ? 'critical' : 'warning';
 }
 
 /** Such as 1 h 30 min or 45 s. */

@@ -22,7 +22,7 @@ export const rowStyles = css`
     --mood: var(--warning);
     background: var(--warning-tint);
   }
-  .row.critical {
+  .row.urgent {
     --mood: var(--critical);
     background: var(--critical-tint);
   }
@@ -67,7 +67,7 @@ export const rowStyles = css`
     font-size: 0.85rem;
   }
   .warning .state,
-  .critical .state,
+  .urgent .state,
   .over .state {
     color: var(--mood);
     font-weight: 600;
@@ -88,7 +88,7 @@ export const rowStyles = css`
     color: var(--muted);
   }
   .warning .digits,
-  .critical .digits,
+  .urgent .digits,
   .over .digits {
     color: var(--mood);
   }

@@ -1,7 +1,7 @@
 /** One timer in the list: what it is, what it shows, who follows it, and what can be done with it. */
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
-import { clockText } from '../../client/digits.js';
+import { clockText, phaseOf } from '../../client/digits.js';
 import type { Timer } from '../../client/messages.js';
 import { isOver } from '../../client/timer-state.js';
 import { extensionButtons, extensionStyles } from './extension-buttons.js';
@@ -12,7 +12,6 @@ import {
   passedThreshold,
   secondsLeft,
   untilNextDigitMs,
-  urgencyOf,
 } from './figures.js';
 import { ICONS } from './icons.js';
 import type { DisplaySummary } from './messages.js';
@@ -120,7 +119,8 @@ export class TimerRow extends LitElement implements Ticking {
   #mood(): string {
     const { timer } = this;
     if (timer.state === 'expired') return 'over';
-    return timer.state === 'running' ? urgencyOf(timer, this.seconds) : 'still';
+    if (timer.state !== 'running') return 'still';
+    return phaseOf(this.seconds * 1000, timer.warning_thresholds);
   }
 
   /** The colour alone would not tell everybody. */
