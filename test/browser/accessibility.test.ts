@@ -51,6 +51,8 @@ describe('C7: axe-core finds nothing', { timeout: 60_000 }, () => {
     await page.getByRole('dialog').getByLabel('Name').waitFor();
     expect(await violationsOn(page)).toEqual([]);
     await page.keyboard.press('Escape');
+    // Keys are the list's again only when the dialog is gone.
+    await expect.poll(() => page.locator('create-dialog').count()).toBe(0);
     await page.keyboard.press('?');
     await page.getByRole('dialog').waitFor();
     expect(await violationsOn(page)).toEqual([]);
