@@ -114,6 +114,13 @@ export const SETTINGS = {
     description: 'How long a finished timer stays in memory; its entries stay in the journal',
     ...wholeNumber(0, 31_536_000),
   },
+  SIGNING_KEYS: {
+    default: '',
+    description:
+      'File with a JSON Web Key Set of private Ed25519 keys to sign with; without it one is made and kept in DATA_DIR',
+    takes: 'the path of a file',
+    schema: z.string(),
+  },
   LOG_LEVEL: {
     default: 'info',
     description: 'Least important log line that is written',
@@ -144,6 +151,7 @@ export interface Config {
   readonly maxBulkTimers: ValueOf<'MAX_BULK_TIMERS'>;
   readonly defaultWarningThresholds: ValueOf<'DEFAULT_WARNING_THRESHOLDS'>;
   readonly retainFinishedSeconds: ValueOf<'RETAIN_FINISHED_SECONDS'>;
+  readonly signingKeys: ValueOf<'SIGNING_KEYS'>;
   readonly logLevel: ValueOf<'LOG_LEVEL'>;
   readonly inspect: ValueOf<'INSPECT'>;
 }
@@ -181,6 +189,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       SETTINGS.DEFAULT_WARNING_THRESHOLDS,
     ),
     retainFinishedSeconds: read('RETAIN_FINISHED_SECONDS', SETTINGS.RETAIN_FINISHED_SECONDS),
+    signingKeys: read('SIGNING_KEYS', SETTINGS.SIGNING_KEYS),
     logLevel: read('LOG_LEVEL', SETTINGS.LOG_LEVEL),
     inspect: read('INSPECT', SETTINGS.INSPECT),
   };

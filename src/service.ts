@@ -13,6 +13,7 @@ import type { Journal } from './journal/journal.js';
 import type { Log } from './log.js';
 import { Realtime } from './realtime/realtime.js';
 import { Registry } from './registry.js';
+import { Signer } from './signing.js';
 
 const LARGEST_HEADERS_BYTES = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -63,8 +64,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   // Whoever awaits `ready` hears of a failure; if nobody does, it is still no unhandled rejection.
   registry.recovered.catch(() => {});
-  const access = new Access({ registry });
   const { documents } = journal;
+  const signer = await Signer.open(documents, config.signingKeys);
+  const access = new Access({ registry });
   const realtime = new Realtime({ registry, access, clock, config, log });
   const server = createServer(
     {
@@ -78,6 +80,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         config,
         registry,
         access,
+        signer,
         documents,
         realtime,
         clock,

@@ -149,6 +149,13 @@ const CASES: Record<keyof typeof SETTINGS, Case> = {
     says: 'up to 20 whole numbers from 1 to 31536000, separated by commas',
   },
   RETAIN_FINISHED_SECONDS: wholeNumber('retainFinishedSeconds', 86_400, 0, YEAR),
+  SIGNING_KEYS: {
+    key: 'signingKeys',
+    byDefault: '',
+    takes: [['/etc/timer/keys.json', '/etc/timer/keys.json']],
+    refuses: [],
+    says: 'the path of a file',
+  },
   LOG_LEVEL: {
     key: 'logLevel',
     byDefault: 'info',

@@ -19,6 +19,7 @@ import { PROBLEM_TYPE, Problem, problemOf } from '../protocol/problems.js';
 import { requestSchemas } from '../protocol/requests.js';
 import type { Realtime } from '../realtime/realtime.js';
 import type { Registry } from '../registry.js';
+import type { Signer } from '../signing.js';
 import { displayRoutes } from './displays.js';
 import type { Handler } from './exchange.js';
 import { Idempotency } from './idempotency.js';
@@ -37,6 +38,7 @@ export interface AppOptions {
   readonly config: Config;
   readonly registry: Registry;
   readonly access: Access;
+  readonly signer: Signer;
   readonly documents: Documents;
   readonly realtime: Realtime;
   readonly clock: Clock;

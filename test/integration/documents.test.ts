@@ -19,6 +19,7 @@ import { PROBLEMS, type problemSchema } from '../../src/protocol/problems.js';
 import { requestSchemas } from '../../src/protocol/requests.js';
 import { TIMER_STATES, timerSchema } from '../../src/protocol/timer.js';
 import { Realtime } from '../../src/realtime/realtime.js';
+import { Signer } from '../../src/signing.js';
 import { EventReader, RefusedError } from '../support/event-reader.js';
 import { type Answer, problemIn, TestService } from '../support/service.js';
 
@@ -316,7 +317,7 @@ describe('the OpenAPI document is valid and complete', () => {
     ).toEqual(listed.sort());
     expect(duplicatesIn(described.map(({ operationId }) => operationId))).toEqual([]);
     const routes = described.map(({ method, path }) => `${method} ${expressPath(path)}`);
-    expect(mountedRoutes(service).sort()).toEqual(
+    expect((await mountedRoutes(service)).sort()).toEqual(
       [...routes, 'get /openapi.json', 'get /asyncapi.json', 'get /docs'].sort(),
     );
   });
@@ -879,11 +880,19 @@ const layerSchema = z.object({
 });
 
 /** Method and path of every route. Those that take every method are left out: they only refuse. */
-function mountedRoutes({ clock, service: { registry } }: TestService): string[] {
+async function mountedRoutes({ clock, service }: TestService): Promise<string[]> {
+  const { registry } = service;
   const access = new Access({ registry });
   const parts = { config: readConfig({}), registry, access, clock, log: createLog('silent') };
   const { documents } = new MemoryJournal();
-  const app = createApp({ ...parts, documents, realtime: new Realtime(parts), version: '0.0.0' });
+  const signer = await Signer.open(documents, '');
+  const app = createApp({
+    ...parts,
+    signer,
+    documents,
+    realtime: new Realtime(parts),
+    version: '0.0.0',
+  });
   return app.router.stack.flatMap((layer) => {
     const { path, methods = {} } = layerSchema.parse(layer).route ?? {};
     const [method, ...others] = Object.keys(methods);

@@ -1,0 +1,110 @@
+/**
+ * The keys the service signs with (Ed25519): receipts, heads of the record and tokens of displays. They are made
+ * at the first start and kept beside the journal, or come from a file that SIGNING_KEYS names. The first key
+ * signs; the others are there so that what they signed before can still be checked.
+ */
+import { readFile } from 'node:fs/promises';
+import {
+  CompactSign,
+  calculateJwkThumbprint,
+  compactVerify,
+  createLocalJWKSet,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from 'jose';
+import { z } from 'zod';
+import { SettingError } from './config.js';
+import type { Documents } from './journal/documents.js';
+
+const ALGORITHM = 'EdDSA';
+const DRAWER = 'signing-keys';
+const NAME = 'keys';
+
+const privateKeySchema = z.object({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string(),
+  d: z.string(),
+});
+const privateKeysSchema = z.object({ keys: z.array(privateKeySchema).min(1) });
+type PrivateKey = z.output<typeof privateKeySchema>;
+
+/** What a signature is for, as the `typ` of its header: one kind is never taken for another. */
+export type SignatureType = 'timer-receipt+jwt' | 'timer-head+jwt' | 'timer-token+jwt';
+
+interface SigningKey {
+  readonly key: Awaited<ReturnType<typeof importJWK>>;
+  readonly id: string;
+}
+
+export class Signer {
+  /** The public keys, as a JSON Web Key Set (RFC 7517). */
+  readonly publicKeys: { readonly keys: JWK[] };
+  readonly #signing: SigningKey;
+  readonly #find: ReturnType<typeof createLocalJWKSet>;
+
+  private constructor(signing: SigningKey, publicKeys: JWK[]) {
+    this.#signing = signing;
+    this.publicKeys = { keys: publicKeys };
+    this.#find = createLocalJWKSet(this.publicKeys);
+  }
+
+  /**
+   * Reads the keys from a file; where none is named, its own, and makes one if there is none yet.
+   * @throws {SettingError} if the file that is named has none.
+   */
+  static async open(documents: Documents, file: string): Promise<Signer> {
+    const keys = file === '' ? await ownKeys(documents) : await keysIn(file);
+    const publicKeys = await Promise.all(keys.map(publicPartOf));
+    const [first] = keys;
+    const [publicFirst] = publicKeys;
+    if (first === undefined) throw new RangeError('A set of keys has at least one');
+    const signing = { key: await importJWK(first, ALGORITHM), id: publicFirst?.kid ?? '' };
+    return new Signer(signing, publicKeys);
+  }
+
+  /** Signs claims as a JWS in its compact form (RFC 7515). */
+  async sign(type: SignatureType, claims: object): Promise<string> {
+    const payload = new TextEncoder().encode(JSON.stringify(claims));
+    const { key, id } = this.#signing;
+    return new CompactSign(payload)
+      .setProtectedHeader({ alg: ALGORITHM, kid: id, typ: type })
+      .sign(key);
+  }
+
+  /** The claims of a JWS that one of the keys signed for this purpose; rejects for any other text. */
+  async verify(type: SignatureType, text: string): Promise<unknown> {
+    const { payload, protectedHeader } = await compactVerify(text, this.#find, {
+      algorithms: [ALGORITHM],
+    });
+    if (protectedHeader.typ !== type) throw new TypeError(`This is no ${type}`);
+    return JSON.parse(new TextDecoder().decode(payload));
+  }
+}
+
+async function ownKeys(documents: Documents): Promise<PrivateKey[]> {
+  const kept = await documents.get(DRAWER, NAME, 0);
+  if (kept !== undefined) return privateKeysSchema.parse(JSON.parse(kept)).keys;
+  const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
+  const keys = [privateKeySchema.parse(await exportJWK(privateKey))];
+  await documents.put(DRAWER, { name: NAME, text: JSON.stringify({ keys }) }, null);
+  return keys;
+}
+
+async function keysIn(file: string): Promise<PrivateKey[]> {
+  try {
+    return privateKeysSchema.parse(JSON.parse(await readFile(file, 'utf8'))).keys;
+  } catch (cause) {
+    throw new SettingError(
+      `SIGNING_KEYS is ${JSON.stringify(file)}; it takes a file with a JSON Web Key Set of private Ed25519 keys`,
+      { cause },
+    );
+  }
+}
+
+async function publicPartOf({ kty, crv, x }: PrivateKey): Promise<JWK> {
+  const kid = await calculateJwkThumbprint({ kty, crv, x });
+  return { kty, crv, x, kid, alg: ALGORITHM, use: 'sig' };
+}
