@@ -16,7 +16,9 @@ import type { Documents } from '../journal/documents.js';
 import type { Log } from '../log.js';
 import { asyncApiDocument } from '../protocol/asyncapi.js';
 import { PROBLEM_TYPE, Problem, problemOf } from '../protocol/problems.js';
+import { publicAuthorOf } from '../protocol/record.js';
 import { requestSchemas } from '../protocol/requests.js';
+import { isoTime } from '../protocol/timer.js';
 import type { Realtime } from '../realtime/realtime.js';
 import type { Registry } from '../registry.js';
 import type { Signer } from '../signing.js';
@@ -118,6 +120,14 @@ function parsed(parser: RequestHandler, request: Request, response: Response): P
 }
 
 function serviceRoutes(registry: Registry, clock: Clock) {
+  const me: Handler = ({ response, caller }) => {
+    const { expiresAtMs } = caller;
+    response.set('Cache-Control', 'no-store');
+    response.json({
+      ...publicAuthorOf(caller),
+      expires_at: expiresAtMs === null ? null : isoTime(expiresAtMs),
+    });
+  };
   const health: Handler = ({ response }) => {
     response.json({ status: 'healthy', timers_active: registry.unfinishedTimers });
   };
@@ -135,7 +145,7 @@ function serviceRoutes(registry: Registry, clock: Clock) {
     response.set('Cache-Control', 'no-store');
     response.json({ server_received_ms: receivedMs, server_sent_ms: clock.now() });
   };
-  return { health, livez, readyz, time };
+  return { me, health, livez, readyz, time };
 }
 
 /** A document is generated when it is first asked for. */

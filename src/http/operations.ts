@@ -8,6 +8,7 @@ import { consoleMessageSchema } from '../protocol/console.js';
 import { acknowledgementSchema, displayIdSchema, displaysSchema } from '../protocol/displays.js';
 import { displayEventSchema } from '../protocol/messages.js';
 import type { HttpProblemCode } from '../protocol/problems.js';
+import { callerSchema } from '../protocol/record.js';
 import {
   bulkResultSchema,
   healthSchema,
@@ -174,6 +175,21 @@ export function operationsOf(schemas: RequestSchemas) {
     },
     ...bulkOperations(schemas),
     ...displayOperations(schemas),
+    me: {
+      id: 'me',
+      right: 'any',
+      method: 'get',
+      path: '/me',
+      tag: 'service',
+      summary: 'Who the credential of this request is for',
+      success: {
+        status: 200,
+        description: 'Its holder, as changes are recorded of them.',
+        body: callerSchema,
+        headers: { 'Cache-Control': 'Not to be kept.' },
+      },
+      problems: ['internal_error'],
+    },
     health: {
       id: 'health',
       right: 'any',

@@ -11,6 +11,14 @@ export const authorSchema = z
   })
   .meta({ id: 'Author', description: 'Who caused a change.' });
 
+export const callerSchema = authorSchema
+  .extend({
+    expires_at: z.iso.datetime().nullable().meta({
+      description: 'When the credential ends; null if it does not by itself.',
+    }),
+  })
+  .meta({ id: 'Caller', description: 'Who the service takes the caller for.' });
+
 export const recordedReasonSchema = z
   .object({ category: z.enum(REASON_CATEGORIES), text: z.string().nullable() })
   .meta({ id: 'RecordedReason', description: 'Why it was done, as far as that was said.' });

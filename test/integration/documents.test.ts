@@ -65,6 +65,7 @@ const SAMPLES: Readonly<Record<string, { query?: string; body?: (timerId: string
   watchDisplays: {},
   acknowledge: { body: () => ({ revision: 1, error_bound_ms: 12.5, label: 'Seat 14' }) },
   watchAll: {},
+  me: {},
   health: {},
   livez: {},
   readyz: {},
