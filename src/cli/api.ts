@@ -3,7 +3,7 @@ import { createParser } from 'eventsource-parser';
 import { z } from 'zod';
 import { CONSOLE_MESSAGES } from '../protocol/console.js';
 import { problemSchema } from '../protocol/problems.js';
-import { bulkResultSchema, type RequestSchemas } from '../protocol/requests.js';
+import { bulkResultSchema, type ReasonBody, type RequestSchemas } from '../protocol/requests.js';
 import { type TimerResource, timerSchema, type WireTimerState } from '../protocol/timer.js';
 import type { Action } from '../registry.js';
 import { RefusedError, UnreachableError } from './errors.js';
@@ -12,6 +12,13 @@ import { onOneLine } from './output.js';
 export type TimerDefinition = z.input<RequestSchemas['create']>;
 export type Control = z.input<RequestSchemas['control']>;
 export type BulkResults = z.output<typeof bulkResultSchema>;
+
+/** What a change of timers may carry beside what is done. */
+export interface ChangeDetails {
+  /** What an extension adds. */
+  readonly seconds?: number | undefined;
+  readonly reason?: ReasonBody | undefined;
+}
 
 /** A service that says nothing for this long is given up. */
 const LONGEST_ANSWER_MS = 30_000;
@@ -53,8 +60,12 @@ export class Api {
     return this.#call({ method: 'POST', path, body, schema: timerSchema });
   }
 
-  bulk(action: Action, timer_ids: readonly string[], seconds?: number): Promise<BulkResults> {
-    const body = { timer_ids, seconds };
+  bulk(
+    action: Action,
+    timer_ids: readonly string[],
+    { seconds, reason }: ChangeDetails,
+  ): Promise<BulkResults> {
+    const body = { timer_ids, seconds, reason };
     const path = `/timers/bulk/${action}`;
     return this.#call({ method: 'POST', path, body, schema: bulkResultSchema });
   }
@@ -66,8 +77,13 @@ export class Api {
     return told.success ? told.data.max_bulk_timers : USUAL_BULK;
   }
 
-  async delete(timerId: string): Promise<void> {
-    await this.#call({ method: 'DELETE', path: pathOf(timerId), schema: nothing });
+  async delete(timerId: string, reason: ReasonBody | undefined): Promise<void> {
+    const query = new URLSearchParams({
+      ...(reason && { reason_category: reason.category }),
+      ...(reason?.text && { reason_text: reason.text }),
+    });
+    const path = `${pathOf(timerId)}${query.size === 0 ? '' : `?${query}`}`;
+    await this.#call({ method: 'DELETE', path, schema: nothing });
   }
 
   /** All timers, oldest first, however many pages they take. */

@@ -1,6 +1,6 @@
 /** One command for many timers, and what is said of those it was refused for. */
 import type { Action } from '../registry.js';
-import type { Api, BulkResults } from './api.js';
+import type { Api, BulkResults, ChangeDetails } from './api.js';
 import { CommandError, RefusedError } from './errors.js';
 import { onOneLine, tell } from './output.js';
 
@@ -13,7 +13,7 @@ export async function bulkInParts(
   api: Api,
   action: Action,
   timerIds: readonly string[],
-  seconds?: number,
+  details: ChangeDetails = {},
 ): Promise<BulkResults> {
   const size = timerIds.length > 1 ? await api.largestBulk() : 1;
   const partCount = Math.ceil(timerIds.length / size);
@@ -24,12 +24,14 @@ export async function bulkInParts(
   for (let from = 0; from < timerIds.length; from += size) {
     const part = timerIds.slice(from, from + size);
     try {
-      results.push(...(await api.bulk(action, part, seconds)));
+      results.push(...(await api.bulk(action, part, details)));
     } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      const isRefused = error instanceof RefusedError;
       // When nothing was done, that it failed is all there is to say.
-      if (from === 0 || !(error instanceof CommandError)) throw error;
+      if (from === 0 && isRefused) throw error;
       tell(error.message);
-      const why = error instanceof RefusedError ? error.message : UNANSWERED;
+      const why = isRefused ? error.message : UNANSWERED;
       const rest = timerIds.slice(from + size);
       return [...results, ...failed(part, why), ...failed(rest, NOT_ASKED)];
     }

@@ -1,7 +1,7 @@
 /** `start`, `pause`, `resume`, `stop` and `extend`: one timer by its id, or many at one instant. */
 import type { Command } from 'commander';
 import type { Action } from '../registry.js';
-import type { Api } from './api.js';
+import type { Api, ChangeDetails } from './api.js';
 import { bulkInParts, refuseFailures } from './bulk.js';
 import {
   addExamples,
@@ -11,9 +11,10 @@ import {
   secondsOf,
 } from './options.js';
 import { print, printJson, standingOf, tell } from './output.js';
+import { addReason, type ReasonOptions, reasonOf } from './reason.js';
 import { selectTimers } from './selection.js';
 
-interface ControlOptions extends SelectionOptions {
+interface ControlOptions extends SelectionOptions, ReasonOptions {
   /** Seconds to add; only `extend` has it, and must. */
   readonly by?: number;
 }
@@ -46,7 +47,8 @@ export function addControls(program: Command): void {
   extend.requiredOption('--by <time>', 'how much more, such as 5m or 90s', secondsOf);
   addExamples(extend, {
     'extend timer_0mjx3k2p9a1b2c3d4e5f6 --by 90s': 'One timer',
-    'extend --all --state running --by 5m': 'Five more minutes for all who are at it',
+    'extend --all --state running --by 5m --reason-category environment --reason "Fire alarm"':
+      'Five more minutes for all who are at it, and why',
   });
 }
 
@@ -56,8 +58,12 @@ function stateBefore(action: Action): string {
   return action === 'resume' ? 'paused' : 'running';
 }
 
+/** What takes time from somebody or gives it is asked about afterwards. */
+const WITH_REASON: readonly Action[] = ['pause', 'stop', 'extend'];
+
 function addControl(program: Command, verb: Verb): Command {
   const command = program.command(verb.action).description(verb.description);
+  if (WITH_REASON.includes(verb.action)) addReason(command);
   return addSelection(command).action((ids: string[], options: ControlOptions) =>
     control(verb, ids, options, command),
   );
@@ -73,8 +79,9 @@ async function control(
   const selected = await selectTimers(api, ids, options, 'unfinished');
   const [only] = selected;
   const isOne = options.all === undefined && selected.length === 1 && only !== undefined;
-  if (isOne) return controlOne(api, verb, only, options.by, json);
-  const results = await bulkInParts(api, verb.action, selected, options.by);
+  const details = { seconds: options.by, reason: reasonOf(options) };
+  if (isOne) return controlOne(api, verb, only, details, json);
+  const results = await bulkInParts(api, verb.action, selected, details);
   if (json) printJson(results);
   else
     for (const result of results) if (result.success) print(`${result.timer_id}: ${result.status}`);
@@ -86,10 +93,11 @@ async function controlOne(
   api: Api,
   { action }: Verb,
   timerId: string,
-  seconds: number | undefined,
+  { seconds = 0, reason }: ChangeDetails,
   json: boolean,
 ): Promise<void> {
-  const body = action === 'extend' ? { action, extend_seconds: seconds ?? 0 } : { action };
+  const body =
+    action === 'extend' ? { action, extend_seconds: seconds, reason } : { action, reason };
   const timer = await api.control(timerId, body);
   if (json) printJson(timer);
   else print(`${timer.id}: ${standingOf(timer)}`);

@@ -1,14 +1,16 @@
 /** `delete`: removes timers for good, after it has asked. */
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import type { ReasonBody } from '../protocol/requests.js';
 import type { Api, BulkResults } from './api.js';
 import { refuseFailures } from './bulk.js';
 import { RefusedError, UsageError } from './errors.js';
 import { addExamples, addSelection, connectionOf, type SelectionOptions } from './options.js';
 import { print, printJson, tell } from './output.js';
+import { addReason, type ReasonOptions, reasonOf } from './reason.js';
 import { selectTimers } from './selection.js';
 
-interface DeleteOptions extends SelectionOptions {
+interface DeleteOptions extends SelectionOptions, ReasonOptions {
   readonly yes?: true;
 }
 
@@ -16,7 +18,7 @@ export function addDelete(program: Command): void {
   const command = program
     .command('delete')
     .description('Delete timers, in whatever state they are. Asks before it does.');
-  addSelection(command)
+  addReason(addSelection(command))
     .option('--yes', 'do not ask')
     .action((ids: string[], options: DeleteOptions) => deleteTimers(ids, options, command));
   addExamples(command, {
@@ -37,9 +39,10 @@ async function deleteTimers(
   }
   const selected = await selectTimers(api, ids, options, 'every');
   if (selected.length > 0 && !isSure) await confirm(selected);
+  const reason = reasonOf(options);
   const results: BulkResults = [];
   try {
-    for (const timerId of selected) results.push(await deleteOne(api, timerId));
+    for (const timerId of selected) results.push(await deleteOne(api, timerId, reason));
   } finally {
     if (json) printJson(results);
     else for (const result of results) if (result.success) print(`${result.timer_id}: deleted`);
@@ -61,9 +64,13 @@ async function confirm(timerIds: readonly string[]): Promise<void> {
   if (!/^y(es)?$/i.test(answer.trim())) throw new RefusedError('Nothing was deleted.');
 }
 
-async function deleteOne(api: Api, timer_id: string): Promise<BulkResults[number]> {
+async function deleteOne(
+  api: Api,
+  timer_id: string,
+  reason: ReasonBody | undefined,
+): Promise<BulkResults[number]> {
   try {
-    await api.delete(timer_id);
+    await api.delete(timer_id, reason);
     return { timer_id, success: true, status: 'deleted' };
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;

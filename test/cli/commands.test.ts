@@ -231,6 +231,21 @@ describe('start, pause, resume, extend and stop', () => {
   );
 });
 
+describe('a command for several that got no answer', () => {
+  it('says that it may have been carried out', async () => {
+    const ids = [(await service.create()).id, (await service.create()).id];
+    const server = await startBreakingProxy(service.service.url, (path) =>
+      path.includes('/bulk/') ? 'answer lost' : 'passed',
+    );
+    const { code, stdout, stderr } = await run('start', ...ids, '--server', server);
+    expect([code, stdout]).toEqual([1, '']);
+    const [failure, ...lines] = linesOf(stderr);
+    expect(failure).toMatch(/^Cannot reach the service at /);
+    expect(lines).toEqual(ids.map((id) => `${id} may have been started: no answer came`));
+    expect((await all()).map(({ state }) => state)).toEqual(['running', 'running']);
+  });
+});
+
 describe('a command for several of which nothing was done', () => {
   it('says only why', async () => {
     const ids = await createFive();
@@ -242,6 +257,35 @@ describe('a command for several of which nothing was done', () => {
       stdout: '',
       stderr: 'The disk is full.\n',
     });
+  });
+});
+
+describe('A7: a reason', () => {
+  const reasons = async (id: string) =>
+    (await service.journal.history(id)).map(({ type, reason }) => [type, reason]);
+
+  it('goes on record with pauses, extensions, stops and deletions, of one timer and of several', async () => {
+    const ids = [(await service.create()).id, (await service.create()).id];
+    const [id = ''] = ids;
+    await output('start', ...ids);
+    await output('pause', id, '--reason-category', 'environment', '--reason', 'Fire alarm');
+    await output('extend', ...ids, '--by', '5m', '--reason-category', 'examinee');
+    await output('stop', ...ids, '--reason', 'Drill');
+    await output('delete', id, '--yes', '--reason-category', 'staff', '--reason', 'Wrong & room');
+    expect(await reasons(id)).toEqual([
+      ['created', null],
+      ['started', null],
+      ['paused', { category: 'environment', text: 'Fire alarm' }],
+      ['extended', { category: 'examinee', text: null }],
+      ['stopped', { category: 'other', text: 'Drill' }],
+      ['deleted', { category: 'staff', text: 'Wrong & room' }],
+    ]);
+  });
+
+  it('is of one of the categories', async () => {
+    const { code, stderr } = await run('pause', 'timer_x', '--reason-category', 'weather');
+    expect(code).toBe(2);
+    expect(stderr).toContain('environment, examinee, staff, technical, other');
   });
 });
 
