@@ -33,7 +33,7 @@ const keptSchema = z.object({
   fingerprint: z.string(),
   status: z.number(),
   headers: z.record(z.string(), z.string()).default({}),
-  body: z.unknown(),
+  body: z.unknown().optional(),
 });
 
 interface UnderWay {
