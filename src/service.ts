@@ -6,6 +6,8 @@ import { createServer, type Server } from 'node:http';
 import type { InspectionEvent, Observer } from 'xstate';
 import type { shardMachine } from '../machines/shard.machine.js';
 import { Access } from './access/access.js';
+import { Audit } from './audit/export.js';
+import { Heads } from './audit/heads.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createApp, listenerOf } from './http/app.js';
@@ -66,6 +68,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   registry.recovered.catch(() => {});
   const { documents } = journal;
   const signer = await Signer.open(documents, config.signingKeys);
+  const heads = new Heads({ journal, signer, clock, log });
+  const audit = new Audit({ journal, heads, signer, clock });
   const access = new Access({ registry });
   const realtime = new Realtime({ registry, access, clock, config, log });
   const server = createServer(
@@ -82,6 +86,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         access,
         signer,
         documents,
+        audit,
         realtime,
         clock,
         log,
@@ -92,11 +97,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   );
   realtime.acceptWebSockets(server);
   await listen(server, config.port, config.host);
+  // What is already there is held against its heads once the exams go on, which comes first.
+  registry.recovered.then(
+    () => heads.start(),
+    () => {},
+  );
 
   async function stop(): Promise<void> {
     await registry.drain();
     await realtime.close();
     await closeServer(server, clock);
+    await heads.stop();
     await journal.close();
   }
 

@@ -34,6 +34,8 @@ type PrivateKey = z.output<typeof privateKeySchema>;
 /** What a signature is for, as the `typ` of its header: one kind is never taken for another. */
 export type SignatureType = 'timer-receipt+jwt' | 'timer-head+jwt' | 'timer-token+jwt';
 
+export type Verify = (type: SignatureType, text: string) => Promise<unknown>;
+
 interface SigningKey {
   readonly key: Awaited<ReturnType<typeof importJWK>>;
   readonly id: string;
@@ -43,12 +45,13 @@ export class Signer {
   /** The public keys, as a JSON Web Key Set (RFC 7517). */
   readonly publicKeys: { readonly keys: JWK[] };
   readonly #signing: SigningKey;
-  readonly #find: ReturnType<typeof createLocalJWKSet>;
+  /** The claims of a JWS that one of the keys signed for a purpose; rejects for any other text. */
+  readonly verify: Verify;
 
   private constructor(signing: SigningKey, publicKeys: JWK[]) {
     this.#signing = signing;
     this.publicKeys = { keys: publicKeys };
-    this.#find = createLocalJWKSet(this.publicKeys);
+    this.verify = verifierOf(this.publicKeys);
   }
 
   /**
@@ -73,15 +76,18 @@ export class Signer {
       .setProtectedHeader({ alg: ALGORITHM, kid: id, typ: type })
       .sign(key);
   }
+}
 
-  /** The claims of a JWS that one of the keys signed for this purpose; rejects for any other text. */
-  async verify(type: SignatureType, text: string): Promise<unknown> {
-    const { payload, protectedHeader } = await compactVerify(text, this.#find, {
+/** Gives what checks signatures with public keys, wherever they come from. */
+export function verifierOf(publicKeys: { readonly keys: JWK[] }): Verify {
+  const find = createLocalJWKSet(publicKeys);
+  return async (type, text) => {
+    const { payload, protectedHeader } = await compactVerify(text, find, {
       algorithms: [ALGORITHM],
     });
     if (protectedHeader.typ !== type) throw new TypeError(`This is no ${type}`);
     return JSON.parse(new TextDecoder().decode(payload));
-  }
+  };
 }
 
 async function ownKeys(documents: Documents): Promise<PrivateKey[]> {

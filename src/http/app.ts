@@ -10,6 +10,7 @@ import express, {
 } from 'express';
 import swaggerUi from 'swagger-ui-express';
 import type { Access } from '../access/access.js';
+import type { Audit } from '../audit/export.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Documents } from '../journal/documents.js';
@@ -29,6 +30,7 @@ import { openApiDocument } from './openapi.js';
 import { expressPath, type Operation, type Operations, operationsOf } from './operations.js';
 import { servePages } from './pages.js';
 import { timerIdOf } from './parse.js';
+import { recordRoutes } from './record.js';
 import { timerRoutes } from './timers.js';
 
 /** A bulk command of 10,000 ids takes about 300 KB. */
@@ -42,6 +44,7 @@ export interface AppOptions {
   readonly access: Access;
   readonly signer: Signer;
   readonly documents: Documents;
+  readonly audit: Audit;
   readonly realtime: Realtime;
   readonly clock: Clock;
   readonly log: Log;
@@ -51,14 +54,16 @@ export interface AppOptions {
 }
 
 export function createApp(options: AppOptions): Express {
-  const { config, registry, access, documents, realtime, clock, log, version, webDirectory } =
+  const { config, registry, access, signer, documents, audit, realtime, clock, log, version } =
     options;
+  const { webDirectory } = options;
   const schemas = requestSchemas(config);
   const operations = operationsOf(schemas);
   const idempotency = new Idempotency({ registry, documents, clock, log });
   const handlers: Record<keyof Operations, Handler> = {
     ...timerRoutes(registry, schemas, idempotency),
     ...displayRoutes(realtime, schemas),
+    ...recordRoutes({ registry, audit, signer, log }),
     ...serviceRoutes(registry, clock),
   };
 

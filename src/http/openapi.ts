@@ -36,6 +36,7 @@ export function openApiDocument(operations: Operations, version: string): Json {
       { name: 'timers', description: 'One timer at a time.' },
       { name: 'bulk', description: 'Many timers at one instant.' },
       { name: 'displays', description: 'Those who follow timers, and those who look after them.' },
+      { name: 'record', description: 'What happened, and the proofs of it.' },
       { name: 'service', description: 'The service itself.' },
     ],
     paths,
@@ -64,7 +65,7 @@ function describe(operation: Operation, reference: (schema: z.ZodType) => unknow
         ...(success.headers === undefined ? {} : { headers: headersOf(success.headers) }),
         ...(success.body === undefined
           ? {}
-          : { content: contentOf(reference(success.body), success.isStream) }),
+          : { content: { [mediaTypeOf(success)]: { schema: reference(success.body) } } }),
       },
       ...problemResponses(problems, reference(problemSchema)),
     },
@@ -107,8 +108,8 @@ function jsonContent(schema: unknown): Json {
 }
 
 /** The schema of a stream is that of the data of each of its events. */
-function contentOf(schema: unknown, isStream = false): Json {
-  return isStream ? { [EVENT_STREAM_TYPE]: { schema } } : jsonContent(schema);
+function mediaTypeOf({ isStream = false, mediaType = 'application/json' }: Operation['success']) {
+  return isStream ? EVENT_STREAM_TYPE : mediaType;
 }
 
 /** Problems of the same status share one response. */

@@ -4,11 +4,19 @@
  */
 import { z } from 'zod';
 import type { Right } from '../access/caller.js';
+import {
+  auditLineSchema,
+  auditQuerySchema,
+  NDJSON_TYPE,
+  publicKeysSchema,
+  signedHeadsSchema,
+} from '../protocol/audit.js';
 import { consoleMessageSchema } from '../protocol/console.js';
 import { acknowledgementSchema, displayIdSchema, displaysSchema } from '../protocol/displays.js';
 import { displayEventSchema } from '../protocol/messages.js';
 import type { HttpProblemCode } from '../protocol/problems.js';
-import { callerSchema } from '../protocol/record.js';
+import { receiptRequestSchema, receiptSchema } from '../protocol/receipts.js';
+import { callerSchema, historySchema } from '../protocol/record.js';
 import {
   bulkResultSchema,
   healthSchema,
@@ -23,7 +31,7 @@ export interface Operation {
   readonly method: 'get' | 'post' | 'delete';
   /** In OpenAPI's form, with `{timer_id}`. */
   readonly path: string;
-  readonly tag: 'timers' | 'bulk' | 'displays' | 'service';
+  readonly tag: 'timers' | 'bulk' | 'displays' | 'record' | 'service';
   readonly summary: string;
   /** What the caller needs; for a timer in the address, it must be one the caller reaches. */
   readonly right: Right;
@@ -39,6 +47,8 @@ export interface Operation {
     readonly body?: z.ZodType;
     /** True for a stream of server-sent events, each with such a body as its data. */
     readonly isStream?: boolean;
+    /** Where the body is no JSON text; the schema is that of each of its lines. */
+    readonly mediaType?: string;
     readonly headers?: Readonly<Record<string, string>>;
   };
   readonly problems: readonly HttpProblemCode[];
@@ -175,6 +185,7 @@ export function operationsOf(schemas: RequestSchemas) {
     },
     ...bulkOperations(schemas),
     ...displayOperations(schemas),
+    ...recordOperations(),
     me: {
       id: 'me',
       right: 'any',
@@ -370,6 +381,81 @@ function displayOperations(schemas: RequestSchemas) {
         body: consoleMessageSchema,
       },
       problems: ['too_many_streams', ...streamProblems],
+    },
+  } as const satisfies Record<string, Operation>;
+}
+
+function recordOperations() {
+  const problems = ['journal_unavailable', 'shutting_down', ...FAILURES] as const;
+  return {
+    getHistory: {
+      id: 'getHistory',
+      right: 'read',
+      method: 'get',
+      path: '/timers/{timer_id}/history',
+      tag: 'record',
+      summary: 'Everything that ever happened to a timer, also after it was deleted',
+      success: { status: 200, description: 'Its entries, oldest first.', body: historySchema },
+      problems: ['unknown_timer', 'invalid_request', ...problems],
+    },
+    createReceipt: {
+      id: 'createReceipt',
+      // It changes no timer, so those who only show one may have it.
+      right: 'follow',
+      method: 'post',
+      path: '/timers/{timer_id}/receipts',
+      tag: 'record',
+      summary: 'Have it signed how a timer stands now',
+      body: receiptRequestSchema,
+      success: {
+        status: 201,
+        description: 'What is signed, and the signature.',
+        body: receiptSchema,
+        headers: { 'Cache-Control': 'Not to be kept.' },
+      },
+      problems: ['unknown_timer', ...BODY_PROBLEMS, 'timer_restarting', ...FAILURES],
+    },
+    exportAudit: {
+      id: 'exportAudit',
+      right: 'audit',
+      method: 'get',
+      path: '/audit',
+      tag: 'record',
+      summary: 'Export the record: every entry with its hash, and the signed heads among them',
+      query: auditQuerySchema,
+      success: {
+        status: 200,
+        description: 'One JSON text on each line; the last one is a head of the export itself.',
+        mediaType: NDJSON_TYPE,
+        body: auditLineSchema,
+        headers: { 'Cache-Control': 'Not to be kept.' },
+      },
+      problems: ['invalid_request', ...problems],
+    },
+    listHeads: {
+      id: 'listHeads',
+      right: 'audit',
+      method: 'get',
+      path: '/audit/heads',
+      tag: 'record',
+      summary: 'The signed heads of the record, one for each day that had entries',
+      success: { status: 200, description: 'All heads.', body: signedHeadsSchema },
+      problems,
+    },
+    publicKeys: {
+      id: 'publicKeys',
+      right: 'public',
+      method: 'get',
+      path: '/.well-known/jwks.json',
+      tag: 'record',
+      summary: 'The public keys that receipts and heads are checked with',
+      success: {
+        status: 200,
+        description: 'A JSON Web Key Set.',
+        body: publicKeysSchema,
+        headers: { 'Cache-Control': 'How long to keep it.' },
+      },
+      problems: ['internal_error'],
     },
   } as const satisfies Record<string, Operation>;
 }

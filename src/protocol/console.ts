@@ -2,19 +2,8 @@
 import { z } from 'zod';
 import type { Change } from '../registry.js';
 import { type DisplaySummary, displaySummarySchema } from './displays.js';
-import { authorSchema, publicAuthorOf, recordedReasonSchema } from './record.js';
+import { authorSchema, ENTRY_TYPES, publicAuthorOf, recordedReasonSchema } from './record.js';
 import { type TimerResource, timerSchema } from './timer.js';
-
-const CHANGES = [
-  'created',
-  'started',
-  'paused',
-  'resumed',
-  'extended',
-  'stopped',
-  'expired',
-  'deleted',
-] as const satisfies readonly Change['entry']['type'][];
 
 const serverTime = z.int().meta({ description: "The server's time when this was said." });
 
@@ -22,7 +11,7 @@ export const changeSchema = z
   .object({
     timer_id: z.string(),
     name: z.string(),
-    change: z.enum(CHANGES),
+    change: z.enum(ENTRY_TYPES),
     at_ms: z.int().meta({ description: 'When the change took effect, in epoch ms.' }),
     revision: z.int().min(1),
     by: authorSchema,

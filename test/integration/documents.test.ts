@@ -8,11 +8,14 @@ import { describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { Access } from '../../src/access/access.js';
+import { Audit } from '../../src/audit/export.js';
+import { Heads } from '../../src/audit/heads.js';
 import { readConfig } from '../../src/config.js';
 import { createApp } from '../../src/http/app.js';
 import { expressPath, type Operation, operationsOf } from '../../src/http/operations.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { createLog } from '../../src/log.js';
+import { NDJSON_TYPE } from '../../src/protocol/audit.js';
 import { CONSOLE_MESSAGES, consoleMessageSchema } from '../../src/protocol/console.js';
 import { CLIENT_MESSAGES, EVENT_MESSAGES, SERVER_MESSAGES } from '../../src/protocol/messages.js';
 import { PROBLEMS, type problemSchema } from '../../src/protocol/problems.js';
@@ -65,6 +68,11 @@ const SAMPLES: Readonly<Record<string, { query?: string; body?: (timerId: string
   watchDisplays: {},
   acknowledge: { body: () => ({ revision: 1, error_bound_ms: 12.5, label: 'Seat 14' }) },
   watchAll: {},
+  getHistory: {},
+  createReceipt: { body: () => ({ payload_sha256: 'a'.repeat(64) }) },
+  exportAudit: { query: '?from=2026-01-15T10:00:00Z&to=1800000000000' },
+  listHeads: {},
+  publicKeys: {},
   me: {},
   health: {},
   livez: {},
@@ -77,7 +85,7 @@ const jsonObject = z.record(z.string(), z.unknown());
 
 const content = z
   .record(
-    z.string().regex(/^(application\/(problem\+)?json|text\/event-stream)$/),
+    z.string().regex(/^(application\/((problem\+)?json|x-ndjson)|text\/event-stream)$/),
     z.strictObject({ schema: jsonObject }),
   )
   .default({});
@@ -218,11 +226,14 @@ const PROVOCATIONS: Readonly<Record<number, Provocation>> = {
     ask(service, operation, timerId, { mediaType: 'application/json; charset=latin1' }),
   422: (service, operation, timerId) => {
     if (operation.body !== undefined) {
-      return ask(service, operation, timerId, { body: { duration_seconds: '60' } });
+      const body = { duration_seconds: '60', payload_sha256: '60' };
+      return ask(service, operation, timerId, { body });
     }
     return operation.query === undefined
       ? ask(service, operation, UNREADABLE_ID)
-      : ask(service, operation, timerId, { query: '?limit=0&ticks=no&reason_category=weather' });
+      : ask(service, operation, timerId, {
+          query: '?limit=0&ticks=no&reason_category=weather&from=yesterday',
+        });
   },
   429: async (service, operation, timerId) => {
     const exhaust = EXHAUSTIONS[operation.id];
@@ -720,7 +731,9 @@ async function ask(
 async function exchange(url: string, init: RequestInit = {}): Promise<Answer> {
   const response = await fetch(url, init);
   const body = await response.text();
-  const parsed: unknown = body === '' ? undefined : JSON.parse(body);
+  const isOfLines = response.headers.get('content-type')?.startsWith(NDJSON_TYPE) === true;
+  const [text = ''] = isOfLines ? body.split('\n') : [body];
+  const parsed: unknown = text === '' ? undefined : JSON.parse(text);
   return { status: response.status, headers: response.headers, body: parsed };
 }
 
@@ -881,16 +894,18 @@ const layerSchema = z.object({
 });
 
 /** Method and path of every route. Those that take every method are left out: they only refuse. */
-async function mountedRoutes({ clock, service }: TestService): Promise<string[]> {
+async function mountedRoutes({ clock, journal, service }: TestService): Promise<string[]> {
   const { registry } = service;
   const access = new Access({ registry });
   const parts = { config: readConfig({}), registry, access, clock, log: createLog('silent') };
-  const { documents } = new MemoryJournal();
+  const { documents } = journal;
   const signer = await Signer.open(documents, '');
+  const heads = new Heads({ ...parts, journal, signer });
   const app = createApp({
     ...parts,
     signer,
     documents,
+    audit: new Audit({ journal, heads, signer, clock }),
     realtime: new Realtime(parts),
     version: '0.0.0',
   });

@@ -1,0 +1,102 @@
+/** The routes of the record: histories, the export and its heads, receipts, and the keys to check them with. */
+import { once } from 'node:events';
+import { type Caller, hasRight, reaches } from '../access/caller.js';
+import type { Audit } from '../audit/export.js';
+import { storyOf } from '../audit/story.js';
+import type { Log } from '../log.js';
+import { auditQuerySchema, NDJSON_TYPE } from '../protocol/audit.js';
+import { Problem, problemOf } from '../protocol/problems.js';
+import { receiptClaimsOf, receiptRequestSchema } from '../protocol/receipts.js';
+import type { RecordedEntry, Registry } from '../registry.js';
+import type { Signer } from '../signing.js';
+import type { Handler } from './exchange.js';
+import { parse, timerIdOf } from './parse.js';
+
+/** Public keys change when the service is given others, which is seldom. */
+const KEYS_KEPT_SECONDS = 300;
+
+export interface RecordParts {
+  readonly registry: Registry;
+  readonly audit: Audit;
+  readonly signer: Signer;
+  readonly log: Log;
+}
+
+export function recordRoutes({ registry, audit, signer, log }: RecordParts) {
+  async function readable<T>(reading: Promise<T>): Promise<T> {
+    try {
+      return await reading;
+    } catch (err) {
+      log.error({ err }, 'the record could not be read');
+      throw new Problem('journal_unavailable', 'The record cannot be read now; try again soon');
+    }
+  }
+
+  const getHistory: Handler = async ({ request, response, caller }) => {
+    requireReady(registry);
+    const timerId = timerIdOf(request);
+    const history = await readable(registry.history(timerId));
+    requireReach(caller, timerId, history);
+    response.json(storyOf(history, hasRight(caller, 'audit')));
+  };
+
+  const exportAudit: Handler = async ({ request, response }) => {
+    requireReady(registry);
+    const { from, to } = parse(auditQuerySchema, request.query, 'query');
+    const pieces = audit.export({ fromMs: from, toMs: to });
+    // Nothing is promised before the first piece is read.
+    let piece = await readable(pieces.next());
+    response.set({ 'Content-Type': NDJSON_TYPE, 'Cache-Control': 'no-store' });
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    try {
+      for (; piece.done !== true; piece = await pieces.next()) {
+        if (!response.write(piece.value)) await once(response, 'drain', { signal: gone.signal });
+      }
+      response.end();
+    } catch (err) {
+      // An answer under way cannot become a problem; that it is cut off is seen by its missing last line.
+      if (!gone.signal.aborted) log.error({ err }, 'an export of the record was cut off');
+      response.destroy();
+    }
+  };
+
+  const listHeads: Handler = async ({ response }) => {
+    requireReady(registry);
+    response.json(await readable(audit.heads()));
+  };
+
+  const createReceipt: Handler = async ({ request, response, caller }) => {
+    const timerId = timerIdOf(request);
+    const { payload_sha256 = null } = parse(receiptRequestSchema, request.body, 'body');
+    const found = registry.lookUp(timerId);
+    if (!found.ok) throw problemOf(found.refusal, timerId);
+    const claims = receiptClaimsOf(found.timer, payload_sha256, caller);
+    const receipt = await signer.sign('timer-receipt+jwt', claims);
+    response
+      .status(201)
+      .set('Cache-Control', 'no-store')
+      .json({ receipt, ...claims });
+  };
+
+  const publicKeys: Handler = ({ response }) => {
+    response.set('Cache-Control', `public, max-age=${KEYS_KEPT_SECONDS}`).json(signer.publicKeys);
+  };
+
+  return { getHistory, exportAudit, listHeads, createReceipt, publicKeys };
+}
+
+function requireReady({ absence }: Registry): void {
+  if (absence !== undefined) throw problemOf(absence, '');
+}
+
+/** Timers that were deleted or left memory have a history too; whose they were is in its first entry. */
+function requireReach(caller: Caller, timerId: string, [first]: readonly RecordedEntry[]): void {
+  if (first === undefined) throw problemOf({ reason: 'unknown_timer' }, timerId);
+  if (reaches(caller, { id: timerId, ownerId: first.by.credential })) return;
+  throw new Problem('forbidden', `The credential is not for timer ${timerId}`);
+}

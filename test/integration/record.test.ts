@@ -1,0 +1,322 @@
+/** The record for those who read and check it: histories, the export, signed heads and receipts. */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import canonicalize from 'canonicalize';
+import { compactVerify, createLocalJWKSet } from 'jose';
+import Database from 'libsql';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { auditEntrySchema, publicKeysSchema, signedHeadsSchema } from '../../src/protocol/audit.js';
+import { receiptSchema } from '../../src/protocol/receipts.js';
+import { historySchema } from '../../src/protocol/record.js';
+import { BY_TEST } from '../support/entries.js';
+import { readableLog } from '../support/log-lines.js';
+import { TestService } from '../support/service.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
+import { openSqlite, temporaryFolder } from '../support/sqlite.js';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+async function historyOf(service: TestService, timerId: string) {
+  const { body } = await service.request('GET', `/timers/${timerId}/history`);
+  return historySchema.parse(body);
+}
+
+async function exported(service: TestService, query = ''): Promise<string[]> {
+  const response = await fetch(`${service.service.url}/audit${query}`);
+  expect(response.status).toBe(200);
+  const text = await response.text();
+  expect(text.endsWith('\n')).toBe(true);
+  return text.slice(0, -1).split('\n');
+}
+
+async function headsOf(service: TestService) {
+  return signedHeadsSchema.parse((await service.request('GET', '/audit/heads')).body);
+}
+
+/** The claims of a JWS, checked as anybody can: with the public keys and a library. */
+async function claimsOf(service: TestService, jws: string, type: string): Promise<unknown> {
+  const { body } = await service.request('GET', '/.well-known/jwks.json');
+  const keys = createLocalJWKSet(publicKeysSchema.parse(body));
+  const { payload, protectedHeader } = await compactVerify(jws, keys);
+  expect(protectedHeader).toMatchObject({ alg: 'EdDSA', typ: type });
+  return JSON.parse(new TextDecoder().decode(payload));
+}
+
+const headLine = z.strictObject({ head: z.string() });
+
+describe('R2: the history of a timer', () => {
+  it('tells what happened, who and why, and how the timer stood before and after', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create({ name: 'Algebra', duration_seconds: 600 });
+    await service.act(id, 'start');
+    await service.advance(90 * SECOND + 500);
+    const reason = { category: 'environment', text: 'Fire alarm' };
+    const extension = { action: 'extend', extend_seconds: 300, reason };
+    await service.request('POST', `/timers/${id}/control`, extension);
+    await service.act(id, 'pause');
+    await service.act(id, 'resume');
+    await service.advance(HOUR);
+    const story = await historyOf(service, id);
+    expect(story.map(({ revision }) => revision)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(story.map(({ summary }) => summary)).toEqual([
+      'Created as “Algebra” of 10 min by anonymous',
+      'Started with 10 min left by anonymous',
+      'Extended by 5 min by anonymous (environment: Fire alarm)',
+      'Paused with 13 min 29.5 s left by anonymous',
+      'Resumed with 13 min 29.5 s left by anonymous',
+      'Time was up',
+    ]);
+    expect(story[2]).toMatchObject({
+      type: 'extended',
+      by: { credential: 'anonymous', role: 'admin', label: null, address: '127.0.0.1' },
+      reason,
+      at: '2026-01-15T10:01:30.500Z',
+      recorded_at: '2026-01-15T10:01:30.500Z',
+      before: {
+        state: 'running',
+        duration_seconds: 600,
+        remaining_ms: 509_500,
+        deadline: '2026-01-15T10:10:00.000Z',
+      },
+      after: {
+        state: 'running',
+        duration_seconds: 900,
+        remaining_ms: 809_500,
+        deadline: '2026-01-15T10:15:00.000Z',
+      },
+    });
+    expect(story[0]?.before).toBeNull();
+    expect(story[5]).toMatchObject({
+      after: { state: 'expired', remaining_ms: 0, deadline: null },
+    });
+    const recorded = await service.journal.history(id);
+    expect(story.map(({ position, hash }) => [position, hash])).toEqual(
+      recorded.map(({ position, hash }) => [position, hash]),
+    );
+  });
+
+  it('is there for timers that were deleted or left memory, and 404 for those that never were', async () => {
+    const journal = await openSqlite();
+    const service = await TestService.start({
+      journal,
+      settings: { RETAIN_FINISHED_SECONDS: '60' },
+    });
+    const deleted = await service.create();
+    await service.request('DELETE', `/timers/${deleted.id}?reason_category=staff`);
+    const retired = await service.create();
+    await service.act(retired.id, 'stop');
+    await service.advance(2 * MINUTE);
+    expect((await service.request('GET', `/timers/${retired.id}`)).status).toBe(404);
+    expect((await historyOf(service, retired.id)).at(-1)).toMatchObject({ type: 'stopped' });
+    expect((await historyOf(service, deleted.id)).at(-1)).toMatchObject({
+      summary: 'Deleted by anonymous (staff)',
+      before: { state: 'created' },
+      after: null,
+    });
+    const unknown = await service.request('GET', '/timers/timer_unknown/history');
+    expect(unknown.status).toBe(404);
+  });
+});
+
+describe('R1: the export of the record', () => {
+  it('has every entry as a line that anybody can check, and a signed head as the last', async () => {
+    const service = await TestService.start({ journal: await openSqlite() });
+    for (let count = 0; count < 3; count += 1) {
+      const { id } = await service.create({ name: `Ω “${count}” \u2028`, auto_start: true });
+      await service.act(id, 'extend', 60);
+    }
+    const lines = await exported(service);
+    let previous = '0'.repeat(64);
+    for (const [index, line] of lines.slice(0, -1).entries()) {
+      const { hash, ...entry } = auditEntrySchema.parse(JSON.parse(line));
+      expect(line).toBe(canonicalize(JSON.parse(line)));
+      expect(entry).toMatchObject({ position: index + 1, previous_hash: previous });
+      previous = createHash('sha256')
+        .update(canonicalize(entry) ?? '')
+        .digest('hex');
+      expect(hash).toBe(previous);
+    }
+    expect(lines).toHaveLength(7);
+    const { head } = headLine.parse(JSON.parse(lines[6] ?? ''));
+    expect(await claimsOf(service, head, 'timer-head+jwt')).toEqual({
+      kind: 'export',
+      first_position: 1,
+      to_ms: null,
+      position: 6,
+      hash: previous,
+      signed_at_ms: service.clock.now(),
+    });
+  });
+
+  it('has the entries of a time only, when it is asked for one', async () => {
+    const service = await TestService.start();
+    for (let count = 0; count < 4; count += 1) {
+      await service.create();
+      await service.advance(HOUR);
+    }
+    const query = '?from=2026-01-15T11:00:00Z&to=1768482000000';
+    const lines = (await exported(service, query)).map((line): unknown => JSON.parse(line));
+    expect(lines).toMatchObject([{ position: 2 }, { position: 3 }, { head: expect.any(String) }]);
+    const { head } = headLine.parse(lines[2]);
+    expect(await claimsOf(service, head, 'timer-head+jwt')).toMatchObject({
+      first_position: 2,
+      position: 3,
+      to_ms: 1768482000000,
+    });
+    const [none = ''] = await exported(service, '?from=2027-01-01');
+    const empty = headLine.parse(JSON.parse(none));
+    expect(await claimsOf(service, empty.head, 'timer-head+jwt')).toMatchObject({
+      first_position: 5,
+      position: 4,
+    });
+  });
+
+  it('comes in pages, to a reader that takes its time', async () => {
+    const service = await TestService.start();
+    const { registry } = service.service;
+    const { id } = await service.create();
+    const commands = Array.from({ length: 1800 }, () => {
+      return { type: 'extend', timerId: id, addedMs: 1000 } as const;
+    });
+    await registry.executeAll(commands, { ...BY_TEST, requestId: 'x'.repeat(200) });
+    const response = await fetch(`${service.service.url}/audit`);
+    let length = 0;
+    let lines = 0;
+    for await (const piece of response.body ?? []) {
+      length += piece.length;
+      lines += piece.filter((byte: number) => byte === 0x0a).length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(lines).toBe(1802);
+    expect(length).toBeGreaterThan(500_000);
+  });
+});
+
+describe('R4: signed heads', () => {
+  it('are signed after the midnight of each day that had entries, and never again', async () => {
+    const journal = await openSqlite();
+    const service = await TestService.start({ journal });
+    await service.create();
+    await service.create();
+    await service.advance(13 * HOUR);
+    expect(await headsOf(service)).toEqual([]);
+    await service.advance(HOUR);
+    const first = await headsOf(service);
+    expect(first).toMatchObject([
+      { date: '2026-01-15', position: 2, signed_at_ms: Date.UTC(2026, 0, 16) },
+    ]);
+    await service.advance(DAY);
+    await service.create();
+    await service.advance(DAY);
+    const heads = await headsOf(service);
+    expect(heads).toMatchObject([first[0], { date: '2026-01-17', position: 3 }]);
+    for (const { head, ...said } of heads) {
+      expect(await claimsOf(service, head, 'timer-head+jwt')).toEqual({ kind: 'day', ...said });
+    }
+    const recorded = await journal.read(0, 10);
+    expect(heads.map(({ hash }) => hash)).toEqual([recorded[1]?.hash, recorded[2]?.hash]);
+    const lines = await exported(service);
+    const inExport = lines.map((line): unknown => JSON.parse(line));
+    expect(inExport[2]).toEqual({ head: heads[0]?.head });
+    expect(inExport[4]).toEqual({ head: heads[1]?.head });
+    expect(inExport).toHaveLength(6);
+  });
+});
+
+describe('R4: heads across restarts', () => {
+  it('are signed at the next start for the days that ended meanwhile, one for each that had entries', async () => {
+    const directory = temporaryFolder();
+    const clock = new SimulatedClock();
+    const first = await TestService.start({ journal: await openSqlite(directory), clock });
+    await first.create();
+    await first.stop();
+    clock.stall(3 * DAY);
+    const second = await TestService.start({ journal: await openSqlite(directory), clock });
+    const heads = await headsOf(second);
+    expect(heads).toMatchObject([{ date: '2026-01-15', position: 1 }]);
+    await second.create();
+    await second.stop();
+    clock.stall(DAY);
+    const third = await TestService.start({ journal: await openSqlite(directory), clock });
+    expect(await headsOf(third)).toMatchObject([
+      heads[0] ?? {},
+      { date: '2026-01-18', position: 2 },
+    ]);
+  });
+
+  it('tell the log at the next start that the record was changed', async () => {
+    const directory = temporaryFolder();
+    const clock = new SimulatedClock();
+    const first = await TestService.start({ journal: await openSqlite(directory), clock });
+    await first.create({ name: 'Algebra' });
+    await first.advance(DAY);
+    await headsOf(first);
+    await first.stop();
+    changeRecord(directory);
+    const log = readableLog();
+    const journal = await openSqlite(directory);
+    const second = await TestService.start({ journal, clock, log: log.log });
+    expect(await headsOf(second)).toHaveLength(1);
+    expect(log.messages.join('\n')).toContain('THE RECORD WAS CHANGED: the entry at position 1');
+  });
+});
+
+/** Writes the first entry anew, with a hash that fits. */
+function changeRecord(directory: string): void {
+  const database = new Database(join(directory, 'journal.db'));
+  database.exec(`UPDATE entries SET hash = '${'0'.repeat(64)}' WHERE position = 1`);
+  database.close();
+}
+
+describe('R5: receipts', () => {
+  it('say how a timer stands, signed, in every state', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create({ duration_seconds: 60 });
+    const payload_sha256 = 'ab'.repeat(32);
+    const receiptOf = async (body: object = {}) => {
+      const answer = await service.request('POST', `/timers/${id}/receipts`, body);
+      expect(answer.status).toBe(201);
+      const { receipt, ...claims } = receiptSchema.parse(answer.body);
+      expect(await claimsOf(service, receipt, 'timer-receipt+jwt')).toEqual(claims);
+      return claims;
+    };
+    const start = service.clock.now();
+    expect(await receiptOf()).toEqual({
+      timer_id: id,
+      state: 'created',
+      remaining_ms: 60_000,
+      deadline_ms: null,
+      server_time_ms: start,
+      revision: 1,
+      completed_at_ms: null,
+      late_by_ms: 0,
+      payload_sha256: null,
+      credential: 'anonymous',
+      label: null,
+    });
+    await service.act(id, 'start');
+    await service.advance(59_999);
+    expect(await receiptOf({ payload_sha256: payload_sha256.toUpperCase() })).toMatchObject({
+      state: 'running',
+      remaining_ms: 1,
+      late_by_ms: 0,
+      deadline_ms: start + 60_000,
+      payload_sha256,
+    });
+    // The time is up, and nobody has noticed yet.
+    service.clock.stall(8);
+    expect(await receiptOf()).toMatchObject({ state: 'running', remaining_ms: 0, late_by_ms: 7 });
+    await service.advance(5);
+    expect(await receiptOf()).toMatchObject({
+      state: 'expired',
+      remaining_ms: 0,
+      late_by_ms: 12,
+      completed_at_ms: start + 60_000,
+    });
+    expect(await service.journal.history(id)).toHaveLength(3);
+  });
+});
