@@ -12,6 +12,7 @@ import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createApp, listenerOf } from './http/app.js';
 import type { Journal } from './journal/journal.js';
+import { purgeRegularly } from './journal/purge.js';
 import type { Log } from './log.js';
 import { Realtime } from './realtime/realtime.js';
 import { Registry } from './registry.js';
@@ -102,8 +103,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     () => heads.start(),
     () => {},
   );
+  const stopPurging = purgeRegularly(documents, clock, log);
 
   async function stop(): Promise<void> {
+    stopPurging();
     await registry.drain();
     await realtime.close();
     await closeServer(server, clock);
