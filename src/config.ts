@@ -36,6 +36,11 @@ function list(takes: string, item: z.ZodType<string, string>) {
   return { takes, schema: items.pipe(z.array(item)) };
 }
 
+const flag = {
+  takes: '0 or 1',
+  schema: z.enum(['0', '1']).transform((text) => text === '1'),
+};
+
 const isOrigin = (text: string): boolean =>
   text === '*' || (!text.includes('*') && URL.canParse(text) && new URL(text).origin === text);
 
@@ -50,6 +55,12 @@ export const SETTINGS = {
     description: 'Address the service listens on; 0.0.0.0 for all of the machine',
     takes: 'an address or a host name',
     schema: z.string().regex(/^[\w.:-]+$/),
+  },
+  ALLOW_OPEN: {
+    default: '0',
+    description:
+      '1 lets everybody who reaches the service do everything, also from other machines, while it has no keys',
+    ...flag,
   },
   DATA_DIR: {
     default: './data',
@@ -129,8 +140,7 @@ export const SETTINGS = {
   INSPECT: {
     default: '0',
     description: "1 streams the running actors to Stately's inspector, by way of port 8080",
-    takes: '0 or 1',
-    schema: z.enum(['0', '1']).transform((text) => text === '1'),
+    ...flag,
   },
 } satisfies Record<string, Setting<unknown>>;
 
@@ -140,6 +150,7 @@ type ValueOf<N extends SettingName> = z.output<(typeof SETTINGS)[N]['schema']>;
 export interface Config {
   readonly port: ValueOf<'PORT'>;
   readonly host: ValueOf<'HOST'>;
+  readonly allowOpen: ValueOf<'ALLOW_OPEN'>;
   readonly dataDir: ValueOf<'DATA_DIR'>;
   readonly journal: ValueOf<'JOURNAL'>;
   readonly corsOrigins: ValueOf<'CORS_ORIGINS'>;
@@ -175,6 +186,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return {
     port: read('PORT', SETTINGS.PORT),
     host: read('HOST', SETTINGS.HOST),
+    allowOpen: read('ALLOW_OPEN', SETTINGS.ALLOW_OPEN),
     dataDir: read('DATA_DIR', SETTINGS.DATA_DIR),
     journal: read('JOURNAL', SETTINGS.JOURNAL),
     corsOrigins: read('CORS_ORIGINS', SETTINGS.CORS_ORIGINS),

@@ -55,6 +55,8 @@ export interface Service {
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, journal, log, version, onFailure, inspect, shardLogic } = options;
   const { webDirectory } = options;
+  const { documents } = journal;
+  const access = await Access.open({ config, documents, clock });
   const registry = new Registry({
     clock,
     journal,
@@ -67,11 +69,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   // Whoever awaits `ready` hears of a failure; if nobody does, it is still no unhandled rejection.
   registry.recovered.catch(() => {});
-  const { documents } = journal;
   const signer = await Signer.open(documents, config.signingKeys);
   const heads = new Heads({ journal, signer, clock, log });
   const audit = new Audit({ journal, heads, signer, clock });
-  const access = new Access({ registry });
   const realtime = new Realtime({ registry, access, clock, config, log });
   const server = createServer(
     {

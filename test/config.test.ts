@@ -83,6 +83,16 @@ const CASES: Record<keyof typeof SETTINGS, Case> = {
     ],
     says: 'an address or a host name',
   },
+  ALLOW_OPEN: {
+    key: 'allowOpen',
+    byDefault: false,
+    takes: [
+      ['0', false],
+      ['1', true],
+    ],
+    refuses: ['', 'true', 'yes', '2', ' 1'],
+    says: '0 or 1',
+  },
   DATA_DIR: {
     key: 'dataDir',
     byDefault: './data',

@@ -1,4 +1,5 @@
 /** Who calls: what a credential says about its holder once it has been checked. */
+import { z } from 'zod';
 import type { Author, Role } from '../../machines/entry.js';
 import type { TimerRecord } from '../registry.js';
 
@@ -11,18 +12,26 @@ export const CALLER_ROLES = [
 ] as const satisfies Role[];
 export type CallerRole = (typeof CALLER_ROLES)[number];
 
+/** Timers that a credential names; `*` is all of them. */
+export const givenTimersSchema = z
+  .union([z.literal('*'), z.array(z.string().min(1).max(100)).max(10_000)])
+  .meta({ description: 'The ids of timers that it is for, or * for all.', examples: ['*'] });
+export type GivenTimers = z.output<typeof givenTimersSchema>;
+
 export interface Caller extends Author {
   readonly role: CallerRole;
-  /** Timers that the credential names, beside those its holder created; `*` is all of them. */
-  readonly timers: readonly string[] | '*';
+  /** Timers it may deal with beside those its holder created. */
+  readonly timers: GivenTimers;
   /** When the credential ends, in epoch ms; `null` if it does not by itself. */
   readonly expiresAtMs: number | null;
 }
 
+export const ANONYMOUS = 'anonymous';
+
 /** Everybody, as long as the service knows no credentials. */
 export function anonymous(address: string | null): Caller {
   return {
-    credential: 'anonymous',
+    credential: ANONYMOUS,
     role: 'admin',
     label: null,
     address,
@@ -74,4 +83,9 @@ export function reaches(caller: Caller, timer: Pick<TimerRecord, 'id' | 'ownerId
 
 function names({ timers }: Caller, timerId: string): boolean {
   return timers === '*' || timers.includes(timerId);
+}
+
+/** What a display is called by its credential, whatever it calls itself. */
+export function givenLabelOf({ role, label }: Caller): string | undefined {
+  return role === 'display' && label !== null ? label : undefined;
 }

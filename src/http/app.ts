@@ -16,7 +16,7 @@ import type { Config } from '../config.js';
 import type { Documents } from '../journal/documents.js';
 import type { Log } from '../log.js';
 import { asyncApiDocument } from '../protocol/asyncapi.js';
-import { PROBLEM_TYPE, Problem, problemOf } from '../protocol/problems.js';
+import { Problem, problemOf } from '../protocol/problems.js';
 import { publicAuthorOf } from '../protocol/record.js';
 import { requestSchemas } from '../protocol/requests.js';
 import { isoTime } from '../protocol/timer.js';
@@ -26,6 +26,7 @@ import type { Signer } from '../signing.js';
 import { displayRoutes } from './displays.js';
 import type { Handler } from './exchange.js';
 import { Idempotency } from './idempotency.js';
+import { keyRoutes } from './keys.js';
 import { openApiDocument } from './openapi.js';
 import { expressPath, type Operation, type Operations, operationsOf } from './operations.js';
 import { servePages } from './pages.js';
@@ -64,6 +65,7 @@ export function createApp(options: AppOptions): Express {
     ...timerRoutes(registry, schemas, idempotency),
     ...displayRoutes(realtime, schemas),
     ...recordRoutes({ registry, audit, signer, log }),
+    ...keyRoutes(access, clock),
     ...serviceRoutes(registry, clock),
   };
 
@@ -75,6 +77,11 @@ export function createApp(options: AppOptions): Express {
   app.use(
     cors({ origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins, exposedHeaders }),
   );
+
+  app.use((request, _, next) => {
+    access.checkHost(request);
+    next();
+  });
 
   serveDocument(app, '/openapi.json', () => openApiDocument(operations, version));
   serveDocument(app, '/asyncapi.json', () => asyncApiDocument(schemas, version));
@@ -88,7 +95,7 @@ export function createApp(options: AppOptions): Express {
   const all = Object.values(operations).sort(literalsFirst);
   for (const operation of all) {
     const { id, method, path } = operation;
-    app[method](expressPath(path), serve(operation, handlers[id], access));
+    app[method](expressPath(path), serve(operation, handlers[id], access, registry));
   }
   for (const [path, methods] of methodsByPath(all)) {
     app.all(expressPath(path), refuseMethod(methods));
@@ -104,12 +111,18 @@ export function createApp(options: AppOptions): Express {
 }
 
 /** The way of every request: who calls, whether they may, what they say, and only then what they want. */
-function serve(operation: Operation, handler: Handler, access: Access): RequestHandler {
-  const { right, body, largestBodyBytes = LARGEST_BODY_BYTES } = operation;
+function serve(
+  operation: Operation,
+  handler: Handler,
+  access: Access,
+  registry: Registry,
+): RequestHandler {
+  const { right, body, success, largestBodyBytes = LARGEST_BODY_BYTES } = operation;
   const parser = express.json({ limit: largestBodyBytes, strict: false });
   return async (request, response) => {
-    const timerId = timerIdOf(request) || undefined;
-    const caller = await access.admit(request, right, timerId);
+    const caller = await access.admit(request, { right, mayBeLink: success.isStream === true });
+    const found = registry.lookUp(timerIdOf(request));
+    if (found.ok) access.permit(caller, found.timer.record);
     if (body !== undefined) await parsed(parser, request, response);
     await handler({ request, response, caller });
   };
@@ -198,11 +211,7 @@ function answerProblem(log: Log): ErrorRequestHandler {
 
 /** Without Express's help, which would add a charset that this media type does not have. */
 function answer(response: ServerResponse, problem: Problem): void {
-  const { status, retryAfterSeconds } = problem;
-  response.statusCode = status;
-  response.setHeader('Content-Type', PROBLEM_TYPE);
-  if (retryAfterSeconds !== undefined) response.setHeader('Retry-After', retryAfterSeconds);
-  response.end(JSON.stringify(problem));
+  response.writeHead(problem.status, problem.headers).end(JSON.stringify(problem));
 }
 
 /** Express answers an address that it cannot read in a form of its own, so it never sees one. */

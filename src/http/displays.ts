@@ -8,12 +8,12 @@ import type { Handler } from './exchange.js';
 import { parameterOf, parse, timerIdOf } from './parse.js';
 
 export function displayRoutes(realtime: Realtime, schemas: RequestSchemas) {
-  const followTimer = streaming(async ({ request, response }) => {
+  const followTimer = streaming(async ({ request, response, caller }) => {
     const lastEventId = request.get('Last-Event-ID') || undefined;
     const named = lastEventId === undefined ? {} : { last_event_id: lastEventId };
     const query = parse(schemas.followEvents, { ...request.query, ...named }, 'query');
     await realtime.follow(
-      { request, response },
+      { request, response, caller },
       {
         timerId: timerIdOf(request),
         wantsTicks: query.ticks === 'true',
@@ -23,12 +23,12 @@ export function displayRoutes(realtime: Realtime, schemas: RequestSchemas) {
     );
   });
 
-  const watchDisplays = streaming(({ request, response }) => {
-    realtime.watchDisplays({ request, response }, timerIdOf(request));
+  const watchDisplays = streaming(({ request, response, caller }) => {
+    realtime.watchDisplays({ request, response, caller }, timerIdOf(request));
   });
 
   const watchAll = streaming(({ request, response, caller }) => {
-    realtime.watchAll({ request, response }, (record) => reaches(caller, record));
+    realtime.watchAll({ request, response, caller }, (record) => reaches(caller, record));
   });
 
   const showDisplays: Handler = ({ request, response }) => {

@@ -37,6 +37,7 @@ export function openApiDocument(operations: Operations, version: string): Json {
       { name: 'bulk', description: 'Many timers at one instant.' },
       { name: 'displays', description: 'Those who follow timers, and those who look after them.' },
       { name: 'record', description: 'What happened, and the proofs of it.' },
+      { name: 'access', description: 'Who may what.' },
       { name: 'service', description: 'The service itself.' },
     ],
     paths,

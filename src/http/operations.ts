@@ -13,6 +13,7 @@ import {
 } from '../protocol/audit.js';
 import { consoleMessageSchema } from '../protocol/console.js';
 import { acknowledgementSchema, displayIdSchema, displaysSchema } from '../protocol/displays.js';
+import { createKeySchema, keyIdSchema, keySchema, newKeySchema } from '../protocol/keys.js';
 import { displayEventSchema } from '../protocol/messages.js';
 import type { HttpProblemCode } from '../protocol/problems.js';
 import { receiptRequestSchema, receiptSchema } from '../protocol/receipts.js';
@@ -31,7 +32,7 @@ export interface Operation {
   readonly method: 'get' | 'post' | 'delete';
   /** In OpenAPI's form, with `{timer_id}`. */
   readonly path: string;
-  readonly tag: 'timers' | 'bulk' | 'displays' | 'record' | 'service';
+  readonly tag: 'timers' | 'bulk' | 'displays' | 'record' | 'access' | 'service';
   readonly summary: string;
   /** What the caller needs; for a timer in the address, it must be one the caller reaches. */
   readonly right: Right;
@@ -54,8 +55,18 @@ export interface Operation {
   readonly problems: readonly HttpProblemCode[];
 }
 
-const FAILURES = ['internal_error', 'recovering'] as const;
-const REFUSALS = [...FAILURES, 'shutting_down', 'journal_unavailable', 'timer_restarting'] as const;
+/** What can happen to every request, and to every one that needs a credential, and a certain one. */
+const EVERYWHERE = ['internal_error', 'foreign_host'] as const;
+const GUARDED = [...EVERYWHERE, 'unauthenticated', 'identity_provider_unavailable'] as const;
+const RESTRICTED = [...GUARDED, 'forbidden'] as const;
+const FAILURES = [...RESTRICTED, 'recovering'] as const;
+const REFUSALS = [
+  ...FAILURES,
+  'foreign_origin',
+  'shutting_down',
+  'journal_unavailable',
+  'timer_restarting',
+] as const;
 const BODY_PROBLEMS = ['invalid_request', 'body_too_large', 'unsupported_media_type'] as const;
 /** Of changes that can be asked for again under an Idempotency-Key. */
 const CHANGE_PROBLEMS = ['invalid_request', 'idempotency_key_reused'] as const;
@@ -95,6 +106,7 @@ export const pathSchemas: Readonly<Record<string, z.ZodType>> = {
     .string()
     .meta({ description: 'Identifies a timer.', examples: ['timer_0mjx3k2p9a1b2c3d4e5f6'] }),
   display_id: displayIdSchema,
+  key_id: keyIdSchema,
 };
 
 export function operationsOf(schemas: RequestSchemas) {
@@ -186,6 +198,7 @@ export function operationsOf(schemas: RequestSchemas) {
     ...bulkOperations(schemas),
     ...displayOperations(schemas),
     ...recordOperations(),
+    ...keyOperations,
     me: {
       id: 'me',
       right: 'any',
@@ -199,7 +212,7 @@ export function operationsOf(schemas: RequestSchemas) {
         body: callerSchema,
         headers: { 'Cache-Control': 'Not to be kept.' },
       },
-      problems: ['internal_error'],
+      problems: GUARDED,
     },
     health: {
       id: 'health',
@@ -209,7 +222,7 @@ export function operationsOf(schemas: RequestSchemas) {
       tag: 'service',
       summary: 'Whether the service is healthy, and how many timers are active',
       success: { status: 200, description: 'It is.', body: healthSchema },
-      problems: ['internal_error'],
+      problems: GUARDED,
     },
     livez: {
       id: 'livez',
@@ -219,7 +232,7 @@ export function operationsOf(schemas: RequestSchemas) {
       tag: 'service',
       summary: 'Whether the process lives',
       success: { status: 200, description: 'It does.', body: probeSchema },
-      problems: ['internal_error'],
+      problems: EVERYWHERE,
     },
     readyz: {
       id: 'readyz',
@@ -229,7 +242,7 @@ export function operationsOf(schemas: RequestSchemas) {
       tag: 'service',
       summary: 'Whether the service takes commands: after recovery, and until shutdown begins',
       success: { status: 200, description: 'It does.', body: probeSchema },
-      problems: [...FAILURES, 'shutting_down'],
+      problems: [...EVERYWHERE, 'recovering', 'shutting_down'],
     },
     time: {
       id: 'time',
@@ -244,12 +257,48 @@ export function operationsOf(schemas: RequestSchemas) {
         body: timeSchema,
         headers: { 'Cache-Control': 'Not to be kept.' },
       },
-      problems: ['internal_error'],
+      problems: GUARDED,
     },
   } as const satisfies Record<string, Operation>;
 }
 
 export type Operations = ReturnType<typeof operationsOf>;
+
+const KEY_PROBLEMS = [...RESTRICTED, 'foreign_origin', 'journal_unavailable'] as const;
+
+const keyOperations = {
+  createKey: {
+    id: 'createKey',
+    right: 'manage',
+    method: 'post',
+    path: '/keys',
+    tag: 'access',
+    summary: 'Make a key; with the first one, everybody needs one',
+    body: createKeySchema,
+    success: { status: 201, description: 'The key, which is told this once.', body: newKeySchema },
+    problems: [...BODY_PROBLEMS, 'admin_key_needed', ...KEY_PROBLEMS],
+  },
+  listKeys: {
+    id: 'listKeys',
+    right: 'manage',
+    method: 'get',
+    path: '/keys',
+    tag: 'access',
+    summary: 'List keys, oldest first',
+    success: { status: 200, description: 'All keys.', body: z.array(keySchema) },
+    problems: RESTRICTED,
+  },
+  revokeKey: {
+    id: 'revokeKey',
+    right: 'manage',
+    method: 'delete',
+    path: '/keys/{key_id}',
+    tag: 'access',
+    summary: 'Revoke a key, which ends the connections that came with it',
+    success: { status: 204, description: 'It is revoked.' },
+    problems: ['unknown_key', 'invalid_request', 'admin_key_needed', ...KEY_PROBLEMS],
+  },
+} as const satisfies Record<string, Operation>;
 
 function bulkOperations(schemas: RequestSchemas) {
   const common = {
@@ -455,7 +504,7 @@ function recordOperations() {
         body: publicKeysSchema,
         headers: { 'Cache-Control': 'How long to keep it.' },
       },
-      problems: ['internal_error'],
+      problems: EVERYWHERE,
     },
   } as const satisfies Record<string, Operation>;
 }

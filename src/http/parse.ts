@@ -16,7 +16,7 @@ export function parse<S extends z.ZodType>(
   if (result.success) return result.data;
   const errors = result.error.issues.flatMap((issue) => fieldErrors(issue, place));
   const detail = errors.map(({ field, message }) => `${field}: ${message}`).join('; ');
-  throw new Problem('invalid_request', detail, errors);
+  throw new Problem('invalid_request', detail, { errors });
 }
 
 export function timerIdOf(request: Request): string {

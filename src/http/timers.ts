@@ -134,7 +134,7 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     const seconds = body.seconds ?? query.seconds;
     if (seconds === undefined) {
       const errors = [{ field: 'query.seconds', message: 'Required: how many seconds to add' }];
-      throw new Problem('invalid_request', 'Say how many seconds to add: ?seconds=300', errors);
+      throw new Problem('invalid_request', 'Say how many seconds to add: ?seconds=300', { errors });
     }
     return {
       timerIds: body.timer_ids,

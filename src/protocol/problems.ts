@@ -20,14 +20,16 @@ export const PROBLEMS = {
   impossible_action: { status: 400, title: 'The timer cannot do that in its state' },
   unauthenticated: {
     status: 401,
-    closeCode: 4401,
     title: 'A credential is needed, and none that is valid was shown',
   },
   forbidden: { status: 403, title: 'The credential does not allow this' },
+  foreign_host: { status: 403, title: 'Without credentials the service answers this machine only' },
   unknown_timer: { status: 404, closeCode: 4004, title: 'Timer not found' },
   unknown_display: { status: 404, title: 'Display not found' },
+  unknown_key: { status: 404, title: 'Key not found' },
   unknown_route: { status: 404, title: 'No such address' },
   method_not_allowed: { status: 405, title: 'This address does not take this method' },
+  admin_key_needed: { status: 409, title: 'No administrator could look after the service' },
   wrong_revision: { status: 412, title: 'The timer is not at the revision that was named' },
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The encoding of the body is not known' },
@@ -37,7 +39,7 @@ export const PROBLEMS = {
   too_many_timers: { status: 429, title: 'Too many timers' },
   too_many_displays: { status: 429, closeCode: 4029, title: 'Too many displays follow this timer' },
   too_many_streams: { status: 429, title: 'Too many event streams of consoles' },
-  foreign_origin: { status: 403, title: 'Pages of this origin may not connect' },
+  foreign_origin: { status: 403, title: 'Pages of this origin may not do this' },
   internal_error: { status: 500, title: 'The service failed' },
   recovering: {
     status: 503,
@@ -62,8 +64,14 @@ export const PROBLEMS = {
     retryAfterSeconds: 1,
     title: 'The change could not be recorded',
   },
+  identity_provider_unavailable: {
+    status: 503,
+    retryAfterSeconds: 5,
+    title: 'The identity provider does not answer',
+  },
   timer_deleted: { closeCode: 4000, title: 'The timer was deleted' },
   timer_retired: { closeCode: 4001, title: 'The timer ended long ago' },
+  credential_ended: { closeCode: 4401, title: 'The credential ended; come back with a new one' },
   too_slow: { closeCode: 4008, title: 'The display does not read what it is sent' },
   message_too_large: { closeCode: 1009, title: 'A message was too large' },
   too_many_messages: { status: 429, closeCode: 4030, title: 'Too many messages' },
@@ -84,25 +92,36 @@ export interface FieldError {
   readonly message: string;
 }
 
+interface ProblemDetails {
+  readonly errors?: readonly FieldError[] | undefined;
+  /** What went wrong behind it, for the log. */
+  readonly cause?: unknown;
+}
+
 /** What a request is refused with. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly code: HttpProblemCode;
   readonly errors: readonly FieldError[] | undefined;
 
-  constructor(code: HttpProblemCode, detail: string, errors?: readonly FieldError[]) {
-    super(detail);
+  constructor(code: HttpProblemCode, detail: string, about: ProblemDetails = {}) {
+    super(detail, { cause: about.cause });
     this.code = code;
-    this.errors = errors;
+    this.errors = about.errors;
   }
 
   get status(): number {
     return PROBLEMS[this.code].status;
   }
 
-  get retryAfterSeconds(): number | undefined {
-    const kind: ProblemKind = PROBLEMS[this.code];
-    return kind.retryAfterSeconds;
+  /** The headers of the answer. */
+  get headers(): Readonly<Record<string, string>> {
+    const { retryAfterSeconds }: ProblemKind = PROBLEMS[this.code];
+    return {
+      'Content-Type': PROBLEM_TYPE,
+      ...(retryAfterSeconds !== undefined && { 'Retry-After': `${retryAfterSeconds}` }),
+      ...(this.status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+    };
   }
 
   /** The body of the answer. */

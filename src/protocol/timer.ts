@@ -8,7 +8,7 @@ export const timerStateSchema = z.enum(TIMER_STATES).meta({ id: 'TimerState' });
 
 const epochMs = (description: string) =>
   z.int().meta({ description: `${description}, in epoch ms.` });
-const instant = (description: string) => z.iso.datetime().meta({ description });
+export const instant = (description: string) => z.iso.datetime().meta({ description });
 
 /** The exact figures that go with whatever is said about a timer. */
 export const exactFields = {

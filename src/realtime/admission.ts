@@ -1,5 +1,6 @@
 /** What every connection that is to stay is checked for, whatever its transport. */
 import type { IncomingMessage } from 'node:http';
+import { isForeign } from '../access/origins.js';
 import type { Config } from '../config.js';
 import { Problem, problemOf } from '../protocol/problems.js';
 import type { Registry } from '../registry.js';
@@ -10,14 +11,12 @@ import type { Registry } from '../registry.js';
  * @throws {Problem} if the connection is not to be.
  */
 export function admit(
-  { headers: { origin, host } }: IncomingMessage,
+  { headers }: IncomingMessage,
   { phase }: Registry,
   { corsOrigins }: Config,
 ): void {
   if (phase === 'recovering') throw problemOf({ reason: 'recovering' }, '');
   if (phase !== 'serving') throw problemOf({ reason: 'shutting_down' }, '');
-  if (origin === undefined || corsOrigins.includes('*') || corsOrigins.includes(origin)) return;
-  // The service's own pages are at home wherever they were served, whatever others are let in.
-  if (URL.canParse(origin) && new URL(origin).host === host) return;
-  throw new Problem('foreign_origin', `${origin} is not among CORS_ORIGINS`);
+  if (corsOrigins.includes('*') || !isForeign(headers, corsOrigins)) return;
+  throw new Problem('foreign_origin', `${headers.origin} is not among CORS_ORIGINS`);
 }

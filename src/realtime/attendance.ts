@@ -10,12 +10,16 @@ const randomPart = customAlphabet('0123456789abcdefghijklmnopqrstuv', 16);
 
 export interface Arrival {
   readonly transport: Transport;
+  /** What it calls itself. */
   readonly label: string | undefined;
+  /** What its credential calls it, which is not for it to change. */
+  readonly givenLabel: string | undefined;
 }
 
 interface Attendant {
   readonly transport: Transport;
   readonly connectedAtMs: number;
+  readonly givenLabel: string | undefined;
   label: string | null;
   acknowledged: { revision: number; errorBoundMs: number | null; atMs: number } | undefined;
   /** How much may be said in the name of this display by requests, made when the first one comes. */
@@ -32,12 +36,13 @@ export class Attendance {
   }
 
   /** Notes that a display came, and gives the id it has until it leaves. */
-  enter({ transport, label }: Arrival): string {
+  enter({ transport, label, givenLabel }: Arrival): string {
     const displayId = `display_${randomPart()}`;
     this.#attendants.set(displayId, {
       transport,
       connectedAtMs: this.#clock.now(),
-      label: label ?? null,
+      givenLabel,
+      label: givenLabel ?? label ?? null,
       acknowledged: undefined,
       requests: undefined,
     });
@@ -61,7 +66,7 @@ export class Attendance {
     if (attendant === undefined) return;
     const atMs = this.#clock.now();
     attendant.acknowledged = { revision, errorBoundMs: error_bound_ms, atMs };
-    if (label !== undefined) attendant.label = label;
+    if (label !== undefined) attendant.label = attendant.givenLabel ?? label;
   }
 
   /** Counted anew each time: it is asked for a few times a second at most. */

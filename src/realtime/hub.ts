@@ -45,10 +45,9 @@ export interface Joined<D> {
   readonly leave: () => void;
 }
 
-interface Wishes {
+interface Wishes extends Omit<Arrival, 'transport'> {
   /** False for displays that count for themselves. */
   readonly wantsTicks: boolean;
-  readonly label: string | undefined;
 }
 
 export interface Connection extends Wishes, Pick<WebSocketDisplayOptions, 'webSocket' | 'socket'> {}
@@ -81,7 +80,7 @@ export class Hub {
 
   /** Adds a display over WebSocket to those that follow a timer, which must be there. */
   join(timerId: string, connection: Connection): Joined<WebSocketDisplay> {
-    const { webSocket, socket, wantsTicks, label } = connection;
+    const { webSocket, socket, wantsTicks } = connection;
     const { clock, keepaliveMs } = this.#options;
     const display = new WebSocketDisplay({
       webSocket,
@@ -92,12 +91,13 @@ export class Hub {
     });
     const room = this.#roomOf(timerId);
     if (wantsTicks) room.webSockets.ticking.add(display);
-    return this.#seat(timerId, room, room.webSockets, display, { transport: 'websocket', label });
+    const arrival: Arrival = { ...connection, transport: 'websocket' };
+    return this.#seat(timerId, room, room.webSockets, display, arrival);
   }
 
   /** Adds a display over server-sent events. Its answer has not begun. */
   joinStream(timerId: string, request: StreamRequest): Joined<EventStream> {
-    const { response, wantsTicks, label } = request;
+    const { response, wantsTicks } = request;
     const { clock, keepaliveMs } = this.#options;
     const display = new EventStream({
       response,
@@ -107,7 +107,8 @@ export class Hub {
     });
     const room = this.#roomOf(timerId);
     if (wantsTicks) room.streams.ticking.add(display);
-    return this.#seat(timerId, room, room.streams, display, { transport: 'sse', label });
+    const arrival: Arrival = { ...request, transport: 'sse' };
+    return this.#seat(timerId, room, room.streams, display, arrival);
   }
 
   /**

@@ -1,6 +1,7 @@
 /** The public face of all that is told as it happens, over WebSocket and as server-sent events. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Access } from '../access/access.js';
+import { type Caller, givenLabelOf } from '../access/caller.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
@@ -27,6 +28,7 @@ export interface RealtimeOptions {
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly caller: Caller;
 }
 
 export interface FollowOptions {
@@ -73,9 +75,14 @@ export class Realtime {
     if (this.#hub.isFull(timerId)) {
       throw new Problem('too_many_displays', `As many displays follow ${timerId} as may`);
     }
-    const joined = this.#hub.joinStream(timerId, { ...options, response: exchange.response });
+    const joined = this.#hub.joinStream(timerId, {
+      ...options,
+      response: exchange.response,
+      givenLabel: givenLabelOf(exchange.caller),
+    });
     const { display, displayId } = joined;
     exchange.response.once('close', joined.leave);
+    this.#endWithCredential(exchange, display);
     if (lastRevision === undefined || lastRevision >= record.revision) display.begin();
     else await this.#catchUp(joined, lastRevision, record);
     const found = this.#options.registry.lookUp(timerId);
@@ -86,13 +93,13 @@ export class Realtime {
   watchDisplays(exchange: Exchange, timerId: string): void {
     this.#admit(exchange);
     this.#recordOf(timerId);
-    this.#watchers.watchDisplays(timerId, exchange.response);
+    this.#endWithCredential(exchange, this.#watchers.watchDisplays(timerId, exchange.response));
   }
 
   /** Tells a console of the timers it may see, and of their displays. */
   watchAll(exchange: Exchange, sees: Sees): void {
     this.#admit(exchange);
-    this.#watchers.watchAll(exchange.response, sees);
+    this.#endWithCredential(exchange, this.#watchers.watchAll(exchange.response, sees));
   }
 
   /** Who follows a timer now. */
@@ -122,6 +129,13 @@ export class Realtime {
 
   #admit({ request }: Exchange): void {
     admit(request, this.#options.registry, this.#options.config);
+  }
+
+  #endWithCredential({ response, caller }: Exchange, stream: { end(): void }): void {
+    response.once(
+      'close',
+      this.#options.access.watch(caller, () => stream.end()),
+    );
   }
 
   #recordOf(timerId: string): TimerRecord {

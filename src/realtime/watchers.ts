@@ -44,7 +44,7 @@ export class Watchers implements Watcher {
   }
 
   /** Tells a console everything from now on. */
-  watchAll(response: ServerResponse, sees: Sees): void {
+  watchAll(response: ServerResponse, sees: Sees): Feed {
     const { registry, hub, clock, settings } = this.#options;
     const stream = this.#open(response, () => eventOf(consoleKeepalive(clock.now())));
     const news = new ConsoleNews(registry, hub, sees);
@@ -64,10 +64,11 @@ export class Watchers implements Watcher {
     stream.begin();
     stream.put(eventOf(news.overview(clock.now(), settings)));
     if (!news.isEmpty) feed.mark();
+    return feed;
   }
 
   /** Tells who follows a timer, now and whenever that changes, until the timer is gone. */
-  watchDisplays(timerId: string, response: ServerResponse): void {
+  watchDisplays(timerId: string, response: ServerResponse): Feed {
     const { registry, hub, clock } = this.#options;
     const present = (): unknown => {
       const found = registry.lookUp(timerId);
@@ -88,6 +89,7 @@ export class Watchers implements Watcher {
     });
     stream.begin();
     feed.tell();
+    return feed;
   }
 
   changed(changes: readonly Change[]): void {

@@ -4,11 +4,13 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { z } from 'zod';
 import type { Access } from '../access/access.js';
+import { type Caller, givenLabelOf } from '../access/caller.js';
+import { SUBPROTOCOL } from '../access/credential.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
 import { connectedMessage, parseClientMessage, syncResponse } from '../protocol/messages.js';
-import { PROBLEM_TYPE, PROBLEMS, Problem } from '../protocol/problems.js';
+import { PROBLEMS, Problem } from '../protocol/problems.js';
 import { requestSchemas } from '../protocol/requests.js';
 import type { Registry } from '../registry.js';
 import { admit } from './admission.js';
@@ -36,6 +38,7 @@ export interface WebSockets {
 }
 
 interface Request {
+  readonly caller: Caller;
   readonly timerId: string;
   readonly wantsTicks: boolean;
   readonly label: string | undefined;
@@ -50,6 +53,8 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
     perMessageDeflate: false,
     maxPayload: LARGEST_MESSAGE_BYTES,
     autoPong: false,
+    // What else a client offers is its token, which is not to be repeated.
+    handleProtocols: (protocols) => protocols.has(SUBPROTOCOL) && SUBPROTOCOL,
   });
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -76,18 +81,21 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
 
   /** Checks everything that can be refused in words, which is before the upgrade. */
   async function accept(request: IncomingMessage): Promise<Request> {
+    access.checkHost(request);
     admit(request, registry, config);
     const url = urlOf(request);
     const timerId = timerIdOf(url);
-    await access.admit(request, 'follow', timerId);
+    const caller = await access.admit(request, { right: 'follow', mayBeLink: true });
+    const found = registry.lookUp(timerId);
+    if (found.ok) access.permit(caller, found.timer.record);
     const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
     if (!query.success) throw new Problem('invalid_request', complaint(query.error));
     const { ticks, label } = query.data;
-    return { timerId, wantsTicks: ticks === 'true', label };
+    return { caller, timerId, wantsTicks: ticks === 'true', label };
   }
 
   function connect(request: Request, webSocket: WebSocket, socket: Duplex): void {
-    const { timerId } = request;
+    const { caller, timerId } = request;
     const found = registry.lookUp(timerId);
     if (!found.ok) {
       const { closeCode, title } = PROBLEMS[found.refusal.reason];
@@ -99,7 +107,12 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       webSocket.close(closeCode, title);
       return;
     }
-    const joined = hub.join(timerId, { ...request, webSocket, socket });
+    const joined = hub.join(timerId, {
+      ...request,
+      webSocket,
+      socket,
+      givenLabel: givenLabelOf(caller),
+    });
     const { display, displayId } = joined;
     const budget = new MessageBudget(clock);
     const isWithinBudget = (): boolean => {
@@ -108,7 +121,11 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       display.close('too_many_messages');
       return false;
     };
-    webSocket.on('close', joined.leave);
+    const forget = access.watch(caller, () => display.close('credential_ended'));
+    webSocket.on('close', () => {
+      forget();
+      joined.leave();
+    });
     webSocket.on('pong', () => display.heard());
     webSocket.on('ping', (payload) => {
       if (isWithinBudget()) display.pong(payload);
@@ -215,13 +232,11 @@ function withoutOffer(connection: string): string {
 function refuse(socket: Duplex, problem: Problem | undefined): void {
   const answer = problem ?? new Problem('internal_error', 'The service failed; the log says why');
   const body = JSON.stringify(answer);
-  const { retryAfterSeconds } = answer;
   const text = [
     `HTTP/1.1 ${answer.status} ${answer.toJSON().title}`,
     'Connection: close',
-    `Content-Type: ${PROBLEM_TYPE}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
-    ...(retryAfterSeconds === undefined ? [] : [`Retry-After: ${retryAfterSeconds}`]),
+    ...Object.entries(answer.headers).map(([name, value]) => `${name}: ${value}`),
     '',
     body,
   ].join('\r\n');

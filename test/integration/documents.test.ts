@@ -1,6 +1,6 @@
 /** The API's own documents: that they are valid, complete, true of the running service, and readable offline. */
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import { request as httpRequest, IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { createContext, runInContext } from 'node:vm';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -17,13 +17,14 @@ import { MemoryJournal } from '../../src/journal/memory.js';
 import { createLog } from '../../src/log.js';
 import { NDJSON_TYPE } from '../../src/protocol/audit.js';
 import { CONSOLE_MESSAGES, consoleMessageSchema } from '../../src/protocol/console.js';
+import { keySchema } from '../../src/protocol/keys.js';
 import { CLIENT_MESSAGES, EVENT_MESSAGES, SERVER_MESSAGES } from '../../src/protocol/messages.js';
 import { PROBLEMS, type problemSchema } from '../../src/protocol/problems.js';
 import { requestSchemas } from '../../src/protocol/requests.js';
 import { TIMER_STATES, timerSchema } from '../../src/protocol/timer.js';
 import { Realtime } from '../../src/realtime/realtime.js';
 import { Signer } from '../../src/signing.js';
-import { EventReader, RefusedError } from '../support/event-reader.js';
+import { EventReader, headersOf, RefusedError } from '../support/event-reader.js';
 import { type Answer, problemIn, TestService } from '../support/service.js';
 
 const SECOND = 1000;
@@ -74,6 +75,9 @@ const SAMPLES: Readonly<Record<string, { query?: string; body?: (timerId: string
   listHeads: {},
   publicKeys: {},
   me: {},
+  createKey: { body: () => ({ role: 'admin', label: 'Ms Meyer', expires_in_seconds: 86_400 }) },
+  listKeys: {},
+  revokeKey: {},
   health: {},
   livez: {},
   readyz: {},
@@ -217,9 +221,19 @@ type Provocation = (service: TestService, operation: Operation, timerId: string)
 const PROVOCATIONS: Readonly<Record<number, Provocation>> = {
   400: (service, operation, timerId) =>
     ask(service, operation, timerId, { body: { action: 'resume' } }),
+  401: async (service, operation, timerId) => {
+    await service.protect();
+    return ask(service, operation, timerId, { token: null, keyId: UNKNOWN_ID });
+  },
   403: (service, operation, timerId) =>
-    ask(service, operation, timerId, { origin: 'https://foreign.example' }),
+    ask(service, operation, timerId, { host: 'rebound.example', keyId: UNKNOWN_ID }),
   404: (service, operation) => ask(service, operation, UNKNOWN_ID),
+  409: async (service, operation, timerId) => {
+    if (operation.id === 'createKey') {
+      return ask(service, operation, timerId, { body: { role: 'observer' } });
+    }
+    return ask(service, operation, timerId, { keyId: await lastKeyOf(service) });
+  },
   412: (service, operation, timerId) => ask(service, operation, timerId, { ifMatch: '"7"' }),
   413: (service, operation, timerId) => ask(service, operation, timerId, { body: TOO_LARGE }),
   415: (service, operation, timerId) =>
@@ -269,11 +283,25 @@ async function exhaustStreams(
   return ask(service, operation, timerId);
 }
 
+/** The only key there is, which is shown from now on. */
+async function lastKeyOf(service: TestService): Promise<string> {
+  await service.protect();
+  const { body } = await service.request('GET', '/keys');
+  return z.array(keySchema).length(1).parse(body)[0]?.id ?? '';
+}
+
+/** A key that can be revoked, unless the test is about one that is not there. */
+async function keyFor(service: TestService, timerId: string): Promise<string> {
+  if (timerId === UNKNOWN_ID || timerId === UNREADABLE_ID) return timerId;
+  await service.protect();
+  return (await service.createKey({ role: 'observer' })).id;
+}
+
 /** Connects a display, and gives its id; where none can connect, an id that nobody has. */
 async function displayOf(service: TestService, timerId: string): Promise<string> {
   const url = `${service.service.url}/timers/${timerId}/events`;
   try {
-    const reader = await EventReader.open(url, EVENT_MESSAGES.connected);
+    const reader = await EventReader.open(url, EVENT_MESSAGES.connected, service.authorization);
     return (await reader.next()).display_id;
   } catch (error) {
     if (error instanceof RefusedError) return 'display_unknown';
@@ -407,12 +435,7 @@ describe('T12: bad input gets a clear error, changes nothing and is never a 500'
 
   it.each(provoked)('$id answers $status as it is documented', async ({ operation, status }) => {
     const limit = status === 429 ? '1' : '2';
-    const origins = status === 403 ? 'https://exam.example' : '*';
-    const settings = {
-      MAX_TIMERS: limit,
-      MAX_CLIENTS_PER_TIMER: limit,
-      CORS_ORIGINS: origins,
-    };
+    const settings = { MAX_TIMERS: limit, MAX_CLIENTS_PER_TIMER: limit };
     const service = await TestService.start({ settings });
     const { id } = await service.create();
     const before = await timersWithoutDisplays(service);
@@ -695,9 +718,12 @@ interface Asking {
   readonly query?: string;
   readonly body?: unknown;
   readonly mediaType?: string;
-  readonly origin?: string;
   readonly ifMatch?: string;
   readonly displayId?: string;
+  readonly keyId?: string;
+  readonly host?: string;
+  /** The credential to show; null for none. */
+  readonly token?: null;
 }
 
 /** Asks for an operation by its sample, of which any part may be another. */
@@ -709,15 +735,21 @@ async function ask(
 ): Promise<Answer> {
   const sample = SAMPLES[operation.id];
   if (sample === undefined) throw new Error(`There is no sample of ${operation.id}`);
-  const { query = sample.query ?? '', mediaType = 'application/json', origin, ifMatch } = other;
+  const { query = sample.query ?? '', mediaType = 'application/json', host, ifMatch } = other;
   const { body = sample.body?.(timerId) } = other;
   const isOfDisplay = operation.path.includes('{display_id}');
   const displayId = other.displayId ?? (isOfDisplay ? await displayOf(service, timerId) : '');
-  const path = operation.path.replace('{timer_id}', timerId).replace('{display_id}', displayId);
+  const isOfKey = operation.path.includes('{key_id}');
+  const keyId = other.keyId ?? (isOfKey ? await keyFor(service, timerId) : '');
+  const path = operation.path
+    .replace('{timer_id}', timerId)
+    .replace('{display_id}', displayId)
+    .replace('{key_id}', keyId);
   const url = `${service.service.url}${path}${query}`;
   const headers = {
     ...(body === undefined ? {} : { 'Content-Type': mediaType }),
-    ...(origin === undefined ? {} : { Origin: origin }),
+    ...(host === undefined ? {} : { Host: host }),
+    ...(other.token === null ? {} : service.authorization),
     ...(ifMatch === undefined ? {} : { 'If-Match': ifMatch }),
   };
   if (operation.success.isStream === true) return firstEvent(url, headers);
@@ -728,13 +760,30 @@ async function ask(
   });
 }
 
-async function exchange(url: string, init: RequestInit = {}): Promise<Answer> {
-  const response = await fetch(url, init);
-  const body = await response.text();
-  const isOfLines = response.headers.get('content-type')?.startsWith(NDJSON_TYPE) === true;
-  const [text = ''] = isOfLines ? body.split('\n') : [body];
-  const parsed: unknown = text === '' ? undefined : JSON.parse(text);
-  return { status: response.status, headers: response.headers, body: parsed };
+interface Sent {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** Sends what no `fetch` would: any host, and any origin. */
+async function exchange(
+  url: string,
+  { method = 'GET', headers = {}, body = '' }: Sent = {},
+): Promise<Answer> {
+  const request = httpRequest(url, { method, headers, agent: false });
+  request.end(body);
+  const [response] = z
+    .tuple([z.instanceof(IncomingMessage)])
+    .parse(await once(request, 'response'));
+  const received = await text(response);
+  const isOfLines = response.headers['content-type']?.startsWith(NDJSON_TYPE) === true;
+  const [first = ''] = isOfLines ? received.split('\n') : [received];
+  return {
+    status: response.statusCode ?? 0,
+    headers: headersOf(response),
+    body: first === '' ? undefined : JSON.parse(first),
+  };
 }
 
 /** The first event of a stream, which stands for the body of the answer. */
@@ -896,9 +945,10 @@ const layerSchema = z.object({
 /** Method and path of every route. Those that take every method are left out: they only refuse. */
 async function mountedRoutes({ clock, journal, service }: TestService): Promise<string[]> {
   const { registry } = service;
-  const access = new Access({ registry });
-  const parts = { config: readConfig({}), registry, access, clock, log: createLog('silent') };
   const { documents } = journal;
+  const config = readConfig({});
+  const access = await Access.open({ config, documents, clock });
+  const parts = { config, registry, access, clock, log: createLog('silent') };
   const signer = await Signer.open(documents, '');
   const heads = new Heads({ ...parts, journal, signer });
   const app = createApp({

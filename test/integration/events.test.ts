@@ -180,7 +180,7 @@ describe('a display over server-sent events', () => {
     const service = await TestService.start();
     const { id } = await service.create();
     const path = `/timers/${id}/events`;
-    const again = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: service\r\n\r\n`);
+    const again = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
     const client = await RawClient.open(service, path, { ...NO_UPGRADE, early: again });
     await client.until(() => client.body.includes('"connected"'));
     expect((await service.get(id)).connected_clients).toBe(1);

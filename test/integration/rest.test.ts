@@ -895,7 +895,7 @@ describe('T12: clients that break off', () => {
     const { hostname, port } = new URL(service.service.url);
     const release = journal.hold();
     const socket = connect(Number(port), hostname);
-    socket.write(`DELETE /timers/${id} HTTP/1.1\r\nHost: service\r\n${headers}\r\n\r\n`);
+    socket.write(`DELETE /timers/${id} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n\r\n`);
     await expect.poll(() => service.service.registry.isIdle).toBe(false);
     socket.resetAndDestroy();
     await once(socket, 'close');

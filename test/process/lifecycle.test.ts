@@ -176,7 +176,7 @@ describe('the stop', () => {
     const mute = connect(Number(port), '127.0.0.1');
     const key = Buffer.alloc(16).toString('base64');
     mute.write(
-      `GET /ws/${id} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      `GET /ws/${id} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
         `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
     );
     await once(mute, 'data');

@@ -31,8 +31,11 @@ export class TestDisplay {
   }
 
   /** Connects, and waits for the first message. */
-  static async connect(url: string): Promise<TestDisplay> {
-    const display = new TestDisplay(new WebSocket(url));
+  static async connect(
+    url: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<TestDisplay> {
+    const display = new TestDisplay(new WebSocket(url, { headers }));
     await display.next('connected');
     return display;
   }

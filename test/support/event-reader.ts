@@ -25,7 +25,7 @@ export class RefusedError extends Error {
   }
 }
 
-function headersOf({ headersDistinct }: IncomingMessage): Headers {
+export function headersOf({ headersDistinct }: IncomingMessage): Headers {
   const headers = new Headers();
   for (const [name, values = []] of Object.entries(headersDistinct)) {
     for (const value of values) headers.append(name, value);

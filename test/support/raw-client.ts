@@ -219,7 +219,7 @@ export function clientFrame(
 
 function handshake(path: string, { method = 'GET', headers = {} }: RawClientOptions): Buffer {
   const all = {
-    Host: 'service',
+    Host: 'localhost',
     Connection: 'Upgrade',
     Upgrade: 'websocket',
     'Sec-WebSocket-Version': '13',

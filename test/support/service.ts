@@ -6,6 +6,7 @@ import { readConfig } from '../../src/config.js';
 import type { Journal } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { createLog, type Log } from '../../src/log.js';
+import { type createKeySchema, newKeySchema } from '../../src/protocol/keys.js';
 import { problemSchema } from '../../src/protocol/problems.js';
 import { type TimerResource, timerSchema } from '../../src/protocol/timer.js';
 import { type Service, startService } from '../../src/service.js';
@@ -40,6 +41,8 @@ export class TestService {
   readonly clock: SimulatedClock;
   readonly service: Service;
   readonly journal: Journal;
+  /** The key or token that requests show from now on. */
+  token: string | undefined;
 
   private constructor(service: Service, clock: SimulatedClock, journal: Journal) {
     this.service = service;
@@ -74,13 +77,33 @@ export class TestService {
   async request(method: string, path: string, body?: unknown): Promise<Answer> {
     const response = await fetch(`${this.service.url}${path}`, {
       method,
-      ...(body === undefined
-        ? {}
-        : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
+      headers: {
+        ...this.authorization,
+        ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     const text = await response.text();
     const parsed: unknown = text === '' ? undefined : JSON.parse(text);
     return { status: response.status, headers: response.headers, body: parsed };
+  }
+
+  /** The header that shows the credential, if there is one to show. */
+  get authorization(): Readonly<Record<string, string>> {
+    return this.token === undefined ? {} : { Authorization: `Bearer ${this.token}` };
+  }
+
+  /** Makes a key, which protects the service if it is the first. */
+  async createKey(
+    definition: z.input<typeof createKeySchema>,
+  ): Promise<z.output<typeof newKeySchema>> {
+    const answer = await this.request('POST', '/keys', definition);
+    return newKeySchema.parse(answer.body);
+  }
+
+  /** Makes a key of an administrator and shows it from now on. */
+  async protect(): Promise<void> {
+    this.token = (await this.createKey({ role: 'admin' })).key;
   }
 
   async create(definition: Readonly<Record<string, unknown>> = {}): Promise<TimerResource> {
@@ -105,7 +128,7 @@ export class TestService {
   }
 
   display(timerId: string, query = ''): Promise<TestDisplay> {
-    return TestDisplay.connect(this.displayUrl(timerId, query));
+    return TestDisplay.connect(this.displayUrl(timerId, query), this.authorization);
   }
 
   displayUrl(timerId: string, query = ''): string {

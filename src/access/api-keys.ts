@@ -1,0 +1,185 @@
+/**
+ * API keys: texts such as `sts_4f2a91c07b3e_…` that programs and people show to be let in. Of a key's secret only
+ * the hash is kept, as a document; the key itself is seen once, by whoever makes it. All of them are in memory.
+ */
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import type { Clock } from '../clock.js';
+import type { Documents } from '../journal/documents.js';
+import { Problem } from '../protocol/problems.js';
+import { CALLER_ROLES, type CallerRole, type GivenTimers, givenTimersSchema } from './caller.js';
+
+const DRAWER = 'keys';
+const ID_BYTES = 6;
+const SECRET_BYTES = 32;
+const KEY = /^sts_([0-9a-f]{12})_([\w-]{43})$/;
+
+export interface KeyDefinition {
+  readonly role: CallerRole;
+  readonly label: string | null;
+  readonly timers: GivenTimers;
+  readonly expiresAtMs: number | null;
+}
+
+/** What is known of a key by those who look after keys. */
+export interface ApiKey extends KeyDefinition {
+  readonly id: string;
+  readonly createdAtMs: number;
+  /** The credential it was made with. */
+  readonly createdBy: string;
+}
+
+interface KnownKey {
+  readonly key: ApiKey;
+  /** SHA-256 of the secret. The secret has 256 random bits, so no slower hash would make it safer. */
+  readonly hash: Buffer;
+}
+
+const keptSchema = z.object({
+  id: z.string(),
+  role: z.enum(CALLER_ROLES),
+  label: z.string().nullable(),
+  timers: givenTimersSchema,
+  hash: z.string(),
+  created_at_ms: z.number(),
+  created_by: z.string(),
+  expires_at_ms: z.number().nullable(),
+});
+
+export interface ApiKeysOptions {
+  readonly documents: Documents;
+  readonly clock: Clock;
+  /** Whether there are other credentials that can give the role of an administrator. */
+  readonly hasOtherCredentials: boolean;
+}
+
+export class ApiKeys {
+  readonly #options: ApiKeysOptions;
+  readonly #known = new Map<string, KnownKey>();
+
+  private constructor(options: ApiKeysOptions) {
+    this.#options = options;
+  }
+
+  static async open(options: ApiKeysOptions): Promise<ApiKeys> {
+    const keys = new ApiKeys(options);
+    for (const { text } of await options.documents.list(DRAWER)) {
+      const known = knownKeyOf(keptSchema.parse(JSON.parse(text)));
+      keys.#known.set(known.key.id, known);
+    }
+    return keys;
+  }
+
+  get isEmpty(): boolean {
+    return this.#known.size === 0;
+  }
+
+  /** All keys, oldest first, those that have expired too. */
+  list(): ApiKey[] {
+    const keys = [...this.#known.values()].map(({ key }) => key);
+    return keys.sort((a, b) => a.createdAtMs - b.createdAtMs);
+  }
+
+  /** The key that somebody shows, if it is one and has not ended. */
+  find(text: string): ApiKey | undefined {
+    const [, id = '', secret = ''] = KEY.exec(text) ?? [];
+    const known = this.#known.get(id);
+    if (known === undefined || !timingSafeEqual(known.hash, hashOf(secret))) return undefined;
+    return this.#isValid(known.key) ? known.key : undefined;
+  }
+
+  /**
+   * Makes a key. `text` is the key itself, which nobody can be told again.
+   * @throws {Problem} if nobody could look after the service then, or it cannot be kept.
+   */
+  async create(
+    definition: KeyDefinition,
+    createdBy: string,
+  ): Promise<{ readonly key: ApiKey; readonly text: string }> {
+    if (definition.role !== 'admin' && !this.#hasAdmin()) {
+      throw new Problem(
+        'admin_key_needed',
+        'The first key has the role admin: whoever made another one would be locked out',
+      );
+    }
+    const id = randomBytes(ID_BYTES).toString('hex');
+    const secret = randomBytes(SECRET_BYTES).toString('base64url');
+    const createdAtMs = this.#options.clock.now();
+    const key = { ...definition, id, createdAtMs, createdBy };
+    const known = { key, hash: hashOf(secret) };
+    const document = { name: id, text: JSON.stringify(keptOf(known)) };
+    await recorded(this.#options.documents.put(DRAWER, document, null));
+    this.#known.set(id, known);
+    return { key, text: `sts_${id}_${secret}` };
+  }
+
+  /**
+   * Ends a key, at once.
+   * @throws {Problem} if there is none, or nobody could look after the service without it.
+   */
+  async revoke(id: string): Promise<void> {
+    const known = this.#known.get(id);
+    if (known === undefined) throw new Problem('unknown_key', `There is no key ${id}`);
+    this.#known.delete(id);
+    try {
+      if (known.key.role === 'admin' && !this.#hasAdmin()) {
+        throw new Problem(
+          'admin_key_needed',
+          `Key ${id} is the last one of an administrator; make another one first`,
+        );
+      }
+      await recorded(this.#options.documents.remove(DRAWER, id));
+    } catch (error) {
+      this.#known.set(id, known);
+      throw error;
+    }
+  }
+
+  #isValid({ expiresAtMs }: ApiKey): boolean {
+    return expiresAtMs === null || expiresAtMs > this.#options.clock.now();
+  }
+
+  #hasAdmin(): boolean {
+    if (this.#options.hasOtherCredentials) return true;
+    return this.list().some((key) => key.role === 'admin' && this.#isValid(key));
+  }
+}
+
+async function recorded(change: Promise<unknown>): Promise<void> {
+  try {
+    await change;
+  } catch (cause) {
+    const detail = 'The change could not be recorded, so nothing was changed; try again soon';
+    throw new Problem('journal_unavailable', detail, { cause });
+  }
+}
+
+function hashOf(secret: string): Buffer {
+  return hash('sha256', secret, 'buffer');
+}
+
+function keptOf({ key, hash: secretHash }: KnownKey): z.input<typeof keptSchema> {
+  return {
+    id: key.id,
+    role: key.role,
+    label: key.label,
+    timers: key.timers,
+    hash: secretHash.toString('hex'),
+    created_at_ms: key.createdAtMs,
+    created_by: key.createdBy,
+    expires_at_ms: key.expiresAtMs,
+  };
+}
+
+function knownKeyOf(kept: z.output<typeof keptSchema>): KnownKey {
+  const key = {
+    id: kept.id,
+    role: kept.role,
+    label: kept.label,
+    timers: kept.timers,
+    createdAtMs: kept.created_at_ms,
+    createdBy: kept.created_by,
+    expiresAtMs: kept.expires_at_ms,
+  };
+  return { key, hash: Buffer.from(kept.hash, 'hex') };
+}
