@@ -35,7 +35,11 @@ function ask(
   { operation, target, headers, body }: RequestInput,
   timerIds: readonly string[],
 ): Promise<Reply> {
-  const options = { agent, method: operation.method, headers };
+  const options = {
+    agent,
+    method: operation.method,
+    headers: { ...service.authorization, ...headers },
+  };
   return new Promise((resolve, reject) => {
     const request = send(
       `${service.service.url}${withTimers(target, timerIds)}`,
@@ -87,6 +91,8 @@ describe('T12: whatever is asked over HTTP', () => {
     'is answered as the OpenAPI document says, and never with a failure',
     async () => {
       const service = await TestService.start({ settings: { MAX_TIMERS: '100' } });
+      // The first key that is made shuts everybody else out, so it is made before.
+      await service.protect();
       const api = await openApiOf(service);
       let timerIds = await populate(service);
       const display = await service.display(timerIds[1] ?? '');

@@ -69,7 +69,7 @@ export class OpenApi {
     if (documented.length === 0) return text === '' ? '' : 'a body where none is documented';
     const content = response.content[mediaType];
     if (content === undefined) return `${mediaType} instead of ${documented.join(' or ')}`;
-    if (!mediaType.endsWith('json')) return '';
+    if (!/[/+]json$/.test(mediaType)) return '';
     const key = `${operation.operationId} ${status} ${mediaType}`;
     const validate = this.#validators.get(key) ?? this.#compile(key, content.schema);
     return validate(JSON.parse(text)) ? '' : this.#ajv.errorsText(validate.errors);
