@@ -42,7 +42,11 @@ export type Refusal =
       readonly possible: readonly Action[];
     }
   | { readonly reason: 'wrong_revision'; readonly revision: number }
-  | { readonly reason: 'too_many_timers'; readonly limit: number }
+  | {
+      readonly reason: 'too_many_timers';
+      readonly limit: number;
+      readonly of: 'service' | 'credential';
+    }
   | { readonly reason: 'recovering' }
   | { readonly reason: 'shutting_down' }
   | { readonly reason: 'timer_restarting' }

@@ -6,6 +6,7 @@
 import { decide, type Refusal, type StampedCommand } from './command.js';
 import type { TimerDirectory } from './directory.js';
 import { BY_ITSELF, type Entry } from './entry.js';
+import { Tally } from './tally.js';
 
 /** What became of a command. */
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal };
@@ -34,14 +35,13 @@ interface InHand extends DeskCommand {
 
 export class CommandDesk {
   readonly #directory: TimerDirectory;
-  readonly #maxTimers: number;
   readonly #queues = new Map<string, InHand[]>();
-  /** Ids of timers that commands in hand are about to create. */
-  readonly #creating = new Set<string>();
+  /** Timers that commands in hand are about to create, by id, and whose they are to be. */
+  readonly #creating = new Map<string, string>();
+  readonly #creatingOwners = new Tally<string>();
 
-  constructor(directory: TimerDirectory, maxTimers: number) {
+  constructor(directory: TimerDirectory) {
     this.#directory = directory;
-    this.#maxTimers = maxTimers;
   }
 
   /** Whether no command is in hand. */
@@ -58,7 +58,7 @@ export class CommandDesk {
         queue.push({ ...command });
         return [];
       }
-      if (type === 'create') this.#creating.add(timerId);
+      if (type === 'create') this.#begin(timerId, command.cause.by.credential);
       this.#queues.set(timerId, [{ ...command }]);
       return this.#decideNext(timerId);
     });
@@ -75,7 +75,7 @@ export class CommandDesk {
   /** Notes that committed entries were applied, which may be what commands in hand were waiting for. */
   applied(entries: readonly Entry[]): Entry[] {
     return entries.flatMap(({ timerId, revision }) => {
-      this.#creating.delete(timerId);
+      this.#conclude(timerId);
       const proposal = this.#queues.get(timerId)?.[0]?.proposal;
       if (proposal !== undefined && revision >= proposal.entry.revision) proposal.isApplied = true;
       return this.#proceed(timerId);
@@ -136,10 +136,27 @@ export class CommandDesk {
     if (this.#directory.isDown(timerId)) {
       return { type: 'refuse', refusal: { reason: 'timer_restarting' } };
     }
-    if (type === 'create' && !this.#directory.hasRoomFor(this.#creating.size)) {
-      return { type: 'refuse', refusal: { reason: 'too_many_timers', limit: this.#maxTimers } };
-    }
+    const refusal = type === 'create' ? this.#lackOfRoom(inHand.cause.by.credential) : undefined;
+    if (refusal !== undefined) return { type: 'refuse', refusal };
     return decide(this.#directory.snapshotOf(timerId), inHand);
+  }
+
+  #lackOfRoom(ownerId: string): Refusal | undefined {
+    const ofOwner = this.#creatingOwners.of(ownerId);
+    return this.#directory.lackOfRoom(this.#creating.size, ownerId, ofOwner);
+  }
+
+  #begin(timerId: string, ownerId: string): void {
+    this.#creating.set(timerId, ownerId);
+    this.#creatingOwners.add(ownerId);
+  }
+
+  /** A timer that was about to be created is there, or will not be. */
+  #conclude(timerId: string): void {
+    const ownerId = this.#creating.get(timerId);
+    if (ownerId === undefined) return;
+    this.#creating.delete(timerId);
+    this.#creatingOwners.remove(ownerId);
   }
 
   #proposalOf(entry: Entry): InHand['proposal'] {
@@ -153,7 +170,7 @@ export class CommandDesk {
     const settled = queue?.shift();
     if (queue === undefined || settled === undefined) return;
     if (queue.length === 0) this.#queues.delete(timerId);
-    if (settled.command.type === 'create') this.#creating.delete(timerId);
+    if (settled.command.type === 'create') this.#conclude(timerId);
     settled.settle(outcome);
   }
 }

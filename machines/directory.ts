@@ -4,11 +4,18 @@
  * would cost more than the command.
  */
 import { type AnyActorRef, createActor, type InspectionEvent, type Observer } from 'xstate';
+import { TimerCensus } from './census.js';
 import type { MachineClock } from './clock.js';
-import type { TimerSnapshot } from './command.js';
+import type { Refusal, TimerSnapshot } from './command.js';
 import { EndQueue } from './end-queue.js';
-import type { Entry } from './entry.js';
-import { createRecord, ImpossibleEntryError, stateOf, type TimerRecord } from './record.js';
+import { ANONYMOUS, type Entry } from './entry.js';
+import {
+  createRecord,
+  ImpossibleEntryError,
+  stateOf,
+  type TimerRecord,
+  type TimerState,
+} from './record.js';
 import type { ShardRef, shardMachine, TimerRef } from './shard.machine.js';
 
 /** More shards make spawning and stopping timers cheaper; each costs about 4 KB. */
@@ -21,6 +28,8 @@ const FULL_DUE_BATCH = 1000;
 export interface DirectorySettings {
   /** Timers in memory; the longest finished ones make room for new ones. */
   readonly maxTimers: number;
+  /** Timers of one owner that have not ended; 0 is no limit. Those of nobody in particular are not counted. */
+  readonly maxTimersPerOwner: number;
   /** How long a finished timer stays in memory. */
   readonly retainFinishedMs: number;
 }
@@ -40,6 +49,7 @@ export class TimerDirectory {
   readonly #shards = new Map<number, ShardRef>();
   readonly #timers = new Map<string, TimerRef>();
   readonly #finished = new EndQueue();
+  readonly #census = new TimerCensus();
   /** How often each failing timer failed since it last applied an entry. */
   readonly #failures = new Map<string, number>();
   /** Timers whose time is up, gathered so that a large exam that ends is a few events and not thousands. */
@@ -61,6 +71,11 @@ export class TimerDirectory {
     return this.#timers.size - this.#finished.size;
   }
 
+  /** Timers in memory that are in a state. */
+  inState(state: TimerState): number {
+    return this.#census.inState(state);
+  }
+
   get(timerId: string): TimerRef | undefined {
     return this.#timers.get(timerId);
   }
@@ -79,9 +94,16 @@ export class TimerDirectory {
     return this.#failures.has(timerId) && !this.#timers.has(timerId);
   }
 
-  /** Whether `coming` timers find room, if need be in the place of finished ones. */
-  hasRoomFor(coming: number): boolean {
-    return this.unfinished + coming <= this.#options.maxTimers;
+  /** Why `coming` timers, of which some are of one owner, find no room even in the place of finished ones. */
+  lackOfRoom(coming: number, ownerId: string, comingOfOwner: number): Refusal | undefined {
+    const { maxTimers, maxTimersPerOwner } = this.#options;
+    if (this.unfinished + coming > maxTimers) {
+      return { reason: 'too_many_timers', limit: maxTimers, of: 'service' };
+    }
+    if (maxTimersPerOwner === 0 || ownerId === ANONYMOUS) return undefined;
+    const ofOwner = this.#census.unfinishedOf(ownerId) + comingOfOwner;
+    if (ofOwner <= maxTimersPerOwner) return undefined;
+    return { reason: 'too_many_timers', limit: maxTimersPerOwner, of: 'credential' };
   }
 
   /** When the timer that finished first leaves memory, in epoch ms; `undefined` when none has finished. */
@@ -114,7 +136,7 @@ export class TimerDirectory {
     const timer = shard.getSnapshot().children[record.id];
     if (timer === undefined) return;
     this.#timers.set(record.id, timer);
-    this.#noteIfFinished(record);
+    this.#note(record);
   }
 
   /**
@@ -140,22 +162,20 @@ export class TimerDirectory {
       this.#shardOf(entry.timerId).send({ type: 'condemn', actorId: entry.timerId, error });
       return false;
     }
-    this.#noteIfFinished(context.record);
+    this.#note(context.record);
     this.#failures.delete(entry.timerId);
     return true;
   }
 
   /** Forgets a timer that was deleted or has left memory. */
   remove(timerId: string): void {
-    this.#timers.delete(timerId);
-    this.#finished.delete(timerId);
+    this.#drop(timerId);
     this.#failures.delete(timerId);
   }
 
   /** Notes that a timer failed, and gives the time to wait before its restart, in ms. */
   fail(timerId: string): number {
-    this.#timers.delete(timerId);
-    this.#finished.delete(timerId);
+    this.#drop(timerId);
     const failures = this.#failures.get(timerId) ?? 0;
     this.#failures.set(timerId, failures + 1);
     if (failures === 0) return 0;
@@ -198,6 +218,12 @@ export class TimerDirectory {
     }
   }
 
+  #drop(timerId: string): void {
+    this.#timers.delete(timerId);
+    this.#finished.delete(timerId);
+    this.#census.forget(timerId);
+  }
+
   #retire(timerId: string): void {
     const timer = this.#timers.get(timerId);
     this.remove(timerId);
@@ -222,7 +248,8 @@ export class TimerDirectory {
     return shard.start();
   }
 
-  #noteIfFinished(record: TimerRecord): void {
+  #note(record: TimerRecord): void {
+    this.#census.count(record);
     if (record.completedAtMs === null) return;
     this.#finished.add({ timerId: record.id, atMs: record.completedAtMs });
   }

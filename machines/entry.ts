@@ -32,6 +32,9 @@ export interface Reason {
   readonly text: string | null;
 }
 
+/** The credential of everybody, as long as the service knows none. */
+export const ANONYMOUS = 'anonymous';
+
 /** Where a change comes from. */
 export interface Cause {
   readonly by: Author;

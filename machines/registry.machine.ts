@@ -268,9 +268,9 @@ export const registryMachine = setup({
 }).createMachine({
   id: 'registry',
   context: ({ input, self }) => {
-    const { clock, maxTimers, shardLogic = shardMachine } = input;
+    const { clock, shardLogic = shardMachine } = input;
     const directory = new TimerDirectory({ ...input, shardLogic, registry: self });
-    return { clock, directory, desk: new CommandDesk(directory, maxTimers) };
+    return { clock, directory, desk: new CommandDesk(directory) };
   },
   invoke: { src: 'journal', id: 'journal', systemId: 'journal' },
   initial: 'RECOVERING',

@@ -2,6 +2,7 @@
  * Every setting of the service: its environment name, its default, what it takes. Read once at start;
  * a wrong value stops the start with one line that says what to do.
  */
+import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
 
 interface Setting<T> {
@@ -43,6 +44,17 @@ const flag = {
 
 const isOrigin = (text: string): boolean =>
   text === '*' || (!text.includes('*') && URL.canParse(text) && new URL(text).origin === text);
+
+/** An address, or a subnet with the number of its bits. */
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const mostBits = isIPv4(address) ? 32 : isIPv6(address) ? 128 : -1;
+  if (bits === undefined) return mostBits > 0;
+  return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= mostBits;
+}
+
+const NETWORKS = 'addresses or subnets such as 10.0.0.0/8, separated by commas';
+const networks = list(NETWORKS, z.string().refine(isNetwork));
 
 export const SETTINGS = {
   PORT: {
@@ -125,6 +137,60 @@ export const SETTINGS = {
     description: 'How long a finished timer stays in memory; its entries stay in the journal',
     ...wholeNumber(0, 31_536_000),
   },
+  TRUST_PROXY: {
+    default: '0',
+    description:
+      'Proxies in front whose X-Forwarded-For is believed: how many, or their addresses and subnets',
+    takes: `how many, up to 99, or ${NETWORKS}`,
+    schema: z.union([
+      z
+        .string()
+        .regex(/^\d{1,2}$/)
+        .transform(Number),
+      networks.schema,
+    ]),
+  },
+  MAX_REQUESTS_PER_SECOND_PER_ADDRESS: {
+    default: '500',
+    description: 'Requests of one address in the long run, five times that at once; 0 is no limit',
+    ...wholeNumber(0, 1_000_000),
+  },
+  MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: {
+    default: '500',
+    description:
+      'Requests of one credential in the long run, five times that at once; 0 is no limit',
+    ...wholeNumber(0, 1_000_000),
+  },
+  MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: {
+    default: '60',
+    description: 'Credentials that are not valid which one address may show; 0 is no limit',
+    ...wholeNumber(0, 1_000_000),
+  },
+  MAX_CONNECTIONS_PER_ADDRESS: {
+    default: '5000',
+    description: 'WebSocket connections and event streams of one address; 0 is no limit',
+    ...wholeNumber(0, 1_000_000),
+  },
+  MAX_CONNECTIONS_PER_CREDENTIAL: {
+    default: '10000',
+    description: 'WebSocket connections and event streams of one credential; 0 is no limit',
+    ...wholeNumber(0, 1_000_000),
+  },
+  MAX_MESSAGES_PER_SECOND: {
+    default: '10',
+    description: 'Messages of one display in the long run, five times that at once; 0 is no limit',
+    ...wholeNumber(0, 10_000),
+  },
+  MAX_TIMERS_PER_CREDENTIAL: {
+    default: '50000',
+    description: 'Timers of one credential that have not ended; 0 is no limit',
+    ...wholeNumber(0, 1_000_000),
+  },
+  UNLIMITED_ADDRESSES: {
+    default: '127.0.0.0/8, ::1',
+    description: 'Addresses and subnets that no limit per address applies to',
+    ...networks,
+  },
   SIGNING_KEYS: {
     default: '',
     description:
@@ -162,6 +228,15 @@ export interface Config {
   readonly maxBulkTimers: ValueOf<'MAX_BULK_TIMERS'>;
   readonly defaultWarningThresholds: ValueOf<'DEFAULT_WARNING_THRESHOLDS'>;
   readonly retainFinishedSeconds: ValueOf<'RETAIN_FINISHED_SECONDS'>;
+  readonly trustProxy: ValueOf<'TRUST_PROXY'>;
+  readonly maxRequestsPerSecondPerAddress: ValueOf<'MAX_REQUESTS_PER_SECOND_PER_ADDRESS'>;
+  readonly maxRequestsPerSecondPerCredential: ValueOf<'MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL'>;
+  readonly maxFailedAuthenticationsPerMinute: ValueOf<'MAX_FAILED_AUTHENTICATIONS_PER_MINUTE'>;
+  readonly maxConnectionsPerAddress: ValueOf<'MAX_CONNECTIONS_PER_ADDRESS'>;
+  readonly maxConnectionsPerCredential: ValueOf<'MAX_CONNECTIONS_PER_CREDENTIAL'>;
+  readonly maxMessagesPerSecond: ValueOf<'MAX_MESSAGES_PER_SECOND'>;
+  readonly maxTimersPerCredential: ValueOf<'MAX_TIMERS_PER_CREDENTIAL'>;
+  readonly unlimitedAddresses: ValueOf<'UNLIMITED_ADDRESSES'>;
   readonly signingKeys: ValueOf<'SIGNING_KEYS'>;
   readonly logLevel: ValueOf<'LOG_LEVEL'>;
   readonly inspect: ValueOf<'INSPECT'>;
@@ -201,6 +276,30 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       SETTINGS.DEFAULT_WARNING_THRESHOLDS,
     ),
     retainFinishedSeconds: read('RETAIN_FINISHED_SECONDS', SETTINGS.RETAIN_FINISHED_SECONDS),
+    trustProxy: read('TRUST_PROXY', SETTINGS.TRUST_PROXY),
+    maxRequestsPerSecondPerAddress: read(
+      'MAX_REQUESTS_PER_SECOND_PER_ADDRESS',
+      SETTINGS.MAX_REQUESTS_PER_SECOND_PER_ADDRESS,
+    ),
+    maxRequestsPerSecondPerCredential: read(
+      'MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL',
+      SETTINGS.MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL,
+    ),
+    maxFailedAuthenticationsPerMinute: read(
+      'MAX_FAILED_AUTHENTICATIONS_PER_MINUTE',
+      SETTINGS.MAX_FAILED_AUTHENTICATIONS_PER_MINUTE,
+    ),
+    maxConnectionsPerAddress: read(
+      'MAX_CONNECTIONS_PER_ADDRESS',
+      SETTINGS.MAX_CONNECTIONS_PER_ADDRESS,
+    ),
+    maxConnectionsPerCredential: read(
+      'MAX_CONNECTIONS_PER_CREDENTIAL',
+      SETTINGS.MAX_CONNECTIONS_PER_CREDENTIAL,
+    ),
+    maxMessagesPerSecond: read('MAX_MESSAGES_PER_SECOND', SETTINGS.MAX_MESSAGES_PER_SECOND),
+    maxTimersPerCredential: read('MAX_TIMERS_PER_CREDENTIAL', SETTINGS.MAX_TIMERS_PER_CREDENTIAL),
+    unlimitedAddresses: read('UNLIMITED_ADDRESSES', SETTINGS.UNLIMITED_ADDRESSES),
     signingKeys: read('SIGNING_KEYS', SETTINGS.SIGNING_KEYS),
     logLevel: read('LOG_LEVEL', SETTINGS.LOG_LEVEL),
     inspect: read('INSPECT', SETTINGS.INSPECT),

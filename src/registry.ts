@@ -94,6 +94,8 @@ export interface RegistryOptions {
   readonly journal: Journal;
   readonly log: Log;
   readonly maxTimers: number;
+  /** Unfinished timers of one credential; 0 is no limit. */
+  readonly maxTimersPerOwner: number;
   readonly retainFinishedMs: number;
   readonly inspect?: Observer<InspectionEvent> | undefined;
   /** The registry itself failed, which it never should: nothing works any more. */
@@ -123,7 +125,8 @@ export class Registry {
   readonly recovered: Promise<void>;
 
   constructor(options: RegistryOptions) {
-    const { clock, journal, log, maxTimers, retainFinishedMs, inspect, shardLogic } = options;
+    const { clock, journal, log, inspect, shardLogic } = options;
+    const { maxTimers, maxTimersPerOwner, retainFinishedMs } = options;
     this.#clock = clock;
     this.#journal = journal;
     this.#log = log;
@@ -142,6 +145,7 @@ export class Registry {
       input: {
         clock,
         maxTimers,
+        maxTimersPerOwner,
         retainFinishedMs,
         inspect,
         ...(shardLogic === undefined ? {} : { shardLogic }),
@@ -165,6 +169,11 @@ export class Registry {
   /** Timers that are neither expired nor completed. */
   get unfinishedTimers(): number {
     return this.#directory.unfinished;
+  }
+
+  /** Timers in memory that are in a state. */
+  timersIn(state: TimerState): number {
+    return this.#directory.inState(state);
   }
 
   /** Whether every command taken so far has been settled. */

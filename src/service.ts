@@ -6,6 +6,8 @@ import { createServer, type Server } from 'node:http';
 import type { InspectionEvent, Observer } from 'xstate';
 import type { shardMachine } from '../machines/shard.machine.js';
 import { Access } from './access/access.js';
+import { Addresses } from './access/address.js';
+import { Limits } from './access/limits.js';
 import { Audit } from './audit/export.js';
 import { Heads } from './audit/heads.js';
 import type { Clock } from './clock.js';
@@ -56,12 +58,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, journal, log, version, onFailure, inspect, shardLogic } = options;
   const { webDirectory } = options;
   const { documents } = journal;
-  const access = await Access.open({ config, documents, clock });
+  const addresses = new Addresses(config.trustProxy);
+  const access = await Access.open({ config, documents, addresses, clock });
   const registry = new Registry({
     clock,
     journal,
     log,
     maxTimers: config.maxTimers,
+    maxTimersPerOwner: config.maxTimersPerCredential,
     retainFinishedMs: config.retainFinishedSeconds * 1000,
     onFailure,
     inspect,
@@ -72,7 +76,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const signer = await Signer.open(documents, config.signingKeys);
   const heads = new Heads({ journal, signer, clock, log });
   const audit = new Audit({ journal, heads, signer, clock });
-  const realtime = new Realtime({ registry, access, clock, config, log });
+  const limits = new Limits({ config, clock, addresses });
+  const realtime = new Realtime({ registry, access, limits, clock, config, log });
   const server = createServer(
     {
       maxHeaderSize: LARGEST_HEADERS_BYTES,
@@ -85,6 +90,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         config,
         registry,
         access,
+        addresses,
+        limits,
         signer,
         documents,
         audit,

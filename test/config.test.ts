@@ -159,6 +159,52 @@ const CASES: Record<keyof typeof SETTINGS, Case> = {
     says: 'up to 20 whole numbers from 1 to 31536000, separated by commas',
   },
   RETAIN_FINISHED_SECONDS: wholeNumber('retainFinishedSeconds', 86_400, 0, YEAR),
+  TRUST_PROXY: {
+    key: 'trustProxy',
+    byDefault: 0,
+    takes: [
+      ['1', 1],
+      ['99', 99],
+      ['10.0.0.1, 192.168.0.0/16,::1 ,fd00::/8', ['10.0.0.1', '192.168.0.0/16', '::1', 'fd00::/8']],
+    ],
+    refuses: [
+      ...['100', '-1', 'true', 'loopback', 'proxy.example', '10.0.0.0/33', '10.0.0/8', '10.0.0.0/'],
+      ...['::1/129', '10.0.0.1;10.0.0.2', '10.0.0.0/8/8', '10.0.0.0/-1', '1,', '1.5', '*'],
+    ],
+    says: 'how many, up to 99, or addresses or subnets such as 10.0.0.0/8, separated by commas',
+  },
+  MAX_REQUESTS_PER_SECOND_PER_ADDRESS: wholeNumber(
+    'maxRequestsPerSecondPerAddress',
+    500,
+    0,
+    1_000_000,
+  ),
+  MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: wholeNumber(
+    'maxRequestsPerSecondPerCredential',
+    500,
+    0,
+    1_000_000,
+  ),
+  MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: wholeNumber(
+    'maxFailedAuthenticationsPerMinute',
+    60,
+    0,
+    1_000_000,
+  ),
+  MAX_CONNECTIONS_PER_ADDRESS: wholeNumber('maxConnectionsPerAddress', 5000, 0, 1_000_000),
+  MAX_CONNECTIONS_PER_CREDENTIAL: wholeNumber('maxConnectionsPerCredential', 10_000, 0, 1_000_000),
+  MAX_MESSAGES_PER_SECOND: wholeNumber('maxMessagesPerSecond', 10, 0, 10_000),
+  MAX_TIMERS_PER_CREDENTIAL: wholeNumber('maxTimersPerCredential', 50_000, 0, 1_000_000),
+  UNLIMITED_ADDRESSES: {
+    key: 'unlimitedAddresses',
+    byDefault: ['127.0.0.0/8', '::1'],
+    takes: [
+      ['', []],
+      ['203.0.113.0/24', ['203.0.113.0/24']],
+    ],
+    refuses: ['*', 'localhost', '300.0.0.1', '10.0.0.0/x', '1'],
+    says: 'addresses or subnets such as 10.0.0.0/8, separated by commas',
+  },
   SIGNING_KEYS: {
     key: 'signingKeys',
     byDefault: '',

@@ -5,6 +5,7 @@ import { type Config, SettingError } from '../config.js';
 import type { Documents } from '../journal/documents.js';
 import { Problem } from '../protocol/problems.js';
 import type { TimerRecord } from '../registry.js';
+import type { Addresses } from './address.js';
 import { type ApiKey, ApiKeys, type KeyDefinition } from './api-keys.js';
 import { ANONYMOUS, anonymous, type Caller, hasRight, type Right, reaches } from './caller.js';
 import { credentialIn } from './credential.js';
@@ -14,6 +15,7 @@ import { Sessions } from './sessions.js';
 export interface AccessOptions {
   readonly config: Pick<Config, 'host' | 'allowOpen' | 'corsOrigins' | 'dataDir'>;
   readonly documents: Documents;
+  readonly addresses: Addresses;
   readonly clock: Clock;
 }
 
@@ -75,7 +77,7 @@ export class Access {
    * @throws {Problem} if not.
    */
   async admit(request: IncomingMessage, { right, mayBeLink }: Asked): Promise<Caller> {
-    const address = request.socket.remoteAddress ?? null;
+    const address = this.#options.addresses.of(request);
     if (right === 'public') return anonymous(address);
     const caller = await this.#identify(request, mayBeLink, address);
     if (!hasRight(caller, right)) {

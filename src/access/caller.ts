@@ -1,6 +1,6 @@
 /** Who calls: what a credential says about its holder once it has been checked. */
 import { z } from 'zod';
-import type { Author, Role } from '../../machines/entry.js';
+import { ANONYMOUS, type Author, type Role } from '../../machines/entry.js';
 import type { TimerRecord } from '../registry.js';
 
 /** The roles that credentials can give. */
@@ -26,7 +26,7 @@ export interface Caller extends Author {
   readonly expiresAtMs: number | null;
 }
 
-export const ANONYMOUS = 'anonymous';
+export { ANONYMOUS };
 
 /** Everybody, as long as the service knows no credentials. */
 export function anonymous(address: string | null): Caller {

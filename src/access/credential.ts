@@ -1,6 +1,6 @@
 /** Where a request carries its credential. Nothing here is ever logged. */
-import type { IncomingMessage } from 'node:http';
 import { Problem } from '../protocol/problems.js';
+import type { Incoming } from './address.js';
 
 /** The subprotocol of displays; beside it a page names its token, because it can set no header. */
 export const SUBPROTOCOL = 'synchronized-timer';
@@ -12,15 +12,21 @@ const QUERY_PARAMETER = 'access_token';
  * addresses end up in histories and in the logs of proxies.
  * @throws {Problem} if it shows something that is no bearer credential.
  */
-export function credentialIn(request: IncomingMessage, mayBeInQuery: boolean): string | undefined {
+export function credentialIn(request: Incoming, mayBeInQuery: boolean): string | undefined {
   const { authorization, upgrade } = request.headers;
   if (authorization !== undefined) return bearerIn(authorization);
   const offered = upgrade === undefined ? undefined : offeredToken(request);
   return offered ?? (mayBeInQuery ? tokenInQuery(request) : undefined);
 }
 
+/** Whether a request shows anything that is meant to be a credential. */
+export function showsCredential(request: Incoming): boolean {
+  const { authorization } = request.headers;
+  return (authorization ?? offeredToken(request) ?? tokenInQuery(request)) !== undefined;
+}
+
 /** The names of the protocols that a WebSocket client offers. */
-function protocolsOf({ headers }: IncomingMessage): string[] {
+function protocolsOf({ headers }: Incoming): string[] {
   return (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
 }
 
@@ -30,12 +36,12 @@ function bearerIn(authorization: string): string {
   throw new Problem('unauthenticated', 'A credential is shown as: Authorization: Bearer <token>');
 }
 
-function offeredToken(request: IncomingMessage): string | undefined {
+function offeredToken(request: Incoming): string | undefined {
   const name = protocolsOf(request).find((protocol) => protocol.startsWith(BEARER_PROTOCOL));
   return name?.slice(BEARER_PROTOCOL.length);
 }
 
-function tokenInQuery({ url = '' }: IncomingMessage): string | undefined {
+function tokenInQuery({ url = '' }: Incoming): string | undefined {
   const start = url.indexOf('?');
   if (start === -1) return undefined;
   return new URLSearchParams(url.slice(start)).get(QUERY_PARAMETER) ?? undefined;

@@ -10,13 +10,15 @@ import express, {
 } from 'express';
 import swaggerUi from 'swagger-ui-express';
 import type { Access } from '../access/access.js';
+import type { Addresses } from '../access/address.js';
+import type { Limits } from '../access/limits.js';
 import type { Audit } from '../audit/export.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Documents } from '../journal/documents.js';
 import type { Log } from '../log.js';
 import { asyncApiDocument } from '../protocol/asyncapi.js';
-import { Problem, problemOf } from '../protocol/problems.js';
+import { Problem, problemOf, type Quota, quotaHeaders } from '../protocol/problems.js';
 import { publicAuthorOf } from '../protocol/record.js';
 import { requestSchemas } from '../protocol/requests.js';
 import { isoTime } from '../protocol/timer.js';
@@ -32,10 +34,13 @@ import { expressPath, type Operation, type Operations, operationsOf } from './op
 import { servePages } from './pages.js';
 import { timerIdOf } from './parse.js';
 import { recordRoutes } from './record.js';
+import { documentationPolicy, securityHeaders } from './security.js';
 import { timerRoutes } from './timers.js';
 
 /** A bulk command of 10,000 ids takes about 300 KB. */
 const LARGEST_BODY_BYTES = 512 * 1024;
+
+const RATE_LIMIT_HEADERS = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'];
 
 const INTERNAL_ERROR = 'The service failed; its log says why';
 
@@ -43,6 +48,8 @@ export interface AppOptions {
   readonly config: Config;
   readonly registry: Registry;
   readonly access: Access;
+  readonly addresses: Addresses;
+  readonly limits: Limits;
   readonly signer: Signer;
   readonly documents: Documents;
   readonly audit: Audit;
@@ -55,17 +62,16 @@ export interface AppOptions {
 }
 
 export function createApp(options: AppOptions): Express {
-  const { config, registry, access, signer, documents, audit, realtime, clock, log, version } =
-    options;
-  const { webDirectory } = options;
+  const { config, registry, access, addresses, limits, signer, documents, audit } = options;
+  const { realtime, clock, log, version, webDirectory } = options;
   const schemas = requestSchemas(config);
   const operations = operationsOf(schemas);
   const idempotency = new Idempotency({ registry, documents, clock, log });
   const handlers: Record<keyof Operations, Handler> = {
     ...timerRoutes(registry, schemas, idempotency),
-    ...displayRoutes(realtime, schemas),
     ...recordRoutes({ registry, audit, signer, log }),
     ...keyRoutes(access, clock),
+    ...displayRoutes(realtime, schemas, limits),
     ...serviceRoutes(registry, clock),
   };
 
@@ -73,10 +79,15 @@ export function createApp(options: AppOptions): Express {
   app.disable('x-powered-by');
   app.set('etag', false);
   app.set('query parser', 'simple');
-  const exposedHeaders = ['ETag', 'Link', 'Location', 'Retry-After'];
+  app.use(securityHeaders(addresses));
+  const exposedHeaders = ['ETag', 'Link', 'Location', 'Retry-After', ...RATE_LIMIT_HEADERS];
   app.use(
     cors({ origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins, exposedHeaders }),
   );
+  app.use((request, response, next) => {
+    tellQuota(response, limits.takeRequest(request));
+    next();
+  });
 
   app.use((request, _, next) => {
     access.checkHost(request);
@@ -87,7 +98,7 @@ export function createApp(options: AppOptions): Express {
   serveDocument(app, '/asyncapi.json', () => asyncApiDocument(schemas, version));
   // No validator: the page must not send the document to another host.
   const page = { swaggerUrl: '/openapi.json', swaggerOptions: { validatorUrl: null } };
-  app.use('/docs', swaggerUi.serve);
+  app.use('/docs', documentationPolicy, swaggerUi.serve);
   app.get('/docs', swaggerUi.setup(null, page));
   servePages(app, webDirectory);
 
@@ -95,7 +106,7 @@ export function createApp(options: AppOptions): Express {
   const all = Object.values(operations).sort(literalsFirst);
   for (const operation of all) {
     const { id, method, path } = operation;
-    app[method](expressPath(path), serve(operation, handlers[id], access, registry));
+    app[method](expressPath(path), serve(operation, handlers[id], access, limits, registry));
   }
   for (const [path, methods] of methodsByPath(all)) {
     app.all(expressPath(path), refuseMethod(methods));
@@ -115,17 +126,27 @@ function serve(
   operation: Operation,
   handler: Handler,
   access: Access,
+  limits: Limits,
   registry: Registry,
 ): RequestHandler {
   const { right, body, success, largestBodyBytes = LARGEST_BODY_BYTES } = operation;
+  const asked = { right, mayBeLink: success.isStream === true };
   const parser = express.json({ limit: largestBodyBytes, strict: false });
   return async (request, response) => {
-    const caller = await access.admit(request, { right, mayBeLink: success.isStream === true });
+    const caller = await limits.identify(request, () => access.admit(request, asked));
+    tellQuota(response, limits.takeRequestOf(caller));
     const found = registry.lookUp(timerIdOf(request));
     if (found.ok) access.permit(caller, found.timer.record);
     if (body !== undefined) await parsed(parser, request, response);
     await handler({ request, response, caller });
   };
+}
+
+/** Of several limits an answer tells the one that is closest. */
+function tellQuota(response: Response, quota: Quota | undefined): void {
+  if (quota === undefined) return;
+  const told = response.get('RateLimit-Remaining');
+  if (told === undefined || quota.remaining < Number(told)) response.set(quotaHeaders(quota));
 }
 
 function parsed(parser: RequestHandler, request: Request, response: Response): Promise<void> {

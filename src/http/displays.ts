@@ -1,5 +1,6 @@
 /** The routes of those who follow timers, and of those who look after them. */
 import { reaches } from '../access/caller.js';
+import type { Limits } from '../access/limits.js';
 import { acknowledgementSchema } from '../protocol/displays.js';
 import { EVENT_STREAM_HEADERS } from '../protocol/events.js';
 import type { RequestSchemas } from '../protocol/requests.js';
@@ -7,7 +8,20 @@ import type { Realtime } from '../realtime/realtime.js';
 import type { Handler } from './exchange.js';
 import { parameterOf, parse, timerIdOf } from './parse.js';
 
-export function displayRoutes(realtime: Realtime, schemas: RequestSchemas) {
+export function displayRoutes(realtime: Realtime, schemas: RequestSchemas, limits: Limits) {
+  /** Express hands HEAD to the handlers of GET, but a stream without a body has nothing to stream. */
+  function streaming(handler: Handler): Handler {
+    return (exchange) => {
+      const { request, response, caller } = exchange;
+      if (request.method === 'HEAD') {
+        response.set(EVENT_STREAM_HEADERS).end();
+        return undefined;
+      }
+      response.once('close', limits.connect(caller));
+      return handler(exchange);
+    };
+  }
+
   const followTimer = streaming(async ({ request, response, caller }) => {
     const lastEventId = request.get('Last-Event-ID') || undefined;
     const named = lastEventId === undefined ? {} : { last_event_id: lastEventId };
@@ -42,14 +56,4 @@ export function displayRoutes(realtime: Realtime, schemas: RequestSchemas) {
   };
 
   return { followTimer, watchDisplays, watchAll, showDisplays, acknowledge };
-}
-
-/** Express hands HEAD to the handlers of GET, but a stream without a body has nothing to stream. */
-function streaming(handler: Handler): Handler {
-  return (exchange) => {
-    const { request, response } = exchange;
-    if (request.method !== 'HEAD') return handler(exchange);
-    response.set(EVENT_STREAM_HEADERS).end();
-    return undefined;
-  };
 }

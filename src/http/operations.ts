@@ -56,7 +56,7 @@ export interface Operation {
 }
 
 /** What can happen to every request, and to every one that needs a credential, and a certain one. */
-const EVERYWHERE = ['internal_error', 'foreign_host'] as const;
+const EVERYWHERE = ['internal_error', 'foreign_host', 'rate_limited'] as const;
 const GUARDED = [...EVERYWHERE, 'unauthenticated', 'identity_provider_unavailable'] as const;
 const RESTRICTED = [...GUARDED, 'forbidden'] as const;
 const FAILURES = [...RESTRICTED, 'recovering'] as const;
@@ -348,7 +348,12 @@ function bulkOperations(schemas: RequestSchemas) {
 
 function displayOperations(schemas: RequestSchemas) {
   const stream = { status: 200, isStream: true } as const;
-  const streamProblems = [...FAILURES, 'shutting_down', 'foreign_origin'] as const;
+  const streamProblems = [
+    ...FAILURES,
+    'shutting_down',
+    'foreign_origin',
+    'too_many_connections',
+  ] as const;
   return {
     followTimer: {
       id: 'followTimer',

@@ -28,18 +28,16 @@ const A_YEAR_SECONDS = 365 * 24 * 60 * 60;
 /** How long a page of others may go on with the component it has. */
 const COMPONENT_SECONDS = 5 * 60;
 
-const HARDENED = { 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' };
 /** A page is asked for anew each time, so that it names the assets of the present release. */
-const PAGE = { ...HARDENED, 'Cache-Control': 'no-cache' };
+const PAGE = { 'Cache-Control': 'no-cache' };
 /** Any page on the web may load the component; whether it may connect is for CORS_ORIGINS to say. */
 const COMPONENT = {
-  ...HARDENED,
   'Cache-Control': `public, max-age=${COMPONENT_SECONDS}`,
   'Access-Control-Allow-Origin': '*',
   'Cross-Origin-Resource-Policy': 'cross-origin',
 };
 /** The name of an asset changes with its content, so what has been fetched once stays right. */
-const ASSET = { ...HARDENED, 'Cache-Control': `public, max-age=${A_YEAR_SECONDS}, immutable` };
+const ASSET = { 'Cache-Control': `public, max-age=${A_YEAR_SECONDS}, immutable` };
 
 const NOT_BUILT = 'The pages of this service have not been built; run: npm run build';
 

@@ -36,9 +36,18 @@ export const PROBLEMS = {
   invalid_request: { status: 422, title: 'The request is not valid' },
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key belongs to another request' },
   upgrade_required: { status: 426, title: 'This address takes WebSocket connections' },
-  too_many_timers: { status: 429, title: 'Too many timers' },
-  too_many_displays: { status: 429, closeCode: 4029, title: 'Too many displays follow this timer' },
-  too_many_streams: { status: 429, title: 'Too many event streams of consoles' },
+  too_many_timers: { status: 429, retryAfterSeconds: 60, title: 'Too many timers' },
+  too_many_displays: {
+    status: 429,
+    closeCode: 4029,
+    retryAfterSeconds: 10,
+    title: 'Too many displays follow this timer',
+  },
+  too_many_streams: {
+    status: 429,
+    retryAfterSeconds: 10,
+    title: 'Too many event streams of consoles',
+  },
   foreign_origin: { status: 403, title: 'Pages of this origin may not do this' },
   internal_error: { status: 500, title: 'The service failed' },
   recovering: {
@@ -74,7 +83,14 @@ export const PROBLEMS = {
   credential_ended: { closeCode: 4401, title: 'The credential ended; come back with a new one' },
   too_slow: { closeCode: 4008, title: 'The display does not read what it is sent' },
   message_too_large: { closeCode: 1009, title: 'A message was too large' },
-  too_many_messages: { status: 429, closeCode: 4030, title: 'Too many messages' },
+  rate_limited: { status: 429, retryAfterSeconds: 1, title: 'Too many requests' },
+  too_many_connections: { status: 429, retryAfterSeconds: 10, title: 'Too many connections' },
+  too_many_messages: {
+    status: 429,
+    closeCode: 4030,
+    retryAfterSeconds: 1,
+    title: 'Too many messages',
+  },
 } as const satisfies Record<string, ProblemKind>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
@@ -137,6 +153,43 @@ export class Problem extends Error {
   }
 }
 
+/** How much of a limit is left. */
+export interface Quota {
+  readonly limit: number;
+  readonly remaining: number;
+  /** Seconds until all of it is there again. */
+  readonly resetSeconds: number;
+}
+
+/** What the head of an answer says of a limit. */
+export function quotaHeaders({ limit, remaining, resetSeconds }: Quota): Record<string, string> {
+  return {
+    'RateLimit-Limit': `${limit}`,
+    'RateLimit-Remaining': `${Math.max(0, Math.floor(remaining))}`,
+    'RateLimit-Reset': `${Math.ceil(resetSeconds)}`,
+  };
+}
+
+/** The caller has reached a limit, and may try again later. */
+export class LimitProblem extends Problem {
+  readonly #quota: Quota;
+  readonly #retryAfterSeconds: number | undefined;
+
+  /** Without a time of its own it says what problems of its kind say. */
+  constructor(code: HttpProblemCode, detail: string, quota: Quota, retryAfterSeconds?: number) {
+    super(code, detail);
+    this.#quota = quota;
+    this.#retryAfterSeconds = retryAfterSeconds;
+  }
+
+  override get headers(): Readonly<Record<string, string>> {
+    const seconds = this.#retryAfterSeconds;
+    const own =
+      seconds === undefined ? {} : { 'Retry-After': `${Math.max(1, Math.ceil(seconds))}` };
+    return { ...super.headers, ...own, ...quotaHeaders(this.#quota) };
+  }
+}
+
 export const PROBLEM_TYPE = 'application/problem+json';
 
 export const problemSchema = z
@@ -173,11 +226,13 @@ export function problemOf(refusal: Refusal, timerId: string): Problem {
         'wrong_revision',
         `Timer ${timerId} is at revision ${refusal.revision}; read it again and decide anew`,
       );
-    case 'too_many_timers':
-      return new Problem(
-        'too_many_timers',
-        `There are ${refusal.limit} timers already, which is the limit; delete some or wait for their end`,
-      );
+    case 'too_many_timers': {
+      const { limit, of } = refusal;
+      const whose = of === 'service' ? '' : ' of this credential';
+      const detail = `There are ${limit} timers${whose} already, which is the limit; delete some or wait for their end`;
+      const { retryAfterSeconds: resetSeconds } = PROBLEMS.too_many_timers;
+      return new LimitProblem('too_many_timers', detail, { limit, remaining: 0, resetSeconds });
+    }
     case 'recovering':
       return new Problem(
         'recovering',

@@ -1,10 +1,10 @@
 /** Who follows one timer, and what they say they show. It is forgotten when they leave. */
 import { customAlphabet } from 'nanoid';
+import { bucketFor, type TokenBucket } from '../access/token-bucket.js';
 import type { Clock } from '../clock.js';
 import type { Acknowledgement, DisplaySummary, Displays, Transport } from '../protocol/displays.js';
 import { isoTime } from '../protocol/timer.js';
 import type { TimerRecord } from '../registry.js';
-import { MessageBudget } from './message-budget.js';
 
 const randomPart = customAlphabet('0123456789abcdefghijklmnopqrstuv', 16);
 
@@ -23,16 +23,18 @@ interface Attendant {
   label: string | null;
   acknowledged: { revision: number; errorBoundMs: number | null; atMs: number } | undefined;
   /** How much may be said in the name of this display by requests, made when the first one comes. */
-  requests: MessageBudget | undefined;
+  requests: TokenBucket | undefined;
 }
 
 export class Attendance {
   readonly #clock: Clock;
+  readonly #maxMessagesPerSecond: number;
   /** By the id of the display, in the order they came. */
   readonly #attendants = new Map<string, Attendant>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, maxMessagesPerSecond: number) {
     this.#clock = clock;
+    this.#maxMessagesPerSecond = maxMessagesPerSecond;
   }
 
   /** Notes that a display came, and gives the id it has until it leaves. */
@@ -57,8 +59,8 @@ export class Attendance {
   takeRequest(displayId: string): boolean | undefined {
     const attendant = this.#attendants.get(displayId);
     if (attendant === undefined) return undefined;
-    attendant.requests ??= new MessageBudget(this.#clock);
-    return attendant.requests.take();
+    attendant.requests ??= bucketFor(this.#clock, this.#maxMessagesPerSecond);
+    return attendant.requests?.take() ?? true;
   }
 
   acknowledge(displayId: string, { revision, error_bound_ms, label }: Acknowledgement): void {

@@ -61,6 +61,7 @@ export interface HubOptions {
   readonly clock: Clock;
   readonly keepaliveMs: number;
   readonly maxDisplaysPerTimer: number;
+  readonly maxMessagesPerSecond: number;
   /** Displays came, left or said something. */
   readonly onDisplaysChange: (timerId: string) => void;
 }
@@ -135,7 +136,7 @@ export class Hub {
   /** Everybody who follows a timer. */
   displaysOf(record: TimerRecord): Displays {
     const attendance = this.#rooms.get(record.id)?.attendance;
-    return (attendance ?? new Attendance(this.#options.clock)).resource(record);
+    return (attendance ?? this.#newAttendance()).resource(record);
   }
 
   /** How many follow a timer, and how well; nothing while that cannot be said. */
@@ -222,10 +223,15 @@ export class Hub {
       for (const display of streams.all) display.end();
       this.#options.onDisplaysChange(timerId);
     });
-    const attendance = new Attendance(this.#options.clock);
+    const attendance = this.#newAttendance();
     const room: Room = { webSockets, streams, attendance, following, reading: undefined };
     this.#rooms.set(timerId, room);
     return room;
+  }
+
+  #newAttendance(): Attendance {
+    const { clock, maxMessagesPerSecond } = this.#options;
+    return new Attendance(clock, maxMessagesPerSecond);
   }
 
   #shut(timerId: string, room: Room): void {

@@ -2,12 +2,14 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Access } from '../access/access.js';
 import { type Caller, givenLabelOf } from '../access/caller.js';
+import type { Limits } from '../access/limits.js';
+import { BURST_SECONDS } from '../access/token-bucket.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
 import type { Acknowledgement, Displays } from '../protocol/displays.js';
 import { connectedMessage } from '../protocol/messages.js';
-import { Problem, problemOf } from '../protocol/problems.js';
+import { LimitProblem, Problem, problemOf } from '../protocol/problems.js';
 import type { Registry, TimerRecord } from '../registry.js';
 import { admit } from './admission.js';
 import type { Sees } from './console.js';
@@ -19,6 +21,7 @@ import { serveWebSockets, type WebSockets } from './websocket.js';
 export interface RealtimeOptions {
   readonly registry: Registry;
   readonly access: Access;
+  readonly limits: Limits;
   readonly clock: Clock;
   readonly config: Config;
   readonly log: Log;
@@ -54,6 +57,7 @@ export class Realtime {
       clock,
       keepaliveMs,
       maxDisplaysPerTimer: config.maxClientsPerTimer,
+      maxMessagesPerSecond: config.maxMessagesPerSecond,
       onDisplaysChange: (timerId) => this.#watchers.displaysChanged(timerId),
     });
     this.#watchers = new Watchers({ registry, hub: this.#hub, clock, settings: config });
@@ -115,7 +119,10 @@ export class Realtime {
       throw new Problem('unknown_display', `No display ${displayId} follows this timer`);
     }
     if (!isWithinBudget) {
-      throw new Problem('too_many_messages', 'A display acknowledges 10 times a second at most');
+      const most = this.#options.config.maxMessagesPerSecond;
+      const quota = { limit: most * BURST_SECONDS, remaining: 0, resetSeconds: BURST_SECONDS };
+      const detail = `A display acknowledges ${most} times a second at most`;
+      throw new LimitProblem('too_many_messages', detail, quota);
     }
     this.#hub.acknowledge(timerId, displayId, acknowledgement);
   }

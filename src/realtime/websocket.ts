@@ -6,6 +6,8 @@ import type { z } from 'zod';
 import type { Access } from '../access/access.js';
 import { type Caller, givenLabelOf } from '../access/caller.js';
 import { SUBPROTOCOL } from '../access/credential.js';
+import type { Limits } from '../access/limits.js';
+import { bucketFor } from '../access/token-bucket.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
@@ -15,7 +17,6 @@ import { requestSchemas } from '../protocol/requests.js';
 import type { Registry } from '../registry.js';
 import { admit } from './admission.js';
 import { frameOf, type Hub, type Joined } from './hub.js';
-import { MessageBudget } from './message-budget.js';
 import type { WebSocketDisplay } from './websocket-display.js';
 
 const LARGEST_MESSAGE_BYTES = 4096;
@@ -26,6 +27,7 @@ export interface WebSocketsOptions {
   readonly server: Server;
   readonly registry: Registry;
   readonly access: Access;
+  readonly limits: Limits;
   readonly hub: Hub;
   readonly clock: Clock;
   readonly config: Config;
@@ -45,7 +47,7 @@ interface Request {
 }
 
 export function serveWebSockets(options: WebSocketsOptions): WebSockets {
-  const { server, registry, access, hub, clock, config, log } = options;
+  const { server, registry, access, limits, hub, clock, config, log } = options;
   const schemas = requestSchemas(config);
   const webSockets = new WebSocketServer({
     noServer: true,
@@ -68,7 +70,7 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
 
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     try {
-      const accepted = await accept(request);
+      const accepted = await accept(request, socket);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
         webSocket.on('error', (err) => log.debug({ err }, 'a display broke the protocol'));
         connect(accepted, webSocket, socket);
@@ -80,17 +82,21 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
   }
 
   /** Checks everything that can be refused in words, which is before the upgrade. */
-  async function accept(request: IncomingMessage): Promise<Request> {
+  async function accept(request: IncomingMessage, socket: Duplex): Promise<Request> {
     access.checkHost(request);
+    limits.takeRequest(request);
     admit(request, registry, config);
     const url = urlOf(request);
     const timerId = timerIdOf(url);
-    const caller = await access.admit(request, { right: 'follow', mayBeLink: true });
+    const asked = { right: 'follow', mayBeLink: true } as const;
+    const caller = await limits.identify(request, () => access.admit(request, asked));
+    limits.takeRequestOf(caller);
     const found = registry.lookUp(timerId);
     if (found.ok) access.permit(caller, found.timer.record);
     const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
     if (!query.success) throw new Problem('invalid_request', complaint(query.error));
     const { ticks, label } = query.data;
+    socket.once('close', limits.connect(caller));
     return { caller, timerId, wantsTicks: ticks === 'true', label };
   }
 
@@ -114,10 +120,10 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       givenLabel: givenLabelOf(caller),
     });
     const { display, displayId } = joined;
-    const budget = new MessageBudget(clock);
+    const budget = bucketFor(clock, config.maxMessagesPerSecond);
     const isWithinBudget = (): boolean => {
       display.heard();
-      if (budget.take()) return true;
+      if (budget === undefined || budget.take()) return true;
       display.close('too_many_messages');
       return false;
     };

@@ -8,6 +8,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { Access } from '../../src/access/access.js';
+import { Addresses } from '../../src/access/address.js';
+import { Limits } from '../../src/access/limits.js';
 import { Audit } from '../../src/audit/export.js';
 import { Heads } from '../../src/audit/heads.js';
 import { readConfig } from '../../src/config.js';
@@ -251,9 +253,12 @@ const PROVOCATIONS: Readonly<Record<number, Provocation>> = {
   },
   429: async (service, operation, timerId) => {
     const exhaust = EXHAUSTIONS[operation.id];
-    return exhaust === undefined
-      ? ask(service, operation, timerId)
-      : exhaust(service, operation, timerId);
+    if (exhaust !== undefined) return exhaust(service, operation, timerId);
+    const address = '203.0.113.7';
+    for (let asked = 0; asked < 5; asked += 1) {
+      await exchange(`${service.service.url}/livez`, { headers: { 'X-Forwarded-For': address } });
+    }
+    return ask(service, operation, timerId, { address });
   },
 };
 
@@ -435,7 +440,12 @@ describe('T12: bad input gets a clear error, changes nothing and is never a 500'
 
   it.each(provoked)('$id answers $status as it is documented', async ({ operation, status }) => {
     const limit = status === 429 ? '1' : '2';
-    const settings = { MAX_TIMERS: limit, MAX_CLIENTS_PER_TIMER: limit };
+    const settings = {
+      MAX_TIMERS: limit,
+      MAX_CLIENTS_PER_TIMER: limit,
+      TRUST_PROXY: '1',
+      MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '1',
+    };
     const service = await TestService.start({ settings });
     const { id } = await service.create();
     const before = await timersWithoutDisplays(service);
@@ -724,6 +734,7 @@ interface Asking {
   readonly host?: string;
   /** The credential to show; null for none. */
   readonly token?: null;
+  readonly address?: string;
 }
 
 /** Asks for an operation by its sample, of which any part may be another. */
@@ -751,6 +762,7 @@ async function ask(
     ...(host === undefined ? {} : { Host: host }),
     ...(other.token === null ? {} : service.authorization),
     ...(ifMatch === undefined ? {} : { 'If-Match': ifMatch }),
+    ...(other.address === undefined ? {} : { 'X-Forwarded-For': other.address }),
   };
   if (operation.success.isStream === true) return firstEvent(url, headers);
   return exchange(url, {
@@ -947,12 +959,15 @@ async function mountedRoutes({ clock, journal, service }: TestService): Promise<
   const { registry } = service;
   const { documents } = journal;
   const config = readConfig({});
-  const access = await Access.open({ config, documents, clock });
-  const parts = { config, registry, access, clock, log: createLog('silent') };
+  const addresses = new Addresses(config.trustProxy);
+  const access = await Access.open({ config, documents, addresses, clock });
+  const limits = new Limits({ config, clock, addresses });
+  const parts = { config, registry, access, limits, clock, log: createLog('silent') };
   const signer = await Signer.open(documents, '');
   const heads = new Heads({ ...parts, journal, signer });
   const app = createApp({
     ...parts,
+    addresses,
     signer,
     documents,
     audit: new Audit({ journal, heads, signer, clock }),

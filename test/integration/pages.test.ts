@@ -67,7 +67,7 @@ describe('pages', () => {
           code: 'unknown_route',
           detail: expect.stringContaining('npm run build'),
         });
-        expect(answer.headers.get('content-security-policy')).toBeNull();
+        expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'");
       }
     }
     await rm(empty, { recursive: true });

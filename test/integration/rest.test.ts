@@ -1149,7 +1149,7 @@ describe('the service about itself', () => {
     const answer = await send(service, { method: 'GET', headers });
     expect(answer.headers.get('access-control-allow-origin')).toBe('*');
     expect(answer.headers.get('access-control-expose-headers')).toBe(
-      'ETag,Link,Location,Retry-After',
+      'ETag,Link,Location,Retry-After,RateLimit-Limit,RateLimit-Remaining,RateLimit-Reset',
     );
   });
 

@@ -28,6 +28,7 @@ async function startOn(journal: DisturbedJournal): Promise<Registry> {
     journal,
     log: createLog('silent'),
     maxTimers: 10_000,
+    maxTimersPerOwner: 0,
     retainFinishedMs: 1e9,
     onFailure: (error) => {
       throw error;

@@ -28,6 +28,7 @@ describe('a drain while the disk refuses the end of a timer', () => {
       journal,
       log: createLog('silent'),
       maxTimers: 10,
+      maxTimersPerOwner: 0,
       retainFinishedMs: 1e9,
       onFailure: (error) => {
         throw error;

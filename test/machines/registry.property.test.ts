@@ -58,6 +58,7 @@ async function startRegistry(journal: MemoryJournal, clock: SimulatedClock): Pro
     journal,
     log: createLog('silent'),
     maxTimers: 100,
+    maxTimersPerOwner: 0,
     retainFinishedMs: 1e9,
     onFailure: (error) => {
       throw error;

@@ -1,0 +1,95 @@
+/**
+ * Where a request comes from. What a client says of itself in `X-Forwarded-For` counts only as far as proxies
+ * that are trusted have written it; TRUST_PROXY says which are. Reads requests, and touches nothing else.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import ipaddr from 'ipaddr.js';
+
+/** How many proxies stand in front of the service, or their addresses and subnets. */
+export type TrustedProxies = number | readonly string[];
+
+/** A request, as far as it says where and from whom it comes. */
+export interface Incoming {
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly socket: { readonly remoteAddress?: string | undefined };
+}
+
+/** Of an IPv6 network of this size every host may be one and the same. */
+const IPV6_SITE_PARTS = 4;
+
+export class Addresses {
+  readonly #isTrusted: (address: string, hops: number) => boolean;
+
+  constructor(trusted: TrustedProxies) {
+    this.#isTrusted =
+      typeof trusted === 'number' ? (_, hops) => hops < trusted : membership(trusted);
+  }
+
+  /** The address of the client; `null` when the connection is gone. */
+  of(request: Incoming): string | null {
+    const peer = normalized(request.socket.remoteAddress ?? '');
+    if (peer === undefined) return null;
+    let address = peer;
+    for (const [hops, said] of forwardedFor(request).entries()) {
+      const named = this.#isTrusted(address, hops) ? normalized(said) : undefined;
+      if (named === undefined) break;
+      address = named;
+    }
+    return address;
+  }
+
+  /** Whether the client's connection is encrypted, as the proxy that is trusted says. */
+  isSecure(request: Incoming): boolean {
+    const peer = normalized(request.socket.remoteAddress ?? '');
+    if (peer === undefined || !this.#isTrusted(peer, 0)) return false;
+    const [protocol] = listed(request.headers['x-forwarded-proto']);
+    return protocol?.toLowerCase() === 'https';
+  }
+}
+
+/** Tells which addresses belong to some networks. */
+export function membership(networks: readonly string[]): (address: string) => boolean {
+  const ranges = networks.map((network) =>
+    ipaddr.parseCIDR(network.includes('/') ? network : `${network}/${bitsOf(network)}`),
+  );
+  return (address) => {
+    if (!ipaddr.isValid(address)) return false;
+    const parsed = ipaddr.process(address);
+    return ranges.some(([base, bits]) => parsed.kind() === base.kind() && parsed.match(base, bits));
+  };
+}
+
+/** What is counted as one place: an IPv4 address, or the network of an IPv6 address. */
+export function siteOf(address: string): string {
+  if (!address.includes(':') || !ipaddr.IPv6.isValid(address)) return address;
+  const { parts } = ipaddr.IPv6.parse(address);
+  const site = parts.slice(0, IPV6_SITE_PARTS).map((part) => part.toString(16));
+  return `${site.join(':')}::/64`;
+}
+
+function bitsOf(address: string): number {
+  return address.includes(':') ? 128 : 32;
+}
+
+/** The one way to write an address; an IPv4 address that is mapped to IPv6 is an IPv4 address. */
+function normalized(address: string): string | undefined {
+  const isAddress =
+    ipaddr.IPv4.isValidFourPartDecimal(address) ||
+    (address.includes(':') && ipaddr.IPv6.isValid(address));
+  return isAddress ? ipaddr.process(address).toString() : undefined;
+}
+
+/** Nearest first, which is the order in which they can be believed. */
+function forwardedFor({ headers }: Incoming): string[] {
+  return listed(headers['x-forwarded-for']).reverse();
+}
+
+function listed(header: string | string[] | undefined): string[] {
+  if (header === undefined) return [];
+  return [header]
+    .flat()
+    .join(',')
+    .split(',')
+    .map((part) => part.trim());
+}

@@ -1,0 +1,212 @@
+/**
+ * How much one credential and one address may ask: requests, failed authentications, connections that stay.
+ * Counts in memory on the clock it is given; what is counted is bounded, however many addresses there are.
+ */
+import { Tally } from '../../machines/tally.js';
+import type { Clock } from '../clock.js';
+import type { Config } from '../config.js';
+import { LimitProblem, PROBLEMS, Problem, type Quota } from '../protocol/problems.js';
+import { type Addresses, type Incoming, membership, siteOf } from './address.js';
+import { ANONYMOUS, type Caller } from './caller.js';
+import { showsCredential } from './credential.js';
+import { bucketFor, TokenBucket } from './token-bucket.js';
+
+/** Those that were longest not heard of are forgotten; their buckets have most likely refilled. */
+const MOST_BUCKETS = 50_000;
+const A_MINUTE_SECONDS = 60;
+
+/** What can be limited, as metrics call it. */
+export const LIMITS = [
+  'requests_per_address',
+  'requests_per_credential',
+  'failed_authentications',
+  'connections_per_address',
+  'connections_per_credential',
+] as const;
+export type LimitName = (typeof LIMITS)[number];
+
+type LimitSettings = Pick<
+  Config,
+  | 'maxRequestsPerSecondPerAddress'
+  | 'maxRequestsPerSecondPerCredential'
+  | 'maxFailedAuthenticationsPerMinute'
+  | 'maxConnectionsPerAddress'
+  | 'maxConnectionsPerCredential'
+  | 'unlimitedAddresses'
+>;
+
+export interface LimitsOptions {
+  readonly config: LimitSettings;
+  readonly clock: Clock;
+  readonly addresses: Addresses;
+  /** Somebody was refused because of a limit. */
+  readonly onLimited?: (limit: LimitName) => void;
+}
+
+export class Limits {
+  readonly #config: LimitSettings;
+  readonly #addresses: Addresses;
+  readonly #onLimited: (limit: LimitName) => void;
+  readonly #isUnlimited: (address: string) => boolean;
+  readonly #requestsOfAddresses: Buckets;
+  readonly #requestsOfCredentials: Buckets;
+  readonly #failures: Buckets;
+  readonly #connectionsOfAddresses = new Tally<string>();
+  readonly #connectionsOfCredentials = new Tally<string>();
+
+  constructor({ config, clock, addresses, onLimited = () => {} }: LimitsOptions) {
+    this.#config = config;
+    this.#addresses = addresses;
+    this.#onLimited = onLimited;
+    this.#isUnlimited = membership(config.unlimitedAddresses);
+    this.#requestsOfAddresses = new Buckets(() =>
+      bucketFor(clock, config.maxRequestsPerSecondPerAddress),
+    );
+    this.#requestsOfCredentials = new Buckets(() =>
+      bucketFor(clock, config.maxRequestsPerSecondPerCredential),
+    );
+    const perMinute = config.maxFailedAuthenticationsPerMinute;
+    this.#failures = new Buckets(() =>
+      perMinute === 0 ? undefined : new TokenBucket(clock, perMinute / A_MINUTE_SECONDS, perMinute),
+    );
+  }
+
+  /**
+   * Counts a request of an address, and gives what is left, where there is a limit.
+   * @throws {LimitProblem} if there were too many.
+   */
+  takeRequest(request: Incoming): Quota | undefined {
+    const site = this.#siteOf(this.#addresses.of(request));
+    return this.#spend(this.#requestsOfAddresses.of(site), 'requests_per_address');
+  }
+
+  /**
+   * Counts a request of a credential, and gives what is left, where there is a limit.
+   * @throws {LimitProblem} if there were too many.
+   */
+  takeRequestOf({ credential }: Caller): Quota | undefined {
+    const bucket = this.#requestsOfCredentials.of(holderOf(credential));
+    return this.#spend(bucket, 'requests_per_credential');
+  }
+
+  /**
+   * Lets a caller be identified, unless their address has shown too many credentials that are not valid.
+   * @throws {LimitProblem} if it has, before anything is checked.
+   */
+  async identify(request: Incoming, check: () => Promise<Caller>): Promise<Caller> {
+    const failures = this.#failures.of(this.#siteOf(this.#addresses.of(request)));
+    if (failures !== undefined && failures.left < 1) {
+      throw this.#exhausted(failures, 'failed_authentications');
+    }
+    try {
+      return await check();
+    } catch (error) {
+      const isFailure = error instanceof Problem && error.code === 'unauthenticated';
+      if (isFailure && showsCredential(request)) failures?.take();
+      throw error;
+    }
+  }
+
+  /**
+   * Counts a connection that stays, until the function it gives is called.
+   * @throws {LimitProblem} if there are too many.
+   */
+  connect({ address, credential }: Caller): () => void {
+    const { maxConnectionsPerAddress, maxConnectionsPerCredential } = this.#config;
+    const site = this.#siteOf(address);
+    const holder = holderOf(credential);
+    if (isFull(this.#connectionsOfAddresses, site, maxConnectionsPerAddress)) {
+      throw this.#full(maxConnectionsPerAddress, 'connections_per_address');
+    }
+    if (isFull(this.#connectionsOfCredentials, holder, maxConnectionsPerCredential)) {
+      throw this.#full(maxConnectionsPerCredential, 'connections_per_credential');
+    }
+    const leaveAddress = enter(this.#connectionsOfAddresses, site);
+    const leaveCredential = enter(this.#connectionsOfCredentials, holder);
+    return () => {
+      leaveAddress();
+      leaveCredential();
+    };
+  }
+
+  /** What an address is counted as; nothing for one that is not counted. */
+  #siteOf(address: string | null): string | undefined {
+    return address === null || this.#isUnlimited(address) ? undefined : siteOf(address);
+  }
+
+  #spend(bucket: TokenBucket | undefined, limit: LimitName): Quota | undefined {
+    if (bucket === undefined) return undefined;
+    if (!bucket.take()) throw this.#exhausted(bucket, limit);
+    return quotaOf(bucket);
+  }
+
+  #exhausted(bucket: TokenBucket, limit: LimitName): LimitProblem {
+    this.#onLimited(limit);
+    const detail = `${EXPLANATIONS[limit]}; try again later`;
+    return new LimitProblem('rate_limited', detail, quotaOf(bucket), bucket.waitSeconds);
+  }
+
+  #full(limit: number, name: LimitName): LimitProblem {
+    this.#onLimited(name);
+    const { retryAfterSeconds: resetSeconds } = PROBLEMS.too_many_connections;
+    const detail = `${EXPLANATIONS[name]}; close some`;
+    return new LimitProblem('too_many_connections', detail, { limit, remaining: 0, resetSeconds });
+  }
+}
+
+const EXPLANATIONS: Readonly<Record<LimitName, string>> = {
+  requests_per_address: 'There were too many requests from this address',
+  requests_per_credential: 'There were too many requests with this credential',
+  failed_authentications: 'This address has shown too many credentials that are not valid',
+  connections_per_address: 'This address has as many connections as one may have',
+  connections_per_credential: 'This credential has as many connections as one may have',
+};
+
+function quotaOf(bucket: TokenBucket): Quota {
+  const { size: limit, left: remaining, refillSeconds: resetSeconds } = bucket;
+  return { limit, remaining, resetSeconds };
+}
+
+/** Without credentials everybody would share the limits of one. */
+function holderOf(credential: string): string | undefined {
+  return credential === ANONYMOUS ? undefined : credential;
+}
+
+function isFull(tally: Tally<string>, key: string | undefined, limit: number): boolean {
+  return key !== undefined && limit > 0 && tally.of(key) >= limit;
+}
+
+/** Counts one more, until the function it gives is called, once. */
+function enter(tally: Tally<string>, key: string | undefined): () => void {
+  if (key === undefined) return () => {};
+  tally.add(key);
+  return () => tally.remove(key);
+}
+
+/** One bucket for each that asks. */
+class Buckets {
+  readonly #make: () => TokenBucket | undefined;
+  /** Those that asked last come last. */
+  readonly #buckets = new Map<string, TokenBucket>();
+
+  constructor(make: () => TokenBucket | undefined) {
+    this.#make = make;
+  }
+
+  of(key: string | undefined): TokenBucket | undefined {
+    if (key === undefined) return undefined;
+    const bucket = this.#buckets.get(key) ?? this.#make();
+    if (bucket === undefined) return undefined;
+    this.#buckets.delete(key);
+    this.#buckets.set(key, bucket);
+    if (this.#buckets.size > MOST_BUCKETS) this.#forgetOldest();
+    return bucket;
+  }
+
+  #forgetOldest(): void {
+    for (const key of this.#buckets.keys()) {
+      this.#buckets.delete(key);
+      return;
+    }
+  }
+}

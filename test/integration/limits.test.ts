@@ -1,0 +1,420 @@
+/** Limits of addresses and credentials, and who is at an address. */
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { Addresses, siteOf } from '../../src/access/address.js';
+import type { Caller } from '../../src/access/caller.js';
+import { Limits } from '../../src/access/limits.js';
+import { readConfig } from '../../src/config.js';
+import { Problem } from '../../src/protocol/problems.js';
+import { EventReader, RefusedError } from '../support/event-reader.js';
+import { RawClient } from '../support/raw-client.js';
+import { problemIn, TestService } from '../support/service.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
+
+const SECOND = 1000;
+const HOME = '203.0.113.7';
+const OTHER = '203.0.113.8';
+/** One proxy in front, which is the test itself. */
+const BEHIND_PROXY = { TRUST_PROXY: '1' };
+
+async function get(service: TestService, path: string, headers: Record<string, string> = {}) {
+  const response = await fetch(`${service.service.url}${path}`, { headers });
+  return { status: response.status, headers: response.headers, body: await response.json() };
+}
+
+const from = (address: string) => ({ 'X-Forwarded-For': address });
+
+/** Asks until it is refused, and gives the number of requests that were not, and the refusal. */
+async function exhaust(ask: () => ReturnType<typeof get>) {
+  for (let granted = 0; ; granted += 1) {
+    const answer = await ask();
+    if (answer.status === 429) return { granted, answer };
+  }
+}
+
+describe('A4: requests of an address', () => {
+  const settings = { ...BEHIND_PROXY, MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '2' };
+
+  it('A4: are answered 429 when there are too many, with the time to wait, after which they are not', async () => {
+    const service = await TestService.start({ settings });
+    const { granted, answer } = await exhaust(() => get(service, '/timers', from(HOME)));
+    expect(granted).toBe(10);
+    expect(problemIn(answer)).toMatchObject({ code: 'rate_limited', status: 429 });
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'retry-after': '1',
+      'ratelimit-limit': '10',
+      'ratelimit-remaining': '0',
+      'ratelimit-reset': '5',
+    });
+    expect((await get(service, '/timers', from(OTHER))).status).toBe(200);
+    await service.advance(0.5 * SECOND - 1);
+    expect((await get(service, '/timers', from(HOME))).status).toBe(429);
+    await service.advance(1);
+    expect((await get(service, '/timers', from(HOME))).status).toBe(200);
+    expect((await get(service, '/timers', from(HOME))).status).toBe(429);
+  });
+
+  it('A4: are told how many are left', async () => {
+    const service = await TestService.start({ settings });
+    const { headers } = await get(service, '/timers', from(HOME));
+    expect(headers.get('ratelimit-limit')).toBe('10');
+    expect(headers.get('ratelimit-remaining')).toBe('9');
+    expect(headers.get('ratelimit-reset')).toBe('1');
+    expect(headers.get('access-control-expose-headers')).toContain('RateLimit-Remaining');
+    expect((await get(service, '/timers')).headers.get('ratelimit-limit')).toBeNull();
+  });
+
+  it.each(['/', '/docs/', '/openapi.json', '/nothing', '/livez', '/ws/x'])(
+    'A4: count at %s too',
+    async (path) => {
+      const service = await TestService.start({ settings });
+      await exhaust(() => get(service, '/livez', from(HOME)));
+      const answer = await get(service, path, from(HOME));
+      expect(problemIn(answer).code).toBe('rate_limited');
+    },
+  );
+
+  it('A4: count when they ask for a WebSocket', async () => {
+    const service = await TestService.start({ settings });
+    const { id } = await service.create();
+    await exhaust(() => get(service, '/livez', from(HOME)));
+    const refused = await RawClient.open(service, `/ws/${id}`, { headers: from(HOME) });
+    expect(refused.status).toBe(429);
+    expect(refused.header('Retry-After')).toBe('1');
+    expect(refused.header('RateLimit-Remaining')).toBe('0');
+    const served = await RawClient.open(service, `/ws/${id}`, { headers: from(OTHER) });
+    expect(served.status).toBe(101);
+  });
+
+  it('A4: are those of a whole /64 network where the address is IPv6', async () => {
+    const service = await TestService.start({ settings });
+    await exhaust(() => get(service, '/livez', from('2001:db8:1:2::3')));
+    expect((await get(service, '/livez', from('2001:db8:1:2:ffff::9'))).status).toBe(429);
+    expect((await get(service, '/livez', from('2001:db8:1:3::3'))).status).toBe(200);
+    expect(siteOf('2001:db8:1:2::3')).toBe(siteOf('2001:db8:1:2:ffff::9'));
+    expect(siteOf(HOME)).toBe(HOME);
+  });
+
+  it('A4: are not limited by 0, nor at an address that is unlimited', async () => {
+    const free = await TestService.start({
+      settings: { ...settings, MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '0' },
+    });
+    const exempt = await TestService.start({
+      settings: { ...settings, UNLIMITED_ADDRESSES: '203.0.113.0/24' },
+    });
+    for (let asked = 0; asked < 20; asked += 1) {
+      expect((await get(free, '/livez', from(HOME))).status).toBe(200);
+      expect((await get(exempt, '/livez', from(HOME))).status).toBe(200);
+    }
+    expect((await exhaust(() => get(exempt, '/livez', from('198.51.100.1')))).granted).toBe(10);
+  });
+});
+
+describe('A4: the address of a request', () => {
+  it('A4: is not what a client says of itself', async () => {
+    const settings = { UNLIMITED_ADDRESSES: '', MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '2' };
+    const service = await TestService.start({ settings });
+    let count = 0;
+    const ask = () => {
+      count += 1;
+      return get(service, '/livez', from(`198.51.100.${count}`));
+    };
+    expect((await exhaust(ask)).granted).toBe(10);
+    await service.advance(SECOND);
+    const response = await fetch(`${service.service.url}/timers`, {
+      method: 'POST',
+      body: JSON.stringify({ duration_seconds: 60 }),
+      headers: { 'Content-Type': 'application/json', ...from(HOME) },
+    });
+    const { id } = z.object({ id: z.string() }).parse(await response.json());
+    const [entry] = await service.journal.history(id);
+    expect(entry?.by.address).toBe('127.0.0.1');
+  });
+
+  it('A4: is what the proxy says that is trusted, and on record', async () => {
+    const service = await TestService.start({ settings: BEHIND_PROXY });
+    const response = await fetch(`${service.service.url}/timers`, {
+      method: 'POST',
+      body: JSON.stringify({ duration_seconds: 60 }),
+      headers: { 'Content-Type': 'application/json', ...from(`198.51.100.1, ${HOME}`) },
+    });
+    const { id } = z.object({ id: z.string() }).parse(await response.json());
+    const [entry] = await service.journal.history(id);
+    expect(entry?.by.address).toBe(HOME);
+  });
+
+  it.each([
+    // trusted, peer, X-Forwarded-For, address
+    [0, '192.0.2.1', HOME, '192.0.2.1'],
+    [0, '::ffff:192.0.2.1', undefined, '192.0.2.1'],
+    [1, '192.0.2.1', undefined, '192.0.2.1'],
+    [1, '192.0.2.1', `${OTHER}, ${HOME}`, HOME],
+    [2, '192.0.2.1', `${OTHER}, ${HOME}`, OTHER],
+    [3, '192.0.2.1', `${OTHER}, ${HOME}`, OTHER],
+    [1, '192.0.2.1', `::ffff:${HOME}`, HOME],
+    [1, '192.0.2.1', '2001:DB8:0:0::1', '2001:db8::1'],
+    [1, '192.0.2.1', 'unknown', '192.0.2.1'],
+    [1, '192.0.2.1', '12345', '192.0.2.1'],
+    [1, '192.0.2.1', '', '192.0.2.1'],
+    [2, '192.0.2.1', `${OTHER}, nobody`, '192.0.2.1'],
+    [['192.0.2.0/24'], '192.0.2.1', HOME, HOME],
+    [['192.0.2.0/24'], '::ffff:192.0.2.1', HOME, HOME],
+    [['192.0.2.0/24'], '198.51.100.1', HOME, '198.51.100.1'],
+    [['192.0.2.1', HOME], '192.0.2.1', `${OTHER}, ${HOME}`, OTHER],
+    [['192.0.2.1'], '192.0.2.1', `${OTHER}, ${HOME}`, HOME],
+    [['fd00::/8'], 'fd00::1', HOME, HOME],
+    [[], '192.0.2.1', HOME, '192.0.2.1'],
+  ])('A4: behind %j, from %s with %j, is %s', (trusted, remoteAddress, forwarded, address) => {
+    const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded };
+    expect(new Addresses(trusted).of({ headers, socket: { remoteAddress } })).toBe(address);
+  });
+});
+
+describe('A4: connections', () => {
+  const settings = { ...BEHIND_PROXY, MAX_CONNECTIONS_PER_ADDRESS: '2' };
+
+  async function streamStatus(service: TestService, path: string): Promise<number> {
+    const url = `${service.service.url}${path}`;
+    try {
+      await EventReader.open(url, z.unknown(), from(HOME));
+      return 200;
+    } catch (error) {
+      if (error instanceof RefusedError) return error.status;
+      throw error;
+    }
+  }
+
+  it('A4: of both kinds count together at an address, until they end', async () => {
+    const service = await TestService.start({ settings });
+    const { id } = await service.create();
+    const first = await RawClient.open(service, `/ws/${id}`, { headers: from(HOME) });
+    expect(first.status).toBe(101);
+    expect(await streamStatus(service, `/timers/${id}/events`)).toBe(200);
+    const refused = await RawClient.open(service, `/ws/${id}`, { headers: from(HOME) });
+    expect(refused.status).toBe(429);
+    expect(refused.body).toContain('too_many_connections');
+    expect(refused.header('Retry-After')).toBe('10');
+    expect(refused.header('RateLimit-Limit')).toBe('2');
+    for (const path of [`/timers/${id}/events`, `/timers/${id}/displays/events`, '/events']) {
+      expect(await streamStatus(service, path)).toBe(429);
+    }
+    const elsewhere = await RawClient.open(service, `/ws/${id}`, { headers: from(OTHER) });
+    expect(elsewhere.status).toBe(101);
+    first.socket.destroy();
+    await expect.poll(() => streamStatus(service, '/events')).toBe(200);
+  });
+
+  it('A4: that are refused for another reason do not count', async () => {
+    const service = await TestService.start({ settings });
+    for (let asked = 0; asked < 5; asked += 1) {
+      expect(await streamStatus(service, '/timers/timer_unknown/events')).toBe(404);
+      const refused = await RawClient.open(service, '/ws/x?ticks=no', { headers: from(HOME) });
+      expect(refused.status).toBe(422);
+    }
+    expect(await streamStatus(service, '/events')).toBe(200);
+  });
+});
+
+describe('A4: a credential', () => {
+  const address = HOME;
+  const caller: Caller = {
+    credential: 'key:4f2a91c07b3e',
+    role: 'instructor',
+    label: null,
+    address,
+    timers: [],
+    expiresAtMs: null,
+  };
+  const headers = { authorization: 'Bearer guess' };
+  const request = { headers, socket: { remoteAddress: address } };
+
+  function limitsOf(settings: Readonly<Record<string, string>>) {
+    const clock = new SimulatedClock();
+    const config = readConfig(settings);
+    const limited: string[] = [];
+    const onLimited = (limit: string): void => {
+      limited.push(limit);
+    };
+    const addresses = new Addresses(config.trustProxy);
+    return { clock, limited, limits: new Limits({ config, clock, addresses, onLimited }) };
+  }
+
+  it('A4: that is not valid can be shown so often, then none is looked at for a while', async () => {
+    const { clock, limited, limits } = limitsOf({ MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: '3' });
+    let checks = 0;
+    const fail = async (): Promise<Caller> => {
+      checks += 1;
+      throw new Problem('unauthenticated', 'No');
+    };
+    for (let shown = 0; shown < 3; shown += 1) {
+      await expect(limits.identify(request, fail)).rejects.toMatchObject({
+        code: 'unauthenticated',
+      });
+    }
+    const refusal = { code: 'rate_limited', headers: { 'Retry-After': '20' } };
+    await expect(limits.identify(request, fail)).rejects.toMatchObject(refusal);
+    await expect(limits.identify(request, async () => caller)).rejects.toMatchObject(refusal);
+    expect(checks).toBe(3);
+    expect(limited).toEqual(['failed_authentications', 'failed_authentications']);
+    const elsewhere = { headers: {}, socket: { remoteAddress: OTHER } };
+    expect(await limits.identify(elsewhere, async () => caller)).toBe(caller);
+    await clock.advance(20 * SECOND);
+    expect(await limits.identify(request, async () => caller)).toBe(caller);
+  });
+
+  it('A4: that nobody knows shuts its address out for a while, over HTTP and over WebSocket', async () => {
+    const settings = { ...BEHIND_PROXY, MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: '3' };
+    const service = await TestService.start({ settings });
+    const { id } = await service.create();
+    await service.protect();
+    const right = { ...service.authorization, ...from(HOME) };
+    const wrong = { Authorization: 'Bearer guess', ...from(HOME) };
+    for (let asked = 0; asked < 9; asked += 1) {
+      // Who shows nothing guesses nothing.
+      expect((await get(service, '/timers', from(HOME))).status).toBe(401);
+    }
+    expect((await get(service, '/timers', wrong)).status).toBe(401);
+    expect((await RawClient.open(service, `/ws/${id}`, { headers: wrong })).status).toBe(401);
+    const link = await RawClient.open(service, `/ws/${id}?access_token=x`, { headers: from(HOME) });
+    expect(link.status).toBe(401);
+    for (const headers of [wrong, right]) {
+      const answer = await get(service, '/timers', headers);
+      expect(problemIn(answer).code).toBe('rate_limited');
+      expect(answer.headers.get('retry-after')).toBe('20');
+      expect((await RawClient.open(service, `/ws/${id}`, { headers })).status).toBe(429);
+    }
+    const elsewhere = { ...service.authorization, ...from(OTHER) };
+    expect((await get(service, '/timers', elsewhere)).status).toBe(200);
+    await service.advance(20 * SECOND);
+    expect((await get(service, '/timers', right)).status).toBe(200);
+  });
+
+  it('A4: has limits of its own, beside those of its address', async () => {
+    const settings = {
+      MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: '1',
+      MAX_CONNECTIONS_PER_CREDENTIAL: '1',
+      MAX_TIMERS_PER_CREDENTIAL: '1',
+    };
+    const service = await TestService.start({ settings });
+    await service.protect();
+    const { key } = await service.createKey({ role: 'instructor' });
+    service.token = key;
+    const { id } = await service.create();
+    const refused = await service.request('POST', '/timers', { duration_seconds: 60 });
+    expect(problemIn(refused)).toMatchObject({
+      code: 'too_many_timers',
+      detail: expect.stringContaining('1 timers of this credential'),
+    });
+    expect(refused.headers.get('retry-after')).toBe('60');
+    expect(refused.headers.get('ratelimit-limit')).toBe('1');
+    expect(
+      (await RawClient.open(service, `/ws/${id}`, { headers: service.authorization })).status,
+    ).toBe(101);
+    const second = await RawClient.open(service, `/ws/${id}`, { headers: service.authorization });
+    expect([second.status, second.body]).toEqual([429, expect.stringContaining('credential has')]);
+    const { granted, answer } = await exhaust(() => get(service, '/timers', service.authorization));
+    expect(granted).toBe(1);
+    expect(problemIn(answer).detail).toContain('with this credential');
+  });
+
+  it('A4: that is valid, or not enough, is no failure', async () => {
+    const { limits } = limitsOf({ MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: '1' });
+    const forbid = async (): Promise<Caller> => {
+      throw new Problem('forbidden', 'No');
+    };
+    for (let shown = 0; shown < 5; shown += 1) {
+      await expect(limits.identify(request, forbid)).rejects.toMatchObject({ code: 'forbidden' });
+    }
+    expect(await limits.identify(request, async () => caller)).toBe(caller);
+  });
+
+  it('A4: can make so many requests, from wherever they come', () => {
+    const { limits, limited } = limitsOf({ MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: '1' });
+    for (let asked = 0; asked < 5; asked += 1) {
+      expect(limits.takeRequestOf({ ...caller, address: `192.0.2.${asked}` })?.remaining).toBe(
+        4 - asked,
+      );
+    }
+    expect(() => limits.takeRequestOf(caller)).toThrow(
+      expect.objectContaining({ code: 'rate_limited' }),
+    );
+    expect(limited).toEqual(['requests_per_credential']);
+    expect(limits.takeRequestOf({ ...caller, credential: 'key:another' })?.remaining).toBe(4);
+    expect(limits.takeRequestOf({ ...caller, credential: 'anonymous' })).toBeUndefined();
+  });
+
+  it('A4: can have so many connections', () => {
+    const { limits, limited } = limitsOf({ MAX_CONNECTIONS_PER_CREDENTIAL: '2' });
+    const leave = limits.connect(caller);
+    limits.connect({ ...caller, address: OTHER });
+    const full = expect.objectContaining({ code: 'too_many_connections' });
+    expect(() => limits.connect(caller)).toThrow(full);
+    expect(limited).toEqual(['connections_per_credential']);
+    leave();
+    limits.connect(caller);
+    expect(() => limits.connect(caller)).toThrow(full);
+    for (let count = 0; count < 5; count += 1) {
+      limits.connect({ ...caller, credential: 'anonymous', address: '192.0.2.1' });
+    }
+  });
+
+  it('A4: can have so many timers that have not ended, however many are created at once', async () => {
+    const service = await TestService.start({ settings: { MAX_TIMERS_PER_CREDENTIAL: '3' } });
+    const { registry } = service.service;
+    const definition = {
+      name: '',
+      durationMs: 60 * SECOND,
+      warningThresholdsMs: [],
+      autoStart: true,
+    };
+    const { credential, role, label } = caller;
+    const cause = (id: string) => ({
+      by: { credential: id, role, label, address },
+      reason: null,
+      requestId: null,
+    });
+    const created = await Promise.all(
+      Array.from({ length: 5 }, () => registry.create(definition, cause(credential))),
+    );
+    expect(created.filter(({ ok }) => ok)).toHaveLength(3);
+    expect(created.filter(({ ok }) => !ok)).toEqual(
+      Array.from({ length: 2 }, () => ({
+        ok: false,
+        refusal: { reason: 'too_many_timers', limit: 3, of: 'credential' },
+      })),
+    );
+    expect((await registry.create(definition, cause('key:another'))).ok).toBe(true);
+    for (let count = 0; count < 5; count += 1) await service.create();
+    // One that has ended, or is deleted, makes room.
+    const mine = created.flatMap((result) => (result.ok ? (result.timer?.record.id ?? []) : []));
+    await service.act(mine[0] ?? '', 'stop');
+    expect((await registry.create(definition, cause(credential))).ok).toBe(true);
+    expect((await registry.create(definition, cause(credential))).ok).toBe(false);
+    await service.request('DELETE', `/timers/${mine[1]}`);
+    expect((await registry.create(definition, cause(credential))).ok).toBe(true);
+    await service.advance(60 * SECOND);
+    for (let count = 0; count < 3; count += 1) {
+      expect((await registry.create(definition, cause(credential))).ok).toBe(true);
+    }
+    expect((await registry.create(definition, cause(credential))).ok).toBe(false);
+  });
+});
+
+describe('A4: messages of a display', () => {
+  it('A4: are as many as the setting says, and then the connection is closed with 4030', async () => {
+    const service = await TestService.start({ settings: { MAX_MESSAGES_PER_SECOND: '1' } });
+    const { id } = await service.create();
+    const display = await service.display(id);
+    for (let said = 0; said < 6; said += 1) display.say({ type: 'ping' });
+    expect(await display.closed).toMatchObject({ code: 4030 });
+    expect(display.messages.filter(({ type }) => type === 'pong')).toHaveLength(5);
+  });
+
+  it('A4: have no limit when it is 0', async () => {
+    const service = await TestService.start({ settings: { MAX_MESSAGES_PER_SECOND: '0' } });
+    const { id } = await service.create();
+    const display = await service.display(id);
+    for (let said = 0; said < 200; said += 1) display.say({ type: 'ping' });
+    for (let heard = 0; heard < 200; heard += 1) await display.next('pong');
+  });
+});
