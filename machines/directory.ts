@@ -17,6 +17,7 @@ import {
   type TimerState,
 } from './record.js';
 import type { ShardRef, shardMachine, TimerRef } from './shard.machine.js';
+import type { Warning } from './timer.machine.js';
 
 /** More shards make spawning and stopping timers cheaper; each costs about 4 KB. */
 const SHARD_COUNT = 1024;
@@ -32,6 +33,8 @@ export interface DirectorySettings {
   readonly maxTimersPerOwner: number;
   /** How long a finished timer stays in memory. */
   readonly retainFinishedMs: number;
+  /** Called with every warning of every timer. */
+  readonly onWarning: (warning: Warning) => void;
 }
 
 export interface DirectoryOptions extends DirectorySettings {
@@ -131,7 +134,8 @@ export class TimerDirectory {
   spawn(record: TimerRecord): void {
     const shard = this.#shardOf(record.id);
     const onDue = this.#noteDue;
-    const input = { record, clock: this.#clock, onDue };
+    const { onWarning } = this.#options;
+    const input = { record, clock: this.#clock, onDue, onWarning };
     shard.send({ type: 'spawn', input });
     const timer = shard.getSnapshot().children[record.id];
     if (timer === undefined) return;

@@ -52,6 +52,18 @@ export function remainingMs(record: TimerRecord, nowMs: number): number {
   return Math.min(record.durationMs, Math.max(0, record.deadlineMs - nowMs));
 }
 
+/** Thresholds that the running clock passed from above while what remains sank, the highest first (T8). */
+export function thresholdsPassed(
+  { warningThresholdsMs }: TimerRecord,
+  fromLeftMs: number,
+  toLeftMs: number,
+): number[] {
+  const passed = warningThresholdsMs.filter(
+    (thresholdMs) => thresholdMs < fromLeftMs && thresholdMs >= toLeftMs,
+  );
+  return [...new Set(passed)].sort((a, b) => b - a);
+}
+
 /** Folds a whole history, oldest entry first. */
 export function recordOf(history: readonly Entry[]): TimerRecord {
   const [first, ...rest] = history;

@@ -49,7 +49,12 @@ export type JournalReport =
   | { readonly type: 'journal.replayed' }
   | { readonly type: 'journal.broken'; readonly error: unknown }
   /** Newly committed entries, everybody's, in the order of their commit. */
-  | { readonly type: 'journal.committed'; readonly entries: readonly Entry[] }
+  | {
+      readonly type: 'journal.committed';
+      readonly entries: readonly Entry[];
+      /** The place of the last of them in the journal; the others come right before it. */
+      readonly lastPosition: number;
+    }
   /** The fate of entries that this registry proposed. */
   | {
       readonly type: 'journal.answered';
@@ -83,7 +88,11 @@ export type RegistryNotice =
   | { readonly type: 'timer.restarted'; readonly timerId: string }
   | { readonly type: 'timer.removed'; readonly timerId: string }
   /** One commit of the journal, right after its entries were applied. */
-  | { readonly type: 'entries.committed'; readonly entries: readonly Entry[] }
+  | {
+      readonly type: 'entries.committed';
+      readonly entries: readonly Entry[];
+      readonly lastPosition: number;
+    }
   | { readonly type: 'append.failed'; readonly entries: number; readonly error: unknown }
   | { readonly type: 'journal.broken'; readonly error: unknown };
 
@@ -232,6 +241,7 @@ export const registryMachine = setup({
     tellCommitted: emit(({ event }) => ({
       type: 'entries.committed',
       entries: event.type === 'journal.committed' ? event.entries : [],
+      lastPosition: event.type === 'journal.committed' ? event.lastPosition : 0,
     })),
     tellRemoved: emit(({ event }) => ({
       type: 'timer.removed',

@@ -5,13 +5,22 @@
 import { assign, emit, enqueueActions, setup } from 'xstate';
 import type { MachineClock } from './clock.js';
 import type { Entry } from './entry.js';
-import { applyEntry, remainingMs, stateOf, type TimerRecord } from './record.js';
+import { applyEntry, remainingMs, stateOf, type TimerRecord, thresholdsPassed } from './record.js';
 
 export interface TimerInput {
   readonly record: TimerRecord;
   readonly clock: MachineClock;
   /** Called when the time is up; from then on the registry sees to the record of the end. */
   readonly onDue: (timerId: string) => void;
+  /** Called with every warning, whether or not a display follows the timer. */
+  readonly onWarning: (warning: Warning) => void;
+}
+
+/** The running clock of a timer passed a threshold. */
+export interface Warning {
+  /** The timer as it was then. */
+  readonly record: TimerRecord;
+  readonly thresholdMs: number;
 }
 
 export interface TimerContext extends TimerInput {
@@ -92,12 +101,10 @@ export const timerMachine = setup({
       const { record, clock, warnedDownToMs } = context;
       const leftMs = remainingMs(record, instantOf(event, clock));
       if (nextThresholdMs(context) < leftMs) return;
-      const passed = record.warningThresholdsMs
-        .filter((thresholdMs) => thresholdMs < warnedDownToMs && thresholdMs >= leftMs)
-        .sort((a, b) => b - a);
       const atMs = clock.now();
-      for (const thresholdMs of new Set(passed)) {
+      for (const thresholdMs of thresholdsPassed(record, warnedDownToMs, leftMs)) {
         enqueue.emit({ type: 'timer_warning', thresholdMs, record, atMs });
+        enqueue(() => context.onWarning({ record, thresholdMs }));
       }
       enqueue.assign({ warnedDownToMs: leftMs });
     }),

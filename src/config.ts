@@ -41,6 +41,15 @@ const flag = {
   takes: '0 or 1',
   schema: z.enum(['0', '1']).transform((text) => text === '1'),
 };
+/** Whole numbers, separated by commas. */
+function wholeNumbers(most: number, min: number, max: number) {
+  const takes = `up to ${most} whole numbers from ${min} to ${max}, separated by commas`;
+  const schema = z
+    .string()
+    .transform((text) => (text.trim() === '' ? [] : text.split(',').map((part) => part.trim())))
+    .pipe(z.array(wholeNumber(min, max).schema).max(most));
+  return { takes, schema };
+}
 
 const isOrigin = (text: string): boolean =>
   text === '*' || (!text.includes('*') && URL.canParse(text) && new URL(text).origin === text);
@@ -126,11 +135,7 @@ export const SETTINGS = {
   DEFAULT_WARNING_THRESHOLDS: {
     default: '300,60,30',
     description: 'Seconds before the end at which timers warn that name no thresholds themselves',
-    takes: 'up to 20 whole numbers from 1 to 31536000, separated by commas',
-    schema: z
-      .string()
-      .transform((text) => (text.trim() === '' ? [] : text.split(',').map((part) => part.trim())))
-      .pipe(z.array(wholeNumber(1, 31_536_000).schema).max(20)),
+    ...wholeNumbers(20, 1, 31_536_000),
   },
   RETAIN_FINISHED_SECONDS: {
     default: '86400',
@@ -198,6 +203,22 @@ export const SETTINGS = {
     takes: 'the path of a file',
     schema: z.string(),
   },
+  WEBHOOK_RETRY_SECONDS: {
+    default: '5,300,1800,7200,18000,36000,50400,72000,86400',
+    description: 'Delays between attempts to deliver to a webhook; after the last it is disabled',
+    ...wholeNumbers(20, 1, 604_800),
+  },
+  WEBHOOK_TIMEOUT_SECONDS: {
+    default: '15',
+    description: 'How long a receiver of a webhook may take to answer',
+    ...wholeNumber(1, 60),
+  },
+  WEBHOOK_ALLOW_PRIVATE: {
+    default: '0',
+    description: '1 lets webhooks lead to private addresses, and over plain http',
+    takes: '0 or 1',
+    schema: z.enum(['0', '1']).transform((text) => text === '1'),
+  },
   LOG_LEVEL: {
     default: 'info',
     description: 'Least important log line that is written',
@@ -238,6 +259,9 @@ export interface Config {
   readonly maxTimersPerCredential: ValueOf<'MAX_TIMERS_PER_CREDENTIAL'>;
   readonly unlimitedAddresses: ValueOf<'UNLIMITED_ADDRESSES'>;
   readonly signingKeys: ValueOf<'SIGNING_KEYS'>;
+  readonly webhookRetrySeconds: ValueOf<'WEBHOOK_RETRY_SECONDS'>;
+  readonly webhookTimeoutSeconds: ValueOf<'WEBHOOK_TIMEOUT_SECONDS'>;
+  readonly webhookAllowPrivate: ValueOf<'WEBHOOK_ALLOW_PRIVATE'>;
   readonly logLevel: ValueOf<'LOG_LEVEL'>;
   readonly inspect: ValueOf<'INSPECT'>;
 }
@@ -301,6 +325,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     maxTimersPerCredential: read('MAX_TIMERS_PER_CREDENTIAL', SETTINGS.MAX_TIMERS_PER_CREDENTIAL),
     unlimitedAddresses: read('UNLIMITED_ADDRESSES', SETTINGS.UNLIMITED_ADDRESSES),
     signingKeys: read('SIGNING_KEYS', SETTINGS.SIGNING_KEYS),
+    webhookRetrySeconds: read('WEBHOOK_RETRY_SECONDS', SETTINGS.WEBHOOK_RETRY_SECONDS),
+    webhookTimeoutSeconds: read('WEBHOOK_TIMEOUT_SECONDS', SETTINGS.WEBHOOK_TIMEOUT_SECONDS),
+    webhookAllowPrivate: read('WEBHOOK_ALLOW_PRIVATE', SETTINGS.WEBHOOK_ALLOW_PRIVATE),
     logLevel: read('LOG_LEVEL', SETTINGS.LOG_LEVEL),
     inspect: read('INSPECT', SETTINGS.INSPECT),
   };

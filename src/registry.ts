@@ -2,7 +2,6 @@
  * The registry's public face: what routes and displays may ask of it. Behind it are the registry actor
  * and the journal actor; nothing outside this file sends them events.
  */
-import { customAlphabet } from 'nanoid';
 import {
   type ActorRefFrom,
   createActor,
@@ -16,8 +15,9 @@ import type { Author, Cause, Entry, Reason, TimerDefinition } from '../machines/
 import { stateOf, type TimerRecord, type TimerState } from '../machines/record.js';
 import { type RegistryNotice, registryMachine } from '../machines/registry.machine.js';
 import type { shardMachine } from '../machines/shard.machine.js';
-import type { DisplayCounts, Notice } from '../machines/timer.machine.js';
+import type { DisplayCounts, Notice, Warning } from '../machines/timer.machine.js';
 import type { Clock } from './clock.js';
+import { sortableId } from './ids.js';
 import { journalActor } from './journal/actor.js';
 import type { Journal, RecordedEntry } from './journal/journal.js';
 import type { Log } from './log.js';
@@ -33,13 +33,12 @@ export type {
   TimerDefinition,
   TimerRecord,
   TimerState,
+  Warning,
 };
 export { ACTIONS, type Action, type Command, type Refusal };
 
 /** A recovery that takes longer than this says how far it is, and again each time this has passed. */
 const PROGRESS_INTERVAL_MS = 1000;
-
-const randomPart = customAlphabet('0123456789abcdefghijklmnopqrstuv', 12);
 
 /** A timer as it is at one instant. */
 export interface TimerStatus {
@@ -75,6 +74,10 @@ export interface Following {
 /** One entry that was committed, and what its timer is called and whose it is. */
 export interface Change {
   readonly entry: Entry;
+  /** Its place in the journal. */
+  readonly position: number;
+  /** The timer right after it; `undefined` for a timer that is down. */
+  readonly record: TimerRecord | undefined;
   readonly name: string;
   readonly ownerId: string;
 }
@@ -85,6 +88,8 @@ export interface Watcher {
   changed(changes: readonly Change[]): void;
   /** A timer is to be looked up anew for another reason: it left memory, or came back into it. */
   touched(timerId: string): void;
+  /** The running clock of a timer passed a threshold, which is told before whatever came after it. */
+  warned?(warning: Warning): void;
 }
 
 export type Phase = 'recovering' | 'serving' | 'draining' | 'stopped';
@@ -147,6 +152,9 @@ export class Registry {
         maxTimers,
         maxTimersPerOwner,
         retainFinishedMs,
+        onWarning: (warning) => {
+          for (const watcher of this.#watchers) watcher.warned?.(warning);
+        },
         inspect,
         ...(shardLogic === undefined ? {} : { shardLogic }),
       },
@@ -184,7 +192,7 @@ export class Registry {
   /** Creates a timer under a new id. */
   async create(definition: TimerDefinition, cause: Cause): Promise<CommandResult> {
     this.#lastIdMs = Math.max(this.#clock.now(), this.#lastIdMs + 1);
-    const timerId = newTimerId(this.#lastIdMs);
+    const timerId = sortableId('timer', this.#lastIdMs);
     const result = await this.execute({ type: 'create', timerId, definition }, cause);
     const isTaken = !result.ok && result.refusal.reason === 'timer_exists';
     return isTaken ? this.create(definition, cause) : result;
@@ -338,7 +346,7 @@ export class Registry {
         for (const watcher of this.#watchers) watcher.touched(notice.timerId);
         break;
       case 'entries.committed':
-        this.#tellWatchers(notice.entries);
+        this.#tellWatchers(notice.entries, notice.lastPosition);
         break;
       case 'append.failed':
         this.#log.error(
@@ -353,17 +361,23 @@ export class Registry {
   }
 
   /** Costs nothing while nobody watches; what does not depend on the watcher is done once for all. */
-  #tellWatchers(entries: readonly Entry[]): void {
+  #tellWatchers(entries: readonly Entry[], lastPosition: number): void {
     if (this.#watchers.size === 0) return;
-    const changes = entries.map((entry) => ({ entry, ...this.#about(entry) }));
+    const beforeFirst = lastPosition - entries.length;
+    const changes = entries.map((entry, index) => ({
+      entry,
+      position: beforeFirst + index + 1,
+      ...this.#about(entry),
+    }));
     for (const watcher of this.#watchers) watcher.changed(changes);
   }
 
   /** A timer that was just deleted is still known; of one that is down there is nothing to tell. */
-  #about({ type, data, timerId, by }: Entry): Pick<Change, 'name' | 'ownerId'> {
-    if (type === 'created') return { name: data.name, ownerId: by.credential };
-    const record = this.#directory.snapshotOf(timerId)?.context.record;
-    return { name: record?.name ?? '', ownerId: record?.ownerId ?? '' };
+  #about({ type, data, timerId, revision, by }: Entry): Omit<Change, 'entry' | 'position'> {
+    const known = this.#directory.snapshotOf(timerId)?.context.record;
+    const record = known?.revision === revision ? known : undefined;
+    if (type === 'created') return { record, name: data.name, ownerId: by.credential };
+    return { record, name: known?.name ?? '', ownerId: known?.ownerId ?? '' };
   }
 
   #untilServing(): Promise<void> {
@@ -380,14 +394,6 @@ export class Registry {
       });
     });
   }
-}
-
-/**
- * Ids sort in the order of creation, which is the order of lists, and cannot be guessed: the time in
- * base 36 (9 digits reach the year 5188), then 60 random bits.
- */
-function newTimerId(timeMs: number): string {
-  return `timer_${timeMs.toString(36).padStart(9, '0')}${randomPart()}`;
 }
 
 function progressLogger(clock: Clock, log: Log): (timersRead: number, timersLeft: number) => void {

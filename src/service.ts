@@ -19,6 +19,7 @@ import type { Log } from './log.js';
 import { Realtime } from './realtime/realtime.js';
 import { Registry } from './registry.js';
 import { Signer } from './signing.js';
+import { Webhooks } from './webhooks/webhooks.js';
 
 const LARGEST_HEADERS_BYTES = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -47,6 +48,7 @@ export interface Service {
   /** What and where the journal is. */
   readonly journal: string;
   readonly registry: Registry;
+  readonly webhooks: Webhooks;
   /** Settles when the service takes commands; rejects when it never will. */
   readonly ready: Promise<void>;
   /** Stops being ready, finishes what was accepted, says farewell to displays, closes the journal. */
@@ -78,6 +80,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const audit = new Audit({ journal, heads, signer, clock });
   const limits = new Limits({ config, clock, addresses });
   const realtime = new Realtime({ registry, access, limits, clock, config, log });
+  const webhooks = await Webhooks.open({ config, registry, journal, clock, log, version });
   const server = createServer(
     {
       maxHeaderSize: LARGEST_HEADERS_BYTES,
@@ -96,6 +99,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         documents,
         audit,
         realtime,
+        webhooks,
         clock,
         log,
         version,
@@ -107,7 +111,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   await listen(server, config.port, config.host);
   // What is already there is held against its heads once the exams go on, which comes first.
   registry.recovered.then(
-    () => heads.start(),
+    () => {
+      heads.start();
+      webhooks.start();
+    },
     () => {},
   );
   const stopPurging = purgeRegularly(documents, clock, log);
@@ -115,7 +122,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   async function stop(): Promise<void> {
     stopPurging();
     await registry.drain();
-    await realtime.close();
+    await Promise.all([realtime.close(), webhooks.stop()]);
     await closeServer(server, clock);
     await heads.stop();
     await journal.close();
@@ -125,6 +132,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     url: urlOf(server, config.host),
     journal: journal.description,
     registry,
+    webhooks,
     ready: registry.recovered,
     stop,
   };

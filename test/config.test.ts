@@ -212,6 +212,28 @@ const CASES: Record<keyof typeof SETTINGS, Case> = {
     refuses: [],
     says: 'the path of a file',
   },
+  WEBHOOK_RETRY_SECONDS: {
+    key: 'webhookRetrySeconds',
+    byDefault: [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
+    takes: [
+      ['1', [1]],
+      [' 1 , 604800', [1, 604_800]],
+      ['', []],
+    ],
+    refuses: ['0', '5,', '604801', '5s', '1.5', 'never', Array(21).fill('1').join(',')],
+    says: 'up to 20 whole numbers from 1 to 604800, separated by commas',
+  },
+  WEBHOOK_TIMEOUT_SECONDS: wholeNumber('webhookTimeoutSeconds', 15, 1, 60),
+  WEBHOOK_ALLOW_PRIVATE: {
+    key: 'webhookAllowPrivate',
+    byDefault: false,
+    takes: [
+      ['0', false],
+      ['1', true],
+    ],
+    refuses: ['', 'true', 'yes', '2', '01', ' 1'],
+    says: '0 or 1',
+  },
   LOG_LEVEL: {
     key: 'logLevel',
     byDefault: 'info',

@@ -25,6 +25,7 @@ import { isoTime } from '../protocol/timer.js';
 import type { Realtime } from '../realtime/realtime.js';
 import type { Registry } from '../registry.js';
 import type { Signer } from '../signing.js';
+import type { Webhooks } from '../webhooks/webhooks.js';
 import { displayRoutes } from './displays.js';
 import type { Handler } from './exchange.js';
 import { Idempotency } from './idempotency.js';
@@ -36,6 +37,7 @@ import { timerIdOf } from './parse.js';
 import { recordRoutes } from './record.js';
 import { documentationPolicy, securityHeaders } from './security.js';
 import { timerRoutes } from './timers.js';
+import { webhookRoutes } from './webhooks.js';
 
 /** A bulk command of 10,000 ids takes about 300 KB. */
 const LARGEST_BODY_BYTES = 512 * 1024;
@@ -54,6 +56,7 @@ export interface AppOptions {
   readonly documents: Documents;
   readonly audit: Audit;
   readonly realtime: Realtime;
+  readonly webhooks: Webhooks;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
@@ -63,7 +66,7 @@ export interface AppOptions {
 
 export function createApp(options: AppOptions): Express {
   const { config, registry, access, addresses, limits, signer, documents, audit } = options;
-  const { realtime, clock, log, version, webDirectory } = options;
+  const { realtime, webhooks, clock, log, version, webDirectory } = options;
   const schemas = requestSchemas(config);
   const operations = operationsOf(schemas);
   const idempotency = new Idempotency({ registry, documents, clock, log });
@@ -72,6 +75,7 @@ export function createApp(options: AppOptions): Express {
     ...recordRoutes({ registry, audit, signer, log }),
     ...keyRoutes(access, clock),
     ...displayRoutes(realtime, schemas, limits),
+    ...webhookRoutes(webhooks, schemas, idempotency),
     ...serviceRoutes(registry, clock),
   };
 

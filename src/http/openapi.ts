@@ -8,6 +8,11 @@ import {
   problemSchema,
 } from '../protocol/problems.js';
 import { referencedSchemas } from '../protocol/schemas.js';
+import {
+  WEBHOOK_EVENTS,
+  webhookHeadersSchema,
+  webhookMessageSchema,
+} from '../protocol/webhooks.js';
 import { type Operation, type Operations, pathSchemas } from './operations.js';
 
 type Json = Record<string, unknown>;
@@ -38,11 +43,35 @@ export function openApiDocument(operations: Operations, version: string): Json {
       { name: 'displays', description: 'Those who follow timers, and those who look after them.' },
       { name: 'record', description: 'What happened, and the proofs of it.' },
       { name: 'access', description: 'Who may what.' },
+      { name: 'webhooks', description: 'Receivers that are told what happens to timers.' },
       { name: 'service', description: 'The service itself.' },
     ],
     paths,
+    webhooks: describeWebhooks(reference),
     components: { schemas: definitions() },
   };
+}
+
+/** What receivers are sent, which is the other way round: the service asks, and they answer. */
+function describeWebhooks(reference: (schema: z.ZodType) => unknown): Json {
+  const parameters = parametersOf(webhookHeadersSchema.shape, 'header', reference);
+  return Object.fromEntries(
+    WEBHOOK_EVENTS.map((event) => {
+      const content = jsonContent(reference(webhookMessageSchema(event)));
+      const post = {
+        operationId: event,
+        tags: ['webhooks'],
+        summary: 'Told to receivers that want it, until they answer 2xx',
+        parameters: parameters.map((parameter) => ({ ...parameter, required: true })),
+        requestBody: { required: true, content },
+        responses: {
+          '2XX': { description: 'It was received.' },
+          410: { description: 'The receiver wants nothing any more.' },
+        },
+      };
+      return [event, { post }];
+    }),
+  );
 }
 
 function describe(operation: Operation, reference: (schema: z.ZodType) => unknown): Json {

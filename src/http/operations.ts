@@ -26,13 +26,21 @@ import {
   timeSchema,
 } from '../protocol/requests.js';
 import { timerSchema } from '../protocol/timer.js';
+import {
+  attemptSchema,
+  attemptsSchema,
+  createWebhookSchema,
+  webhookSchema,
+  webhooksSchema,
+  webhookWithSecretSchema,
+} from '../protocol/webhooks.js';
 
 export interface Operation {
   readonly id: string;
   readonly method: 'get' | 'post' | 'delete';
   /** In OpenAPI's form, with `{timer_id}`. */
   readonly path: string;
-  readonly tag: 'timers' | 'bulk' | 'displays' | 'record' | 'access' | 'service';
+  readonly tag: 'timers' | 'bulk' | 'displays' | 'record' | 'webhooks' | 'access' | 'service';
   readonly summary: string;
   /** What the caller needs; for a timer in the address, it must be one the caller reaches. */
   readonly right: Right;
@@ -107,6 +115,10 @@ export const pathSchemas: Readonly<Record<string, z.ZodType>> = {
     .meta({ description: 'Identifies a timer.', examples: ['timer_0mjx3k2p9a1b2c3d4e5f6'] }),
   display_id: displayIdSchema,
   key_id: keyIdSchema,
+  webhook_id: z
+    .string()
+    .meta({ description: 'Identifies a webhook.', examples: ['webhook_0mjx3k2p9a1b2c3d4e5f6'] }),
+  message_id: z.string().meta({ description: 'The webhook-id of a message.' }),
 };
 
 export function operationsOf(schemas: RequestSchemas) {
@@ -214,6 +226,7 @@ export function operationsOf(schemas: RequestSchemas) {
       },
       problems: GUARDED,
     },
+    ...webhookOperations(schemas),
     health: {
       id: 'health',
       right: 'any',
@@ -510,6 +523,106 @@ function recordOperations() {
         headers: { 'Cache-Control': 'How long to keep it.' },
       },
       problems: EVERYWHERE,
+    },
+  } as const satisfies Record<string, Operation>;
+}
+
+function webhookOperations(schemas: RequestSchemas) {
+  const common = { right: 'manage', tag: 'webhooks' } as const;
+  const changeProblems = [...CHANGE_PROBLEMS, ...RESTRICTED, 'foreign_origin'] as const;
+  return {
+    createWebhook: {
+      ...common,
+      id: 'createWebhook',
+      method: 'post',
+      path: '/webhooks',
+      summary: 'Have a receiver told what happens to timers from now on',
+      headers: CHANGE_HEADERS,
+      body: createWebhookSchema,
+      success: {
+        status: 201,
+        description: 'The webhook, with the secret that its messages are signed with.',
+        body: webhookWithSecretSchema,
+        headers: { Location: 'The address of the webhook.' },
+      },
+      problems: [...BODY_PROBLEMS, ...changeProblems, 'too_many_webhooks'],
+    },
+    listWebhooks: {
+      ...common,
+      id: 'listWebhooks',
+      method: 'get',
+      path: '/webhooks',
+      summary: 'List webhooks, oldest first',
+      success: { status: 200, description: 'All webhooks.', body: webhooksSchema },
+      problems: RESTRICTED,
+    },
+    getWebhook: {
+      ...common,
+      id: 'getWebhook',
+      method: 'get',
+      path: '/webhooks/{webhook_id}',
+      summary: 'Get a webhook',
+      success: { status: 200, description: 'The webhook.', body: webhookSchema },
+      problems: ['unknown_webhook', 'invalid_request', ...RESTRICTED],
+    },
+    deleteWebhook: {
+      ...common,
+      id: 'deleteWebhook',
+      method: 'delete',
+      path: '/webhooks/{webhook_id}',
+      summary: 'Delete a webhook and its delivery log',
+      headers: CHANGE_HEADERS,
+      success: { status: 204, description: 'The webhook is gone.' },
+      problems: ['unknown_webhook', ...changeProblems],
+    },
+    rotateWebhook: {
+      ...common,
+      id: 'rotateWebhook',
+      method: 'post',
+      path: '/webhooks/{webhook_id}/rotate',
+      summary: 'Make a new secret; the one before it signs beside it for 24 hours',
+      headers: CHANGE_HEADERS,
+      success: {
+        status: 200,
+        description: 'The webhook, with its new secret.',
+        body: webhookWithSecretSchema,
+      },
+      problems: ['unknown_webhook', ...changeProblems],
+    },
+    enableWebhook: {
+      ...common,
+      id: 'enableWebhook',
+      method: 'post',
+      path: '/webhooks/{webhook_id}/enable',
+      summary: 'Deliver what waits, at once, of a webhook that was disabled or failed',
+      headers: CHANGE_HEADERS,
+      success: { status: 200, description: 'The webhook.', body: webhookSchema },
+      problems: ['unknown_webhook', ...changeProblems],
+    },
+    listDeliveries: {
+      ...common,
+      id: 'listDeliveries',
+      method: 'get',
+      path: '/webhooks/{webhook_id}/deliveries',
+      summary: 'The delivery log: the last attempts, newest first',
+      query: schemas.deliveries,
+      success: { status: 200, description: 'Attempts.', body: attemptsSchema },
+      problems: ['unknown_webhook', 'invalid_request', ...RESTRICTED],
+    },
+    redeliver: {
+      ...common,
+      id: 'redeliver',
+      method: 'post',
+      path: '/webhooks/{webhook_id}/deliveries/{message_id}/redeliver',
+      summary: 'Send a message of the delivery log once more, now',
+      success: { status: 200, description: 'What became of it.', body: attemptSchema },
+      problems: [
+        'unknown_webhook',
+        'unknown_delivery',
+        'invalid_request',
+        'foreign_origin',
+        ...RESTRICTED,
+      ],
     },
   } as const satisfies Record<string, Operation>;
 }

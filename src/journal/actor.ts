@@ -69,8 +69,8 @@ export function journalActor({ journal, endedBeforeMs, onProgress }: JournalActo
           break;
       }
     });
-    const unsubscribe = journal.subscribe(({ entries }) => {
-      report({ type: 'journal.committed', entries });
+    const unsubscribe = journal.subscribe(({ entries, lastPosition }) => {
+      report({ type: 'journal.committed', entries, lastPosition });
     });
     replay().catch((error: unknown) => report({ type: 'journal.broken', error }));
     return unsubscribe;

@@ -27,6 +27,8 @@ export const PROBLEMS = {
   unknown_timer: { status: 404, closeCode: 4004, title: 'Timer not found' },
   unknown_display: { status: 404, title: 'Display not found' },
   unknown_key: { status: 404, title: 'Key not found' },
+  unknown_webhook: { status: 404, title: 'Webhook not found' },
+  unknown_delivery: { status: 404, title: 'The delivery log has no such message' },
   unknown_route: { status: 404, title: 'No such address' },
   method_not_allowed: { status: 405, title: 'This address does not take this method' },
   admin_key_needed: { status: 409, title: 'No administrator could look after the service' },
@@ -48,6 +50,7 @@ export const PROBLEMS = {
     retryAfterSeconds: 10,
     title: 'Too many event streams of consoles',
   },
+  too_many_webhooks: { status: 429, retryAfterSeconds: 60, title: 'Too many webhooks' },
   foreign_origin: { status: 403, title: 'Pages of this origin may not do this' },
   internal_error: { status: 500, title: 'The service failed' },
   recovering: {

@@ -11,6 +11,7 @@ const MOST_THRESHOLDS = 20;
 const LONGEST_ID = 100;
 const LONGEST_REASON = 500;
 const DEFAULT_PAGE_SIZE = 1000;
+const DELIVERIES_PAGE_SIZE = 100;
 
 /** A number as it stands in a query. */
 const wholeNumber = z
@@ -106,6 +107,13 @@ export function requestSchemas(config: Config) {
     reason_text: reasonText.optional().meta({ description: 'The reason in words.' }),
   });
 
+  const deliveries = z.object({
+    limit: wholeNumber
+      .pipe(z.int().min(1).max(1000))
+      .default(DELIVERIES_PAGE_SIZE)
+      .meta({ description: 'Most attempts in one answer.' }),
+  });
+
   const bulkExtendQuery = z.object({
     seconds: wholeNumber
       .pipe(extendSeconds)
@@ -133,6 +141,7 @@ export function requestSchemas(config: Config) {
     create,
     control,
     deletion,
+    deliveries,
     bulk,
     bulkExtend,
     bulkExtendQuery,

@@ -24,8 +24,10 @@ import { CLIENT_MESSAGES, EVENT_MESSAGES, SERVER_MESSAGES } from '../../src/prot
 import { PROBLEMS, type problemSchema } from '../../src/protocol/problems.js';
 import { requestSchemas } from '../../src/protocol/requests.js';
 import { TIMER_STATES, timerSchema } from '../../src/protocol/timer.js';
+import { WEBHOOK_EVENTS } from '../../src/protocol/webhooks.js';
 import { Realtime } from '../../src/realtime/realtime.js';
 import { Signer } from '../../src/signing.js';
+import { Webhooks } from '../../src/webhooks/webhooks.js';
 import { EventReader, headersOf, RefusedError } from '../support/event-reader.js';
 import { type Answer, problemIn, TestService } from '../support/service.js';
 
@@ -39,6 +41,8 @@ const FILE_TYPES: Readonly<Record<string, unknown>> = {
   js: expect.stringMatching(/^(text|application)\/javascript$/),
   png: 'image/png',
 };
+/** A receiver of webhooks that is not there. */
+const NOBODY = 'http://127.0.0.1:9/';
 const UNKNOWN_ID = 'timer_unknown';
 /** Bytes that are no UTF-8, which a path cannot carry. */
 const UNREADABLE_ID = '%E0%A4%A';
@@ -80,6 +84,14 @@ const SAMPLES: Readonly<Record<string, { query?: string; body?: (timerId: string
   createKey: { body: () => ({ role: 'admin', label: 'Ms Meyer', expires_in_seconds: 86_400 }) },
   listKeys: {},
   revokeKey: {},
+  createWebhook: { body: () => ({ url: NOBODY, events: ['timer.expired'], timers: null }) },
+  listWebhooks: {},
+  getWebhook: {},
+  deleteWebhook: {},
+  rotateWebhook: {},
+  enableWebhook: {},
+  listDeliveries: { query: '?limit=10' },
+  redeliver: {},
   health: {},
   livez: {},
   readyz: {},
@@ -139,6 +151,30 @@ const openApiSchema = z.strictObject({
         ),
       }),
     ),
+  ),
+  webhooks: z.record(
+    z.enum(WEBHOOK_EVENTS),
+    z.strictObject({
+      post: z.strictObject({
+        operationId: z.string().min(1),
+        tags: z.array(z.string()),
+        summary: z.string().min(1),
+        parameters: z.array(
+          z.strictObject({
+            name: z.string().startsWith('webhook-'),
+            in: z.literal('header'),
+            required: z.literal(true),
+            description: z.string().min(1),
+            schema: jsonObject,
+          }),
+        ),
+        requestBody: z.strictObject({ required: z.literal(true), content }),
+        responses: z.record(
+          z.string().regex(/^[1-5](\d\d|XX)$/),
+          z.strictObject({ description: z.string().min(1) }),
+        ),
+      }),
+    }),
   ),
   components: z.strictObject({ schemas: z.record(z.string().regex(/^[\w.-]+$/), jsonObject) }),
 });
@@ -273,6 +309,10 @@ const EXHAUSTIONS: Readonly<Record<string, Provocation>> = {
     for (let said = 0; said < 50; said += 1) await ask(service, operation, timerId, { displayId });
     return ask(service, operation, timerId, { displayId });
   },
+  createWebhook: async (service, operation, timerId) => {
+    for (let count = 0; count < 100; count += 1) await ask(service, operation, timerId);
+    return ask(service, operation, timerId);
+  },
   watchDisplays: exhaustStreams,
   watchAll: exhaustStreams,
 };
@@ -297,7 +337,7 @@ async function lastKeyOf(service: TestService): Promise<string> {
 
 /** A key that can be revoked, unless the test is about one that is not there. */
 async function keyFor(service: TestService, timerId: string): Promise<string> {
-  if (timerId === UNKNOWN_ID || timerId === UNREADABLE_ID) return timerId;
+  if (!isKnown(timerId)) return timerId;
   await service.protect();
   return (await service.createKey({ role: 'observer' })).id;
 }
@@ -312,6 +352,25 @@ async function displayOf(service: TestService, timerId: string): Promise<string>
     if (error instanceof RefusedError) return 'display_unknown';
     throw error;
   }
+}
+
+const attemptsSchema = z.array(z.looseObject({ message_id: z.string() }));
+
+/** Creates a webhook, and gives its id. */
+async function webhookIn(service: TestService): Promise<string> {
+  const { body } = await service.request('POST', '/webhooks', { url: NOBODY });
+  return z.looseObject({ id: z.string() }).parse(body).id;
+}
+
+/** Has a webhook try to send a message, and gives the id of that. */
+async function messageOf(service: TestService, webhookId: string): Promise<string> {
+  await service.create();
+  return vi.waitFor(async () => {
+    const { body } = await service.request('GET', `/webhooks/${webhookId}/deliveries`);
+    const [attempt] = attemptsSchema.parse(body);
+    if (attempt === undefined) throw new Error('Nothing was sent yet');
+    return attempt.message_id;
+  });
 }
 
 describe('the OpenAPI document is valid and complete', () => {
@@ -752,10 +811,17 @@ async function ask(
   const displayId = other.displayId ?? (isOfDisplay ? await displayOf(service, timerId) : '');
   const isOfKey = operation.path.includes('{key_id}');
   const keyId = other.keyId ?? (isOfKey ? await keyFor(service, timerId) : '');
+  // A refusal does not depend on the message, and a message takes a timer more.
+  const isOfMessage = operation.path.includes('{message_id}') && Object.keys(other).length === 0;
+  const isOfWebhook = operation.path.includes('{webhook_id}') && isKnown(timerId);
+  const webhookId = isOfWebhook ? await webhookIn(service) : timerId;
+  const messageId = isOfMessage && isKnown(timerId) ? await messageOf(service, webhookId) : timerId;
   const path = operation.path
     .replace('{timer_id}', timerId)
     .replace('{display_id}', displayId)
-    .replace('{key_id}', keyId);
+    .replace('{key_id}', keyId)
+    .replace('{webhook_id}', webhookId)
+    .replace('{message_id}', messageId);
   const url = `${service.service.url}${path}${query}`;
   const headers = {
     ...(body === undefined ? {} : { 'Content-Type': mediaType }),
@@ -796,6 +862,11 @@ async function exchange(
     headers: headersOf(response),
     body: first === '' ? undefined : JSON.parse(first),
   };
+}
+
+/** Whether an id is that of a timer; one that is not is nobody's. */
+function isKnown(timerId: string): boolean {
+  return timerId !== UNKNOWN_ID && timerId !== UNREADABLE_ID;
 }
 
 /** The first event of a stream, which stands for the body of the answer. */
@@ -870,7 +941,11 @@ function expectMessage(
 /** The schemas of a document, each so that it takes no field that it does not name. */
 class StrictSchemas {
   // The pattern that stands beside this format in every schema says the same, and more strictly.
-  readonly #ajv = new Ajv2020({ strict: true, allErrors: true, formats: { 'date-time': true } });
+  readonly #ajv = new Ajv2020({
+    strict: true,
+    allErrors: true,
+    formats: { 'date-time': true, uri: true },
+  });
 
   constructor({ components }: { readonly components: Json }) {
     this.#ajv.addKeyword('components');
@@ -972,6 +1047,7 @@ async function mountedRoutes({ clock, journal, service }: TestService): Promise<
     documents,
     audit: new Audit({ journal, heads, signer, clock }),
     realtime: new Realtime(parts),
+    webhooks: await Webhooks.open({ ...parts, journal, version: '0.0.0' }),
     version: '0.0.0',
   });
   return app.router.stack.flatMap((layer) => {

@@ -13,7 +13,7 @@ function startTimer(record: TimerRecord = createRecord(created('a'))) {
   const due: string[] = [];
   const timer = createActor(timerMachine, {
     clock,
-    input: { record, clock, onDue: (timerId) => due.push(timerId) },
+    input: { record, clock, onDue: (timerId) => due.push(timerId), onWarning: () => {} },
   });
   const notices: Notice[] = [];
   timer.on('*', (notice) => notices.push(notice));

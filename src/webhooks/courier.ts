@@ -1,0 +1,386 @@
+/**
+ * The courier of one webhook: takes every event to the receiver at least once, those of a timer in their
+ * order. Events come from the registry while it keeps up, and from the journal when it does not: after a
+ * start, and when more wait than it holds. Everything up to its cursor is delivered; the cursor is durable,
+ * and written now and then, so that a crash repeats what was delivered since, under the same ids.
+ *
+ *   READING ──► FOLLOWING ──► READING   more waits than it holds, or a timer was restarted
+ *      │            │
+ *      └────────────┴──► STOPPED        disabled, deleted, or the service stops
+ */
+import { setMaxListeners } from 'node:events';
+import { recordOf } from '../../machines/record.js';
+import type { Timeout } from '../clock.js';
+import type { Journal } from '../journal/journal.js';
+import type { Log } from '../log.js';
+import type { Change, RecordedEntry, Registry, Warning } from '../registry.js';
+import { type AttemptOptions, attempt } from './attempt.js';
+import {
+  entryEvent,
+  eventsOf,
+  messageIdOf,
+  type PlacedEvent,
+  type TimerEvent,
+  warningAtMs,
+  warningEvent,
+} from './events.js';
+import type { Outcome } from './sender.js';
+
+/** Events that wait in memory; the others wait in the journal. */
+const MOST_WAITING = 5000;
+const MOST_IN_FLIGHT = 32;
+const PAGE_ENTRIES = 500;
+const SAVE_INTERVAL_MS = 1000;
+const REREAD_INTERVAL_MS = 1000;
+/** A warning is noticed later than it was due when the process was busy, but not by more than this. */
+const LATEST_WARNING_MS = 5000;
+/** Delays are up to this part longer, by chance, so that receivers do not meet all retries at once. */
+const JITTER = 0.2;
+const GONE = 410;
+
+/** How far the receiver knows everything. */
+export interface Cursor {
+  /** The place in the journal of the last entry. */
+  readonly position: number;
+  /** The instant of the last warning, in epoch ms. */
+  readonly warnedUntilMs: number;
+}
+
+export interface CourierOptions extends Omit<AttemptOptions, 'signal'> {
+  readonly cursor: Cursor;
+  readonly journal: Journal;
+  readonly registry: Registry;
+  readonly log: Log;
+  /** Delays between attempts. */
+  readonly retryMs: readonly number[];
+  readonly random: () => number;
+  readonly onSave: (cursor: Cursor) => Promise<void>;
+  /** The receiver does not want any more, or does not answer. */
+  readonly onGivenUp: (why: string) => void;
+}
+
+interface Waiting {
+  readonly event: TimerEvent;
+  /** The place of the last entry of which all is settled when everything before this is. */
+  readonly settledBefore: number;
+}
+
+/** The events of one timer that wait; the first of them is under way, or is tried again. */
+interface Lane {
+  readonly queue: Waiting[];
+  failures: number;
+  retry: Timeout;
+}
+
+export class Courier {
+  readonly #options: CourierOptions;
+  readonly #abort = new AbortController();
+  #state: 'READING' | 'FOLLOWING' | 'STOPPED' = 'READING';
+  #isReading = false;
+  /** Everything up to here is waiting or settled. */
+  #takenPosition: number;
+  /** The last place that the registry told of. */
+  #toldPosition = 0;
+  /** Warnings up to here, in epoch ms, are waiting or settled. */
+  #takenWarningsMs: number;
+  /** Warnings later than that which were looked for all the same. */
+  readonly #soughtIds = new Set<string>();
+  readonly #lanes = new Map<string, Lane>();
+  /** All that waits, in the order it came. */
+  readonly #waiting = new Set<Waiting>();
+  readonly #ready: Lane[] = [];
+  #inFlight = 0;
+  #saved: Cursor;
+  #lastWarningMs = 0;
+  #save: Timeout;
+  #written: Promise<void> = Promise.resolve();
+  #whenIdle: () => void = () => {};
+
+  constructor(options: CourierOptions) {
+    this.#options = options;
+    // Every request that is under way listens to it.
+    setMaxListeners(MOST_IN_FLIGHT, this.#abort.signal);
+    this.#saved = options.cursor;
+    this.#takenPosition = options.cursor.position;
+    this.#takenWarningsMs = options.cursor.warnedUntilMs;
+  }
+
+  /** Begins where the cursor is. The registry must have recovered. */
+  start(): void {
+    void this.#read();
+  }
+
+  changed(changes: readonly Change[]): void {
+    for (const change of changes) this.#follow(change);
+  }
+
+  warned(warning: Warning): void {
+    if (this.#state !== 'FOLLOWING') return;
+    const event = warningEvent(warning);
+    if (event.atMs > this.#takenWarningsMs) this.#take(event, this.#takenPosition);
+    this.#bound();
+  }
+
+  /** Reads anew what may have escaped it. */
+  reread(): void {
+    if (this.#state !== 'FOLLOWING') return;
+    this.#state = 'READING';
+    this.#takenWarningsMs = this.#options.clock.now() - LATEST_WARNING_MS;
+    for (const { event } of this.#waiting) {
+      if (event.entry === undefined) this.#soughtIds.add(this.#idOf(event));
+    }
+    void this.#read();
+  }
+
+  /** How long the oldest event that is not delivered has been waiting. */
+  lagMs(): number {
+    const [oldest] = this.#waiting;
+    if (oldest === undefined) return 0;
+    const { entry, atMs } = oldest.event;
+    return Math.max(0, this.#options.clock.now() - (entry?.recordedAtMs ?? atMs));
+  }
+
+  /** Whether nothing is being sent or read; what waits is to be tried again later. */
+  get isIdle(): boolean {
+    return this.#inFlight === 0 && this.#ready.length === 0 && !this.#isReading;
+  }
+
+  /** Begins nothing any more, and gives what is under way a little time to end. */
+  async stop(graceMs: number): Promise<void> {
+    const { clock } = this.#options;
+    this.#state = 'STOPPED';
+    clock.clearTimeout(this.#save);
+    for (const { retry } of this.#lanes.values()) clock.clearTimeout(retry);
+    if (graceMs === 0) this.#abort.abort();
+    const end = clock.setTimeout(() => this.#abort.abort(), graceMs);
+    if (this.#inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    }
+    clock.clearTimeout(end);
+    this.#abort.abort();
+    await this.#write();
+  }
+
+  #follow({ entry, position, record }: Change): void {
+    this.#toldPosition = Math.max(this.#toldPosition, position);
+    if (this.#state !== 'FOLLOWING' || position <= this.#takenPosition) return;
+    if (record === undefined || position > this.#takenPosition + 1) {
+      this.reread();
+      return;
+    }
+    this.#take(entryEvent(entry, record), this.#takenPosition);
+    this.#takenPosition = position;
+    this.#bound();
+  }
+
+  /** When too much waits, the rest is left in the journal until there is room. */
+  #bound(): void {
+    if (this.#waiting.size >= MOST_WAITING) this.reread();
+  }
+
+  #take(event: TimerEvent, settledBefore: number): void {
+    if (!this.#options.destination.wants(event)) {
+      this.#saveSoon();
+      return;
+    }
+    const waiting = { event, settledBefore };
+    this.#waiting.add(waiting);
+    const timerId = event.record.id;
+    const lane = this.#lanes.get(timerId);
+    if (lane !== undefined) {
+      lane.queue.push(waiting);
+      return;
+    }
+    const opened = { queue: [waiting], failures: 0, retry: undefined };
+    this.#lanes.set(timerId, opened);
+    this.#makeReady(opened);
+  }
+
+  /** A timer that tells of a warning must not wait for a connection to be opened, so that is done later. */
+  #makeReady(lane: Lane): void {
+    this.#ready.push(lane);
+    if (this.#ready.length === 1) queueMicrotask(() => this.#sendReady());
+  }
+
+  #sendReady(): void {
+    if (this.#state === 'STOPPED') return;
+    const free = Math.max(0, MOST_IN_FLIGHT - this.#inFlight);
+    for (const lane of this.#ready.splice(0, free)) void this.#deliver(lane);
+  }
+
+  async #deliver(lane: Lane): Promise<void> {
+    const [first] = lane.queue;
+    if (first === undefined) return;
+    this.#inFlight += 1;
+    const { signal } = this.#abort;
+    const outcome = await attempt({ ...this.#options, signal }, first.event, lane.failures + 1);
+    this.#inFlight -= 1;
+    if (outcome.success) this.#settle(lane, first);
+    else if (this.#state !== 'STOPPED') this.#retry(lane, outcome);
+    if (this.#inFlight === 0) this.#whenIdle();
+    this.#sendReady();
+  }
+
+  #settle(lane: Lane, settled: Waiting): void {
+    const { event } = settled;
+    this.#waiting.delete(settled);
+    if (event.entry === undefined) this.#lastWarningMs = Math.max(this.#lastWarningMs, event.atMs);
+    lane.queue.shift();
+    lane.failures = 0;
+    if (lane.queue.length === 0) this.#lanes.delete(event.record.id);
+    else this.#makeReady(lane);
+    this.#saveSoon();
+    if (this.#state === 'READING') void this.#read();
+  }
+
+  #retry(lane: Lane, outcome: Outcome): void {
+    const { clock, onGivenUp, random, retryMs } = this.#options;
+    const plannedMs = retryMs[lane.failures];
+    lane.failures += 1;
+    this.#saveSoon();
+    if (outcome.status === GONE) onGivenUp('The receiver answered 410: it is gone');
+    else if (plannedMs === undefined) {
+      onGivenUp(`${lane.failures} attempts failed; the last: ${outcome.error}`);
+    } else {
+      const delayMs = Math.round(plannedMs * (1 + JITTER * random()));
+      const retry = (): void => this.#makeReady(lane);
+      lane.retry = clock.setTimeout(retry, Math.max(delayMs, outcome.retryAfterMs));
+    }
+  }
+
+  /** Reads what the journal has until there is no more, and follows the registry from then on. */
+  async #read(): Promise<void> {
+    const { clock, destination, log } = this.#options;
+    if (this.#isReading) return;
+    this.#isReading = true;
+    try {
+      while (this.#state === 'READING' && this.#waiting.size <= MOST_WAITING / 2) {
+        await this.#readOn();
+      }
+    } catch (err) {
+      log.error({ webhook: destination.id, err }, 'a webhook could not read the journal');
+      clock.setTimeout(() => void this.#read(), REREAD_INTERVAL_MS);
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  async #readOn(): Promise<void> {
+    const { clock, journal } = this.#options;
+    const page = await journal.read(this.#takenPosition, PAGE_ENTRIES);
+    if (page.length > 0) return this.#takePage(page);
+    const nowMs = clock.now();
+    const timerIds = this.#timersWithWarnings(nowMs);
+    if (timerIds.length > 0) return this.#takeWarnings(timerIds, nowMs);
+    // From here on nothing waits, so nothing can come between the last look and the first change.
+    if (this.#state !== 'READING' || this.#toldPosition > this.#takenPosition) return;
+    this.#takenWarningsMs = nowMs;
+    this.#soughtIds.clear();
+    this.#state = 'FOLLOWING';
+  }
+
+  async #takePage(page: readonly RecordedEntry[]): Promise<void> {
+    const { clock, journal } = this.#options;
+    const before = this.#takenPosition;
+    const last = page.at(-1)?.position ?? before;
+    const placed: PlacedEvent[] = [];
+    for (const timerId of new Set(page.map((entry) => entry.timerId))) {
+      const events = eventsOf(await journal.history(timerId), clock.now());
+      placed.push(...events.filter(({ position }) => position > before && position <= last));
+    }
+    placed.sort((a, b) => a.position - b.position);
+    for (const { event, position } of placed) {
+      if (event.entry !== undefined || this.#isNew(event)) this.#take(event, position - 1);
+    }
+    this.#takenPosition = last;
+  }
+
+  /** Running timers whose clock passed a threshold that nobody looked for yet. */
+  #timersWithWarnings(nowMs: number): string[] {
+    const timerIds: string[] = [];
+    for (const { record } of this.#options.registry.list('', 'RUNNING')) {
+      const isSought = record.warningThresholdsMs.some(
+        (thresholdMs) =>
+          warningAtMs(record, thresholdMs) <= nowMs &&
+          this.#isNew(warningEvent({ record, thresholdMs })),
+      );
+      if (isSought) timerIds.push(record.id);
+    }
+    return timerIds;
+  }
+
+  /** Takes the warnings that came after the last entry of their timer. */
+  async #takeWarnings(timerIds: readonly string[], nowMs: number): Promise<void> {
+    const { journal } = this.#options;
+    for (const timerId of timerIds) {
+      if (this.#waiting.size >= MOST_WAITING) return;
+      const history = await journal.history(timerId);
+      const last = history.at(-1);
+      // What came meanwhile is read first, with the warnings before it.
+      if (last === undefined || last.position > this.#takenPosition) return;
+      for (const { event, position } of eventsOf(history, nowMs)) {
+        const isLast = position === Number.POSITIVE_INFINITY;
+        if (isLast && this.#isNew(event)) this.#take(event, this.#takenPosition);
+      }
+      const record = recordOf(history);
+      for (const thresholdMs of record.warningThresholdsMs) {
+        const event = warningEvent({ record, thresholdMs });
+        if (event.atMs <= nowMs) this.#soughtIds.add(this.#idOf(event));
+      }
+    }
+  }
+
+  #isNew(event: TimerEvent): boolean {
+    return event.atMs > this.#takenWarningsMs && !this.#soughtIds.has(this.#idOf(event));
+  }
+
+  #idOf(event: TimerEvent): string {
+    return messageIdOf(this.#options.destination.id, event);
+  }
+
+  #saveSoon(afterMs = SAVE_INTERVAL_MS): void {
+    if (this.#state === 'STOPPED' || this.#save !== undefined) return;
+    this.#save = this.#options.clock.setTimeout(() => void this.#saveNow(), afterMs);
+  }
+
+  async #saveNow(): Promise<void> {
+    this.#save = undefined;
+    await this.#write();
+    // A warning is settled for good when none can come any more that was due before it.
+    const isToMove = this.#saved.warnedUntilMs < this.#lastWarningMs && this.#waiting.size === 0;
+    if (isToMove) this.#saveSoon(LATEST_WARNING_MS);
+  }
+
+  /** One after the other, so that what is older never comes later. */
+  #write(): Promise<void> {
+    this.#written = this.#written.then(() => this.#writeCursor());
+    return this.#written;
+  }
+
+  async #writeCursor(): Promise<void> {
+    const { clock, deliveries, destination, log, onSave } = this.#options;
+    const cursor = this.#cursor();
+    try {
+      await onSave(cursor);
+      this.#saved = cursor;
+      await deliveries.write(clock.now());
+    } catch (err) {
+      log.error({ webhook: destination.id, err }, 'what a webhook delivered could not be noted');
+      this.#saveSoon();
+    }
+  }
+
+  #cursor(): Cursor {
+    const [first] = this.#waiting;
+    let warnedUntilMs = Math.max(
+      this.#saved.warnedUntilMs,
+      this.#state === 'READING' ? 0 : this.#options.clock.now() - LATEST_WARNING_MS,
+    );
+    for (const { event } of this.#waiting) {
+      if (event.entry === undefined) warnedUntilMs = Math.min(warnedUntilMs, event.atMs - 1);
+    }
+    return { position: first?.settledBefore ?? this.#takenPosition, warnedUntilMs };
+  }
+}
