@@ -1,6 +1,12 @@
 /** The service over HTTP: every answer is parsed by the schema that the service itself answers with. */
 import { createParser } from 'eventsource-parser';
 import { z } from 'zod';
+import {
+  NDJSON_TYPE,
+  publicKeysSchema,
+  type SignedHead,
+  signedHeadsSchema,
+} from '../protocol/audit.js';
 import { CONSOLE_MESSAGES } from '../protocol/console.js';
 import { problemSchema } from '../protocol/problems.js';
 import { bulkResultSchema, type ReasonBody, type RequestSchemas } from '../protocol/requests.js';
@@ -99,6 +105,32 @@ export class Api {
     }
   }
 
+  /** The signed heads of the record. */
+  heads(): Promise<SignedHead[]> {
+    return this.#call({ method: 'GET', path: '/audit/heads', schema: signedHeadsSchema });
+  }
+
+  /** The public keys that receipts and heads are checked with. */
+  publicKeys(): Promise<z.output<typeof publicKeysSchema>> {
+    const path = '/.well-known/jwks.json';
+    return this.#call({ method: 'GET', path, schema: publicKeysSchema });
+  }
+
+  /** The bytes of the exported record, as they come; it may be long, so only silence ends it. */
+  async *audit(query: URLSearchParams): AsyncGenerator<Uint8Array> {
+    const path = `/audit${query.size === 0 ? '' : `?${query}`}`;
+    const { response, value } = await this.#reach(path, { signal: null }, async (answer) =>
+      answer.ok ? undefined : contentOf(await answer.text()),
+    );
+    const isRecord = response.headers.get('content-type')?.startsWith(NDJSON_TYPE) === true;
+    if (!isRecord || response.body === null) this.#parse({ response, value }, z.never());
+    try {
+      yield* response.body ?? [];
+    } catch (error) {
+      throw new UnreachableError(this.server, `the record broke off (${reasonOf(error)})`);
+    }
+  }
+
   async #call<T>({ method, path, body, schema }: Call<T>): Promise<T> {
     return this.#parse(await this.#send(method, path, body), schema);
   }
@@ -115,14 +147,14 @@ export class Api {
     return { response, value: contentOf(value) };
   }
 
-  async #reach(
+  async #reach<T>(
     path: string,
     init: RequestInit,
-    read: (response: Response) => Promise<string>,
-  ): Promise<{ readonly response: Response; readonly value: string }> {
+    read: (response: Response) => Promise<T>,
+  ): Promise<{ readonly response: Response; readonly value: T }> {
     const signal = AbortSignal.timeout(LONGEST_ANSWER_MS);
     try {
-      const response = await fetch(`${this.server}${path}`, { ...init, signal });
+      const response = await fetch(`${this.server}${path}`, { signal, ...init });
       return { response, value: await read(response) };
     } catch (error) {
       throw new UnreachableError(this.server, reasonOf(error));

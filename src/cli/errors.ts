@@ -32,6 +32,12 @@ export class UnreachableError extends CommandError {
   }
 }
 
+/** What a command was to read cannot be read. */
+export class UnreadableError extends CommandError {
+  override readonly name = 'UnreadableError';
+  override readonly exitCode = EXIT_CODES.unreachable;
+}
+
 /** A signal asked the command to end, which is nothing to say a word about. */
 export class InterruptedError extends CommandError {
   override readonly name = 'InterruptedError';

@@ -25,7 +25,7 @@ export function connectionOf(command: Command): { readonly api: Api; readonly js
   return { api: new Api(server), json };
 }
 
-function serverOf(text: string): string {
+export function serverOf(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.search + url.hash !== '') {
     throw new InvalidArgumentError(`It is a URL such as ${DEFAULT_SERVER}.`);

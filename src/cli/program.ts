@@ -1,10 +1,12 @@
 /** All commands together, with what their help has in common. */
 import { Command } from 'commander';
 import { packageVersion } from '../version.js';
+import { addAudit } from './audit.js';
 import { addControls } from './control.js';
 import { addCreate } from './create.js';
 import { addDelete } from './delete.js';
 import { addExamples, addGlobalOptions } from './options.js';
+import { addReceipt } from './receipt.js';
 import { addServe } from './serve.js';
 import { addList, addShow } from './show.js';
 import { addWatch } from './watch.js';
@@ -12,9 +14,10 @@ import { addWatch } from './watch.js';
 const EXIT_CODE_HELP = `
 Exit codes:
     0  done
-    1  the service refused, and standard error says why; or it failed, or you said no
+    1  the service refused, and standard error says why; or it failed, or you said no;
+       or a record or a receipt is not as it was written
     2  wrong usage
-    3  the service cannot be reached
+    3  the service cannot be reached, or a file cannot be read
   130  interrupted by Ctrl-C`;
 
 /** Throws instead of ending the process, so that there is one place that decides on exit codes. */
@@ -34,6 +37,8 @@ export function createProgram(): Command {
   addControls(program);
   addDelete(program);
   addWatch(program);
+  addAudit(program);
+  addReceipt(program);
   addExamples(program, {
     serve: 'Run the service',
     'create "Quiz" --duration 5m --start': 'Create a timer and start it',

@@ -1,15 +1,18 @@
 /** The examples of the README, as they stand there, run against the compiled service. */
 import { on, once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { createContext, runInContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
+import { receiptSchema } from '../../src/protocol/receipts.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { needBrowser, openPage } from '../support/browser.js';
 import { COMMAND } from '../support/command.js';
 import { ServiceProcess } from '../support/process.js';
+import { temporaryFolder } from '../support/sqlite.js';
 import { canRun, LONGEST_RUN_MS, need, pythonThatCan, runText } from '../support/tools.js';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
@@ -158,6 +161,22 @@ describe('the examples of the README', () => {
     await Promise.race([connected, client]);
     await service.request('POST', `/timers/${timerId}/control`, { action: 'start' });
     expect(await client).toBe("Time remaining: 0s\nTime's up!\n");
+  });
+
+  it('check a receipt', async () => {
+    const { id } = await createStarted(3600);
+    const sha256 = 'ab'.repeat(32);
+    const body = { payload_sha256: sha256 };
+    const { text } = await service.request('POST', `/timers/${id}/receipts`, body);
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'receipt.txt'), receiptSchema.parse(JSON.parse(text)).receipt);
+    const keys = await service.request('GET', '/.well-known/jwks.json');
+    writeFileSync(join(folder, 'jwks.json'), keys.text);
+    const script = example('check a receipt')
+      .replaceAll("'jwks.json'", `'${folder}/jwks.json'`)
+      .replaceAll("'receipt.txt'", `'${folder}/receipt.txt'`);
+    const output = await runText(process.execPath, '--input-type=module', '-e', script);
+    expect(output).toMatch(new RegExp(`^${id} running 3\\d{6} 0\n${sha256}\n$`));
   });
 
   it('are all tried here', () => {

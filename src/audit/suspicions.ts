@@ -1,0 +1,177 @@
+/**
+ * What does not fit is seen at one line, and what was done can often be told only from the lines behind it. A
+ * suspicion takes these, until it knows.
+ */
+import type { AuditEntry, ExportHead, Head } from '../protocol/audit.js';
+import {
+  changed,
+  changedWithHash,
+  type Finding,
+  inserted,
+  moved,
+  removed,
+  rewritten,
+} from './findings.js';
+import type { BrokenLine, Line } from './lines.js';
+import type { Revisions } from './revisions.js';
+
+export interface Suspicion {
+  /** The finding, once it is certain. */
+  take(line: Line): Finding | undefined;
+  /** The finding when there are no more lines. */
+  end(): Finding;
+}
+
+/** What the next entry of an untouched record has. */
+export interface Place {
+  readonly position: number;
+  readonly previousHash: string;
+}
+
+export type EntryLine = Extract<Line, { kind: 'entry' }>;
+export type HeadLine = Extract<Line, { kind: 'head' }>;
+
+const FOREIGN = 'the entries before and behind it follow each other';
+
+/** A line that is not as it was written was changed, or was never there. */
+export function suspectBroken(line: BrokenLine, place: Place): Suspicion {
+  return {
+    take: (next) => {
+      const isForeign = !line.isHead && isAt(next, place);
+      return isForeign ? inserted(line, place.position, FOREIGN) : changedAt(line, place);
+    },
+    end: () => changedAt(line, place),
+  };
+}
+
+function changedAt(line: BrokenLine, { position }: Place): Finding {
+  return changed(line, line.isHead ? position - 1 : position);
+}
+
+/** Where an export begins, only its last line says. */
+export function suspectBrokenFirst(line: BrokenLine): Suspicion {
+  let following: AuditEntry | undefined;
+  const decidedBy = ({ first_position, position }: ExportHead): Finding => {
+    const isForeign = (following?.position ?? position + 1) === first_position;
+    return isForeign
+      ? inserted(line, first_position, 'the export begins behind it')
+      : changed(line, first_position);
+  };
+  return {
+    take: (next) => {
+      if (next.kind === 'entry') following ??= next.entry;
+      const isEnd = next.kind === 'head' && next.head.kind === 'export';
+      return isEnd ? decidedBy(next.head) : undefined;
+    },
+    end: () => changed(line, following === undefined ? null : following.position - 1),
+  };
+}
+
+/** An entry comes behind the one that the record began with: one of the two is at the wrong place. */
+export function suspectBeginning(first: EntryLine, last: EntryLine, line: EntryLine): Suspicion {
+  const { position, hash } = line.entry;
+  let isFirstNext = true;
+  let isFirstAhead = false;
+  return {
+    take: (next) => {
+      const isNext = isAt(next, { position: position + 1, previousHash: hash });
+      if (isFirstNext) isFirstAhead = isNext && first === last;
+      isFirstNext = false;
+      const isThereAgain =
+        next.kind === 'entry' && next.entry.position === first.entry.position && isFirstAhead;
+      if (!isThereAgain) return undefined;
+      return inserted(first, position, `it is a copy of entry ${first.entry.position}`);
+    },
+    end: () =>
+      isFirstAhead
+        ? moved(first, `it comes before entry ${position}`)
+        : moved(line, `it comes after entry ${last.entry.position}`),
+  };
+}
+
+/** A head stands behind an entry that it does not speak of: it was moved, or the entry is a copy. */
+export function suspectLateHead(line: HeadLine, last: EntryLine): Suspicion {
+  const { position, hash } = last.entry;
+  const late = moved(line, `it comes after entry ${position}`);
+  return {
+    take: (next) => {
+      const isCopy = next.kind === 'entry' && next.entry.hash === hash;
+      return isCopy ? inserted(last, position, `it is a copy of entry ${position}`) : late;
+    },
+    end: () => late,
+  };
+}
+
+/** An entry is not the one that was signed: it alone was changed if the next one follows what was signed. */
+export function suspectUnsigned(line: EntryLine, head: Head, lastGood: number): Suspicion {
+  const { position } = line.entry;
+  const rest = rewritten(head, line.entry, lastGood);
+  return {
+    take: (next) => {
+      if (next.kind === 'head') return undefined;
+      const isAlone = isAt(next, { position: position + 1, previousHash: head.hash });
+      return isAlone ? changedWithHash(line.entry, line.number) : rest;
+    },
+    end: () => rest,
+  };
+}
+
+/** Entries are missing before a line: they were removed, or come later, or the line comes too early. */
+export function suspectGap(
+  line: EntryLine | HeadLine,
+  place: Place,
+  revisions: Revisions,
+): Suspicion {
+  const position = line.kind === 'entry' ? line.entry.position : line.head.position + 1;
+  const last = position - 1;
+  let isFirst = true;
+  let isAhead = false;
+  const missing = revisions.missingFrom(line.kind === 'entry' ? line.entry : undefined);
+  return {
+    take: (next) => {
+      if (isFirst) isAhead = isAt(next, place);
+      isFirst = false;
+      if (next.kind !== 'entry') return undefined;
+      missing.take(next.entry);
+      const found = next.entry.position;
+      if (isAhead && line.kind === 'entry' && found === position) {
+        return inserted(line, place.position, `it is a copy of entry ${position}`);
+      }
+      const isBehind = !isAhead && found >= place.position && found < position;
+      return isBehind ? moved(next, `it comes after entry ${last + 1}`) : undefined;
+    },
+    end: () =>
+      isAhead
+        ? moved(line, `it comes before entry ${place.position}`)
+        : removed(place.position, last, missing.only),
+  };
+}
+
+/** Two entries for one place, each fitting what is before: what follows says which of them is the right one. */
+export function suspectTwins(first: EntryLine, second: EntryLine): Suspicion {
+  const { position } = first.entry;
+  const foreign = (line: EntryLine) => inserted(line, position, `entry ${position} is there twice`);
+  return {
+    take: (next) => {
+      const follows = isAt(next, { position: position + 1, previousHash: second.entry.hash });
+      return follows && first.entry.hash !== second.entry.hash ? foreign(first) : foreign(second);
+    },
+    end: () => foreign(second),
+  };
+}
+
+/** Whether a line is what comes next at a place of the record: the next entry, or a head of the last. */
+function isAt(line: Line, { position, previousHash }: Place): boolean {
+  switch (line.kind) {
+    case 'entry':
+      return line.entry.position === position && line.entry.previous_hash === previousHash;
+    case 'head':
+      return isHeadAt(line.head, { position, previousHash });
+    case 'broken':
+      return false;
+  }
+}
+
+export function isHeadAt(head: Head, { position, previousHash }: Place): boolean {
+  return head.position === position - 1 && head.hash === previousHash;
+}

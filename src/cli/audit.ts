@@ -1,0 +1,171 @@
+/** `audit`: exports the record, and verifies that it is as it was written. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { headOf, readLine } from '../audit/lines.js';
+import { type Verdict, Verification } from '../audit/verify.js';
+import type { DayHead } from '../protocol/audit.js';
+import { type Verify, verifierOf } from '../signing.js';
+import { Api } from './api.js';
+import { RefusedError } from './errors.js';
+import { addExamples, connectionOf, serverOf } from './options.js';
+import { onOneLine, print, printJson, tell } from './output.js';
+import { bytesOf, isUrl, linesIn, readJson, verifierFrom } from './sources.js';
+
+/** A record that is longer says now and then how far it is. */
+const LINES_BETWEEN_NEWS = 100_000;
+
+const headsSchema = z.array(z.object({ head: z.string() }));
+
+interface ExportOptions {
+  readonly from?: string;
+  readonly to?: string;
+}
+
+interface VerifyOptions {
+  readonly keys?: string;
+  readonly heads?: string;
+}
+
+/** A record to verify, and what to hold it against. */
+interface Material {
+  readonly record: AsyncIterable<Uint8Array>;
+  readonly verify: Verify | undefined;
+  readonly heads: readonly { readonly head: string }[];
+}
+
+export function addAudit(program: Command): void {
+  const audit = program.command('audit').description('Export and verify the record.');
+  const exporting = audit
+    .command('export')
+    .description('Write the record to standard output, one entry a line.')
+    .option('--from <instant>', 'only what was recorded at this instant or later')
+    .option('--to <instant>', 'only what was recorded before this instant')
+    .action((options: ExportOptions) => exportRecord(options, exporting));
+  addExamples(exporting, {
+    'audit export > record.ndjson': 'All of it',
+    'audit export --from 2026-01-15 --to 2026-01-16 > day.ndjson': 'One day, in UTC',
+  });
+  const verifying = audit
+    .command('verify')
+    .description('Verify a record, and name the first entry that is not as it was written.')
+    .argument(
+      '[source]',
+      'a file, - for standard input, or the URL of a service (default: --server)',
+    )
+    .option('--keys <source>', 'file or URL of the public keys (default: those of the service)')
+    .option('--heads <source>', 'file or URL of signed heads that were kept')
+    .action((source: string | undefined, options: VerifyOptions) =>
+      verify(source, options, verifying),
+    );
+  addExamples(verifying, {
+    'audit verify': 'The record of the running service, as it is now',
+    'audit verify record.ndjson --keys jwks.json': 'A file, without any service',
+    'audit verify record.ndjson --keys jwks.json --heads heads.json':
+      'The same, against heads that were kept elsewhere',
+  });
+}
+
+async function exportRecord({ from, to }: ExportOptions, command: Command): Promise<void> {
+  const query = new URLSearchParams({ ...(from && { from }), ...(to && { to }) });
+  const { api } = connectionOf(command);
+  for await (const piece of api.audit(query)) {
+    if (process.stdout.write(piece)) continue;
+    await new Promise((resolve) => process.stdout.once('drain', resolve));
+  }
+}
+
+async function verify(
+  source: string | undefined,
+  options: VerifyOptions,
+  command: Command,
+): Promise<void> {
+  const { api, json } = connectionOf(command);
+  const isFile = source !== undefined && !isUrl(source);
+  const service = source === undefined || isFile ? api : new Api(serverOf(source));
+  const material = await (isFile ? ofFile(source, options) : ofService(service, options));
+  const verdict = await verdictOn(material);
+  const areSigned = material.verify !== undefined;
+  if (json) printJson(reportOf(verdict, areSigned));
+  if (verdict.finding !== undefined)
+    throw new RefusedError(json ? '' : onOneLine(verdict.finding.words));
+  if (!json) print(praiseOf(verdict));
+  if (!areSigned) tell('Signatures were not checked; --keys names the public keys.');
+}
+
+async function ofFile(path: string, { keys, heads }: VerifyOptions): Promise<Material> {
+  return {
+    record: bytesOf(path),
+    verify: keys === undefined ? undefined : await verifierFrom(keys),
+    heads: heads === undefined ? [] : await keptHeads(heads),
+  };
+}
+
+/** Heads come before the record, so that it cannot be shorter than they say. */
+async function ofService(api: Api, { keys, heads }: VerifyOptions): Promise<Material> {
+  return {
+    heads: heads === undefined ? await api.heads() : await keptHeads(heads),
+    verify: keys === undefined ? verifierOf(await api.publicKeys()) : await verifierFrom(keys),
+    record: api.audit(new URLSearchParams()),
+  };
+}
+
+function keptHeads(source: string): Promise<z.output<typeof headsSchema>> {
+  return readJson(source, 'list of signed heads', headsSchema);
+}
+
+async function verdictOn({ record, verify, heads }: Material): Promise<Verdict> {
+  const verification = new Verification(await dayHeadsOf(heads, verify));
+  let number = 0;
+  for await (const bytes of linesIn(record)) {
+    number += 1;
+    verification.take(await readLine(bytes, number, verify));
+    if (verification.isDecided) break;
+    if (number % LINES_BETWEEN_NEWS === 0) tell(`${number} lines are checked.`);
+  }
+  return verification.end();
+}
+
+async function dayHeadsOf(
+  heads: Material['heads'],
+  verify: Verify | undefined,
+): Promise<DayHead[]> {
+  const found: DayHead[] = [];
+  for (const [index, { head: jws }] of heads.entries()) {
+    const head = await headOf(jws, verify);
+    if (head === undefined) {
+      throw new RefusedError(`Signed head ${index + 1} was changed: it bears no valid signature.`);
+    }
+    if (head.kind === 'day') found.push(head);
+  }
+  return found;
+}
+
+function praiseOf({ entries, firstPosition, lastPosition, heads }: Verdict): string {
+  const which = entries === 0 ? 'no entries' : `entries ${firstPosition} to ${lastPosition}`;
+  const signed = heads === 1 ? 'a signed head' : `${heads} signed heads`;
+  return `The record is as it was written: ${which}, held against ${signed}.`;
+}
+
+function reportOf(verdict: Verdict, areSignaturesChecked: boolean) {
+  const { finding, entries, firstPosition, lastPosition, lastHash, heads } = verdict;
+  return {
+    ok: finding === undefined,
+    entries,
+    first_position: firstPosition,
+    last_position: lastPosition,
+    last_hash: lastHash,
+    heads,
+    signatures_checked: areSignaturesChecked,
+    finding:
+      finding === undefined
+        ? null
+        : {
+            kind: finding.kind,
+            position: finding.position,
+            timer_id: finding.timerId,
+            revision: finding.revision,
+            line: finding.line,
+            message: finding.words,
+          },
+  };
+}

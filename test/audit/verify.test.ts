@@ -1,0 +1,367 @@
+/** Records that were tampered with in every way there is, and what verification says of them. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { EntryBody } from '../../machines/entry.js';
+import { Audit } from '../../src/audit/export.js';
+import { Heads } from '../../src/audit/heads.js';
+import { headOf, readLine } from '../../src/audit/lines.js';
+import { type Verdict, Verification } from '../../src/audit/verify.js';
+import { linesIn } from '../../src/cli/sources.js';
+import { hashOf, lineOf } from '../../src/journal/chain.js';
+import { MemoryJournal } from '../../src/journal/memory.js';
+import { createLog } from '../../src/log.js';
+import { type AuditEntry, auditEntrySchema, type DayHead } from '../../src/protocol/audit.js';
+import { Signer, type Verify } from '../../src/signing.js';
+import { created, entry, START_MS } from '../support/entries.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
+
+const DAY = 24 * 60 * 60 * 1000;
+
+/** What happened to which timer on which day, in the order of the journal. */
+const STORY: readonly (readonly [string, EntryBody['type'], number])[] = [
+  ['timer_a', 'created', 0],
+  ['timer_b', 'created', 0],
+  ['timer_a', 'started', 0],
+  ['timer_b', 'extended', 0],
+  ['timer_a', 'extended', 1],
+  ['timer_b', 'started', 1],
+  ['timer_a', 'stopped', 1],
+  ['timer_b', 'deleted', 2],
+];
+
+interface TestRecord {
+  readonly lines: readonly string[];
+  readonly verify: Verify;
+  readonly signer: Signer;
+  readonly heads: readonly DayHead[];
+}
+
+/** The export of a small record with two signed days, from the real parts. */
+async function recordOf(fromMs?: number): Promise<TestRecord> {
+  const journal = new MemoryJournal();
+  const clock = new SimulatedClock(START_MS + 3 * DAY);
+  const revisions = new Map<string, number>();
+  for (const [timerId, type, day] of STORY) {
+    const revision = (revisions.get(timerId) ?? 0) + 1;
+    revisions.set(timerId, revision);
+    const atMs = START_MS + day * DAY;
+    await journal.append([
+      type === 'created'
+        ? created(timerId, atMs)
+        : type === 'extended'
+          ? entry(timerId, revision, { type, data: { addedMs: 60_000 } }, atMs)
+          : entry(timerId, revision, { type, data: {} }, atMs),
+    ]);
+  }
+  const signer = await Signer.open(journal.documents, '');
+  const heads = new Heads({ journal, signer, clock, log: createLog('silent') });
+  heads.start();
+  const audit = new Audit({ journal, heads, signer, clock });
+  let text = '';
+  for await (const piece of audit.export({ fromMs, toMs: undefined })) text += piece;
+  const signed = await Promise.all(
+    (await audit.heads()).map(({ head }) => headOf(head, signer.verify)),
+  );
+  await heads.stop();
+  return {
+    lines: text.slice(0, -1).split('\n'),
+    verify: signer.verify,
+    signer,
+    heads: signed.flatMap((head) => (head?.kind === 'day' ? [head] : [])),
+  };
+}
+
+async function verdictOn(
+  record: Buffer | readonly string[],
+  verify: Verify | undefined,
+  headsBeside: readonly DayHead[] = [],
+): Promise<Verdict> {
+  const bytes = Buffer.isBuffer(record) ? record : bytesOf(record);
+  const verification = new Verification(headsBeside);
+  let number = 0;
+  for await (const line of linesIn(piecesOf(bytes))) {
+    number += 1;
+    verification.take(await readLine(line, number, verify));
+    if (verification.isDecided) break;
+  }
+  return verification.end();
+}
+
+function bytesOf(lines: readonly string[]): Buffer {
+  return Buffer.from(lines.map((line) => `${line}\n`).join(''));
+}
+
+/** Pieces that end in the middle of lines and characters. */
+async function* piecesOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 97) yield bytes.subarray(at, at + 97);
+}
+
+function entryIn(line: string | undefined): AuditEntry | undefined {
+  const result = auditEntrySchema.safeParse(JSON.parse(line ?? '{}'));
+  return result.success ? result.data : undefined;
+}
+
+/** Where in the lines each entry is. */
+function entriesOf(lines: readonly string[]): { index: number; entry: AuditEntry }[] {
+  return lines.flatMap((line, index) => {
+    const found = entryIn(line);
+    return found === undefined ? [] : [{ index, entry: found }];
+  });
+}
+
+/** The same entry with other content, and a hash that fits. */
+function forged(line: string, change: Partial<AuditEntry>): string {
+  const { hash: _, ...old } = auditEntrySchema.parse(JSON.parse(line));
+  const fake = { ...old, ...change } as AuditEntry;
+  return lineOf(fake, hashOf(fake));
+}
+
+const label = (name: string) => ({
+  by: { credential: 'test', role: 'admin' as const, label: name, address: null },
+});
+
+function without(lines: readonly string[], index: number): string[] {
+  return lines.toSpliced(index, 1);
+}
+
+describe('R3: a record that is as it was written', () => {
+  it('is found right, in whole and from any day on, with and without keys', async () => {
+    for (const fromMs of [undefined, START_MS + DAY, START_MS + 2 * DAY, START_MS + 9 * DAY]) {
+      const { lines, verify, heads } = await recordOf(fromMs);
+      expect((await verdictOn(lines, verify, heads)).finding).toBeUndefined();
+      expect((await verdictOn(lines, undefined)).finding).toBeUndefined();
+    }
+    const { lines, verify } = await recordOf();
+    expect(await verdictOn(lines, verify)).toMatchObject({
+      entries: 8,
+      firstPosition: 1,
+      lastPosition: 8,
+      heads: 4,
+    });
+    expect(lines).toHaveLength(12);
+  });
+});
+
+describe('R3: the first entry that was tampered with is named', () => {
+  it('when one bit of it is flipped, whichever', async () => {
+    const { lines, verify } = await recordOf();
+    const bytes = bytesOf(lines);
+    let at = 0;
+    let position = 0;
+    for (const line of lines) {
+      position = entryIn(line)?.position ?? position;
+      const end = at + Buffer.byteLength(line);
+      // The end of a line is where the next one begins, so it belongs to both.
+      for (; at <= end; at += 1) {
+        const flipped = Buffer.from(bytes);
+        flipped[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
+        const { finding } = await verdictOn(flipped, verify);
+        const why = `bit ${at % 8} of byte ${at}: ${finding?.words}`;
+        expect(finding?.kind, why).toBe('changed');
+        const isEnd = at === end;
+        expect(isEnd ? [position, position + 1] : [position], why).toContain(finding?.position);
+      }
+    }
+    expect(at).toBe(bytes.length);
+  });
+
+  it('when it is removed, with timer and revision if a later entry tells them', async () => {
+    const { lines, verify } = await recordOf();
+    for (const { index, entry: gone } of entriesOf(lines)) {
+      const { finding } = await verdictOn(without(lines, index), verify);
+      const { position, timer_id, revision } = gone;
+      const isTold = position < 7;
+      expect(finding).toMatchObject({
+        kind: 'removed',
+        position,
+        timerId: isTold ? timer_id : null,
+        revision: isTold ? revision : null,
+      });
+      expect(finding?.words).toContain(isTold ? timer_id : `Entry ${position}`);
+    }
+  });
+
+  it('when several are removed, at the beginning, in the middle and at the end', async () => {
+    const { lines, verify } = await recordOf();
+    const [, , third] = entriesOf(lines);
+    const beginning = lines.slice(third?.index);
+    expect((await verdictOn(beginning, verify)).finding).toMatchObject({
+      kind: 'removed',
+      position: 1,
+    });
+    expect((await verdictOn(lines.toSpliced(2, 2), verify)).finding).toMatchObject({
+      kind: 'removed',
+      position: 3,
+    });
+    const withoutEnd = [...lines.slice(0, 6), ...lines.slice(-1)];
+    expect((await verdictOn(withoutEnd, verify)).finding).toMatchObject({
+      kind: 'removed',
+      position: 6,
+    });
+    for (let count = 0; count < lines.length; count += 1) {
+      const { finding } = await verdictOn(lines.slice(0, count), verify);
+      const position = entriesOf(lines.slice(0, count)).length + 1;
+      expect(finding).toMatchObject({ kind: 'removed', position });
+    }
+  });
+
+  it('when it is inserted: a copy of any other at any place', async () => {
+    const { lines, verify } = await recordOf();
+    for (const { index: from } of entriesOf(lines)) {
+      for (let place = 0; place <= lines.length; place += 1) {
+        const copied = lines.toSpliced(place, 0, lines[from] ?? '');
+        const { finding } = await verdictOn(copied, verify);
+        expect(finding, `line ${from} at ${place}`).toMatchObject({ kind: 'inserted' });
+        expect([place + 1, from === place ? place + 2 : 0]).toContain(finding?.line);
+      }
+    }
+  });
+
+  it('when it is inserted: a forgery, with a hash that fits or without', async () => {
+    const { lines, verify } = await recordOf();
+    for (const { index, entry: real } of entriesOf(lines)) {
+      const fitting = forged(lines[index] ?? '', label('Forger'));
+      const unfitting = fitting.replace('Forger', 'forger');
+      for (const fake of [fitting, unfitting]) {
+        const { finding } = await verdictOn(lines.toSpliced(index, 0, fake), verify);
+        expect(finding).toMatchObject({
+          kind: 'inserted',
+          line: index + 1,
+          position: real.position,
+        });
+      }
+    }
+    // A continuation that nothing contradicts but the signed last line.
+    const last = entriesOf(lines).at(-1);
+    const more = forged(lines[last?.index ?? 0] ?? '', {
+      position: 9,
+      previous_hash: last?.entry.hash ?? '',
+      timer_id: 'timer_c',
+      revision: 1,
+    });
+    const { finding } = await verdictOn(lines.toSpliced(-1, 0, more), verify);
+    expect(finding).toMatchObject({ kind: 'inserted', position: 9, timerId: 'timer_c' });
+  });
+
+  it('when it is moved from any place to any other', async () => {
+    const { lines, verify } = await recordOf();
+    const places = entriesOf(lines);
+    for (const { index: from, entry: real } of places) {
+      for (const { index: to } of places) {
+        if (from === to) continue;
+        const moved = without(lines, from).toSpliced(to, 0, lines[from] ?? '');
+        const { finding } = await verdictOn(moved, verify);
+        expect(finding, `line ${from} to ${to}`).toMatchObject({ kind: 'moved' });
+        // Of two that changed places either may be named.
+        const isSwap = Math.abs(from - to) <= 2;
+        if (!isSwap) expect(finding?.position).toBe(real.position);
+      }
+    }
+  });
+
+  it('when it is changed and given a hash that fits', async () => {
+    const { lines, verify } = await recordOf();
+    for (const { index, entry: real } of entriesOf(lines)) {
+      const changed = lines.with(index, forged(lines[index] ?? '', label('Forger')));
+      const { finding } = await verdictOn(changed, verify);
+      expect(finding?.position).toBe(real.position);
+      expect(['changed', 'rewritten']).toContain(finding?.kind);
+      expect(finding?.timerId).toBe(real.timer_id);
+    }
+  });
+});
+
+describe('R3, R4: a record of which all hashes were written anew', () => {
+  /** Changes one entry, and makes everything fit that needs no private key. */
+  function rewrite(lines: readonly string[], at: number): string[] {
+    let previous = '';
+    return lines.map((line) => {
+      const found = entryIn(line);
+      if (found === undefined) return line;
+      const change = found.position === at ? label('Forger') : {};
+      const link = found.position > at ? { previous_hash: previous } : {};
+      const fresh = forged(line, { ...change, ...link });
+      previous = entryIn(fresh)?.hash ?? '';
+      return fresh;
+    });
+  }
+
+  it('does not fit the first head behind the change', async () => {
+    const { lines, verify } = await recordOf();
+    const found = await Promise.all(
+      STORY.map((_, index) => verdictOn(rewrite(lines, index + 1), verify)),
+    );
+    // Heads are behind the entries 4, 7 and 8.
+    expect(found.map(({ finding }) => [finding?.kind, finding?.position])).toEqual([
+      ...Array.from({ length: 4 }, () => ['rewritten', 1]),
+      ...Array.from({ length: 3 }, () => ['rewritten', 5]),
+      ['rewritten', 8],
+    ]);
+  });
+
+  it('does not fit heads that were kept elsewhere, if those in the export were taken out', async () => {
+    const { lines, signer, verify, heads } = await recordOf();
+    const bare = rewrite(lines, 6).filter((line) => entryIn(line) !== undefined);
+    const last = entryIn(bare.at(-1));
+    const end = await signer.sign('timer-head+jwt', {
+      kind: 'export',
+      first_position: 1,
+      to_ms: null,
+      position: 8,
+      hash: last?.hash,
+      signed_at_ms: START_MS + 9 * DAY,
+    });
+    const whole = [...bare, JSON.stringify({ head: end })];
+    expect((await verdictOn(whole, verify)).finding).toBeUndefined();
+    expect((await verdictOn(whole, verify, heads)).finding).toMatchObject({
+      kind: 'rewritten',
+      position: 5,
+    });
+  });
+
+  it('is known by heads that somebody else signed, and by revisions that cannot be', async () => {
+    const { lines, verify } = await recordOf();
+    const foreign = await recordOf();
+    const { finding } = await verdictOn(foreign.lines, verify);
+    expect(finding).toMatchObject({ kind: 'changed', position: 4, line: 5 });
+    const impossible = forged(lines[2] ?? '', { revision: 3 });
+    expect((await verdictOn(lines.with(2, impossible), verify)).finding).toMatchObject({
+      kind: 'rewritten',
+      position: 3,
+    });
+  });
+});
+
+describe('R3: whatever is done to the lines', () => {
+  it('is found, and named with words', async () => {
+    const { lines, verify, heads } = await recordOf();
+    const edit = fc.oneof(
+      fc.record({ kind: fc.constant('remove' as const), at: fc.nat(10) }),
+      fc.record({ kind: fc.constant('copy' as const), at: fc.nat(10), to: fc.nat(11) }),
+      fc.record({ kind: fc.constant('cut' as const), at: fc.nat(10), to: fc.nat(200) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(edit, { minLength: 1, maxLength: 4 }), async (edits) => {
+        const edited = edits.reduce<readonly string[]>((now, change) => {
+          const line = now[change.at] ?? '';
+          if (change.kind === 'remove') return without(now, change.at);
+          if (change.kind === 'copy') return now.toSpliced(change.to, 0, line);
+          return now.with(Math.min(change.at, now.length - 1), line.slice(0, change.to));
+        }, lines);
+        const isWhole = entriesOf(lines).every(
+          ({ index }, place) =>
+            lines[index] === edited.filter((line) => line.includes('"position"'))[place],
+        );
+        const { finding } = await verdictOn(edited, verify, heads);
+        if (isWhole && edited.length === lines.length) return;
+        if (finding === undefined) {
+          // Only heads may be missing, for they are kept elsewhere as well.
+          expect(edited.filter((line) => line.includes('"position"'))).toEqual(
+            lines.filter((line) => line.includes('"position"')),
+          );
+        } else expect(finding.words).toMatch(/^\S.*\.$/);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

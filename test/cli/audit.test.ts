@@ -1,0 +1,147 @@
+/** `audit` and `receipt`: the compiled command line against the real service and real files. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { signedHeadsSchema } from '../../src/protocol/audit.js';
+import { receiptSchema } from '../../src/protocol/receipts.js';
+import { type Run, startCommand } from '../support/command.js';
+import { TestService } from '../support/service.js';
+import { openSqlite, temporaryFolder } from '../support/sqlite.js';
+
+const DAY = 24 * 60 * 60 * 1000;
+
+let service: TestService;
+let timerId: string;
+beforeEach(async () => {
+  service = await TestService.start({ journal: await openSqlite() });
+  timerId = (await service.create({ name: 'Algebra' })).id;
+  for (let count = 0; count < 4; count += 1) await service.act(timerId, 'extend', 60);
+  await service.advance(DAY);
+  await service.act(timerId, 'stop');
+});
+
+function run(...args: string[]): Promise<Run> {
+  return startCommand(args, { SYNCHRONIZED_TIMER_SERVER: service.service.url }).ended;
+}
+
+async function exportedLines(): Promise<string[]> {
+  const { code, stdout } = await run('audit', 'export');
+  expect(code).toBe(0);
+  return stdout.slice(0, -1).split('\n');
+}
+
+function fileOf(name: string, content: string | readonly string[]): string {
+  const path = join(temporaryFolder(), name);
+  writeFileSync(
+    path,
+    typeof content === 'string' ? content : content.map((l) => `${l}\n`).join(''),
+  );
+  return path;
+}
+
+async function keysFile(): Promise<string> {
+  const { body } = await service.request('GET', '/.well-known/jwks.json');
+  return fileOf('jwks.json', JSON.stringify(body));
+}
+
+describe('audit export', () => {
+  it('writes the record, or a part of it', async () => {
+    const lines = await exportedLines();
+    expect(lines).toHaveLength(8);
+    const { stdout } = await run('audit', 'export', '--from', '2026-01-16');
+    expect(stdout.split('\n')[0]).toBe(lines[6]);
+    const refused = await run('audit', 'export', '--from', 'yesterday');
+    expect(refused).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('query.from'),
+    });
+  });
+});
+
+describe('R3: audit verify', () => {
+  it('finds the record of a service right, and a file without any service', async () => {
+    const words = 'The record is as it was written: entries 1 to 6, held against 3 signed heads.\n';
+    const right = { code: 0, stdout: words, stderr: '' };
+    expect(await run('audit', 'verify')).toEqual(right);
+    const url = service.service.url;
+    expect(await startCommand(['audit', 'verify', url]).ended).toEqual(right);
+    const lines = await exportedLines();
+    const file = fileOf('record.ndjson', lines);
+    const keys = await keysFile();
+    const heads = signedHeadsSchema.parse((await service.request('GET', '/audit/heads')).body);
+    expect(heads).toHaveLength(1);
+    await service.stop();
+    expect(await run('audit', 'verify', file, '--keys', keys)).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+    const kept = fileOf('heads.json', JSON.stringify(heads));
+    const held = await run('audit', 'verify', file, '--keys', keys, '--heads', kept, '--json');
+    expect(JSON.parse(held.stdout)).toMatchObject({
+      ok: true,
+      entries: 6,
+      heads: 3,
+      signatures_checked: true,
+      finding: null,
+    });
+    const unsigned = await run('audit', 'verify', file);
+    expect(unsigned).toMatchObject({ code: 0, stderr: expect.stringContaining('not checked') });
+  });
+
+  it('exits with 1 and names the first entry that was tampered with', async () => {
+    const lines = await exportedLines();
+    const flipped = lines.with(2, (lines[2] ?? '').replace('60000', '60001'));
+    const tampered = {
+      changed: flipped,
+      removed: lines.toSpliced(2, 1),
+      inserted: lines.toSpliced(2, 0, lines[4] ?? ''),
+      moved: lines.toSpliced(2, 1).toSpliced(4, 0, lines[2] ?? ''),
+    };
+    const keys = await keysFile();
+    for (const [kind, content] of Object.entries(tampered)) {
+      const file = fileOf('record.ndjson', content);
+      const { code, stdout, stderr } = await run('audit', 'verify', file, '--keys', keys);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toContain(`revision ${kind === 'inserted' ? 5 : 3} of ${timerId}`);
+      const told = await run('audit', 'verify', file, '--keys', keys, '--json');
+      expect([told.code, told.stderr]).toEqual([1, '']);
+      expect(JSON.parse(told.stdout)).toMatchObject({
+        ok: false,
+        finding: { kind, timer_id: timerId, position: 3 },
+      });
+    }
+  });
+
+  it('exits with 3 when there is nothing to read', async () => {
+    const missing = await run('audit', 'verify', '/nowhere/record.ndjson');
+    expect(missing).toMatchObject({ code: 3, stderr: expect.stringContaining('/nowhere/record') });
+    const file = fileOf('record.ndjson', await exportedLines());
+    const noKeys = await run('audit', 'verify', file, '--keys', file);
+    expect(noKeys).toMatchObject({ code: 3, stderr: expect.stringContaining('JSON Web Key Set') });
+    await service.stop();
+    expect((await run('audit', 'verify')).code).toBe(3);
+  });
+});
+
+describe('R5: receipt verify', () => {
+  it('shows what a receipt says, and refuses what these keys did not sign', async () => {
+    const answer = await service.request('POST', `/timers/${timerId}/receipts`, {});
+    const { receipt, ...claims } = receiptSchema.parse(answer.body);
+    const keys = await keysFile();
+    const shown = await run('receipt', 'verify', receipt, '--json');
+    expect(JSON.parse(shown.stdout)).toEqual(claims);
+    await service.stop();
+    const facts = await run('receipt', 'verify', receipt, '--keys', keys);
+    expect(facts).toMatchObject({ code: 0, stdout: expect.stringMatching(/^timer +timer_/) });
+    const [header, , signature] = receipt.split('.');
+    const text = JSON.stringify({ ...claims, remaining_ms: 99_999 });
+    const forged = [header, Buffer.from(text).toString('base64url'), signature].join('.');
+    expect(await run('receipt', 'verify', forged, '--keys', keys)).toMatchObject({
+      code: 1,
+      stdout: '',
+    });
+    const lines = await run('receipt', 'verify', 'nothing', '--keys', keys);
+    expect(lines.code).toBe(1);
+  });
+});
