@@ -1,17 +1,34 @@
-/** What a page remembers on this device. Browsers that allow no memory simply forget. */
+/** What a page remembers. Browsers that allow no memory simply forget. */
 
-export function recall(key: string): string | undefined {
+/** For all windows of this device until it is forgotten, or for one window until that is closed. */
+export type Reach = 'device' | 'window';
+
+export function recall(key: string, reach: Reach = 'device'): string | undefined {
   try {
-    return localStorage.getItem(key) ?? undefined;
+    return storageOf(reach).getItem(key) ?? undefined;
   } catch {
     return undefined;
   }
 }
 
-export function remember(key: string, value: string): void {
+export function remember(key: string, value: string, reach: Reach = 'device'): void {
   try {
-    localStorage.setItem(key, value);
+    storageOf(reach).setItem(key, value);
   } catch {
     // It is asked for again next time.
   }
+}
+
+export function forget(key: string): void {
+  for (const reach of ['device', 'window'] as const) {
+    try {
+      storageOf(reach).removeItem(key);
+    } catch {
+      // Where nothing can be remembered there is nothing to forget.
+    }
+  }
+}
+
+function storageOf(reach: Reach): Storage {
+  return reach === 'device' ? localStorage : sessionStorage;
 }

@@ -122,7 +122,7 @@ describe('controlling', () => {
     await actions.control(known(), 'start');
     expect(store.state.notice).toEqual({
       kind: 'failed',
-      text: 'Could not start Exam. The service cannot be reached; is it running?',
+      text: 'It is not known whether Exam was started. The service cannot be reached; is it running?',
     });
   });
 });
@@ -135,7 +135,7 @@ describe('T7: more timers than one command takes', () => {
       path.includes('/bulk/') ? (fates.shift() ?? 'passed') : 'passed';
     const api = new Api(await startBreakingProxy(service.service.url, fateOf));
     const store = new ConsoleStore();
-    store.dispatch({ type: 'overview', max_bulk_timers: 2, displays: [] });
+    store.dispatch({ type: 'overview', keepalive_seconds: 30, max_bulk_timers: 2, displays: [] });
     const actions = new Actions(store, api);
     await actions.create(exam, 5);
     const timers = [...store.state.timers.values()];
@@ -184,11 +184,63 @@ describe('T7: more timers than one command takes', () => {
     expect(words).toEqual([undefined, undefined, doubt, doubt, `Could not start. ${reason}`]);
   });
 
+  it('are told as in doubt when the only answer was lost', async () => {
+    const { store, actions, timers, states } = await startSmall('answer lost');
+    const two = timers.slice(0, 2);
+    // A form that stayed open would invite to do it twice.
+    expect(await actions.control(two, 'start')).toBeUndefined();
+    expect((await states()).slice(0, 3)).toEqual(['running', 'running', 'created']);
+    const reason = 'The service cannot be reached; is it running?';
+    expect(store.state.notice).toEqual({
+      kind: 'failed',
+      text: `It is not known whether 2 timers were started. ${reason}`,
+    });
+    const doubt = `It is not known whether the service could start it. ${reason}`;
+    expect([...store.state.problems]).toEqual(two.map(({ id }) => [id, doubt]));
+  });
+
   it('are told as not done at all when the first part was refused', async () => {
     const { store, actions, timers, states } = await startSmall('refused');
     expect(await actions.control(timers, 'start')).toBe('The disk is full.');
     expect(new Set(await states())).toEqual(new Set(['created']));
     expect(store.state.notice?.text).toBe('Could not start 5 timers. The disk is full.');
+  });
+});
+
+describe('A7: the reason that was chosen', () => {
+  const alarm = { category: 'environment', text: 'Fire alarm' } as const;
+
+  it('is recorded with each timer that is paused, extended, stopped or deleted, and is told', async () => {
+    const { service, store, actions, known } = await start();
+    await actions.create(exam, 2);
+    const timers = known();
+    store.dispatch({ type: 'reasoned', reason: alarm });
+    await actions.control(timers, 'start');
+    await actions.control(timers, 'pause');
+    expect(store.state.notice?.text).toBe('2 timers paused (Environment: Fire alarm)');
+    const [first] = timers;
+    if (first === undefined) throw new Error('There is no timer');
+    store.dispatch({ type: 'reasoned', reason: { category: 'staff', text: '' } });
+    await actions.control([first], 'extend', 60);
+    await actions.control([first], 'stop');
+    store.dispatch({ type: 'reasoned', reason: undefined });
+    await actions.control(timers.slice(1), 'resume');
+    await actions.control(timers.slice(1), 'pause');
+    store.dispatch({ type: 'reasoned', reason: alarm });
+    await actions.remove([first]);
+    const reasons = async (id = '') =>
+      (await service.journal.history(id)).slice(2).map(({ type, reason }) => [type, reason]);
+    expect(await reasons(first.id)).toEqual([
+      ['paused', alarm],
+      ['extended', { category: 'staff', text: null }],
+      ['stopped', { category: 'staff', text: null }],
+      ['deleted', alarm],
+    ]);
+    expect(await reasons(timers[1]?.id)).toEqual([
+      ['paused', alarm],
+      ['resumed', null],
+      ['paused', null],
+    ]);
   });
 });
 
@@ -226,5 +278,9 @@ describe('reading', () => {
 
   it('knows where a display is', () => {
     expect(displayUrl('http://host', 'timer_1')).toBe('http://host/display/timer_1');
+    const link = new URL(
+      displayUrl('http://host', 'timer_1', { label: 'Seat 14', token: 'a.b_c' }),
+    );
+    expect([link.search, link.hash]).toEqual(['?label=Seat+14', '#access_token=a.b_c']);
   });
 });

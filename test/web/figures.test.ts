@@ -12,7 +12,7 @@ import {
   secondsLeft,
   untilNextDigitMs,
 } from '../../src/web/console/figures.js';
-import { waitMs } from '../../src/web/console/live.js';
+import { waitMs } from '../../src/web/console/lasting-stream.js';
 
 const running: Timer = {
   id: 'timer_1',

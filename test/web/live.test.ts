@@ -25,29 +25,66 @@ const timer: Timer = {
   revision: 1,
 };
 
-/** A browser's event stream without a network. */
+/** An event stream without a network. */
 class FakeStream {
   static readonly opened: FakeStream[] = [];
-  onmessage: ((event: { data: string }) => void) | undefined;
-  onerror: (() => void) | undefined;
-  isClosed = false;
+  readonly path: string;
+  readonly #signal: AbortSignal;
+  readonly #onMessage: (text: string) => void;
+  /** Ends it as the service or the network does. */
+  readonly break: () => void;
+  readonly ended: Promise<void>;
 
-  constructor(readonly url: string) {
+  constructor(path: string, signal: AbortSignal, onMessage: (text: string) => void) {
+    this.path = path;
+    this.#signal = signal;
+    this.#onMessage = onMessage;
+    const { promise, resolve } = deferred();
+    this.ended = promise;
+    this.break = resolve;
     FakeStream.opened.push(this);
   }
 
-  close(): void {
-    this.isClosed = true;
+  get isClosed(): boolean {
+    return this.#signal.aborted;
   }
 
   tell(message: unknown): void {
-    this.onmessage?.({ data: JSON.stringify(message) });
+    this.say(JSON.stringify(message));
+  }
+
+  say(text: string): void {
+    this.#onMessage(text);
   }
 }
 
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+const INSTRUCTOR = {
+  credential: 'key:4f2a91c07b3e',
+  role: 'instructor',
+  label: 'Ms Meyer',
+  expires_at: null,
+};
+
 /** Gives lists when the test says so. */
 class FakeApi extends Api {
+  caller = INSTRUCTOR;
   readonly #lists: { resolve: (timers: Timer[]) => void; reject: (error: Error) => void }[] = [];
+
+  override async me() {
+    return this.caller;
+  }
+
+  override follow(path: string, signal: AbortSignal, onMessage: (text: string) => void) {
+    return new FakeStream(path, signal, onMessage).ended;
+  }
 
   override async *list(): AsyncGenerator<Timer[]> {
     yield await new Promise<Timer[]>((resolve, reject) => this.#lists.push({ resolve, reject }));
@@ -87,27 +124,27 @@ async function untilOpened(count: number): Promise<void> {
 
 beforeEach(() => {
   vi.useFakeTimers();
-  vi.stubGlobal('EventSource', FakeStream);
 });
 afterEach(() => {
   FakeStream.opened.length = 0;
-  vi.unstubAllGlobals();
   vi.useRealTimers();
 });
 
-function connect() {
+async function connect(caller = INSTRUCTOR) {
   const store = new ConsoleStore();
   const api = new FakeApi();
-  const clock = { now: () => NOW_MS, check: vi.fn(), synchronize: vi.fn() };
+  api.caller = caller;
+  const clock = { now: () => NOW_MS, check: vi.fn(), synchronize: vi.fn(), stop: vi.fn() };
   const live = new LiveConnection({ store, api, clock });
   live.connect();
+  await vi.advanceTimersByTimeAsync(0);
   return { store, api, clock, live };
 }
 
 describe('the connection', () => {
   it('opens the stream before it loads the list, and is live after both', async () => {
-    const { store, api, clock } = connect();
-    expect(newest().url).toBe('/events');
+    const { store, api, clock } = await connect();
+    expect(newest().path).toBe('/events');
     expect(store.state.connection.phase).toBe('connecting');
     newest().tell(OVERVIEW);
     await vi.advanceTimersByTimeAsync(0);
@@ -120,11 +157,12 @@ describe('the connection', () => {
   });
 
   it('comes back after a break, and loads the list anew', async () => {
-    const { store, api } = connect();
+    const { store, api } = await connect();
     newest().tell(OVERVIEW);
     await api.answer(timer);
     const broken = newest();
-    broken.onerror?.();
+    broken.break();
+    await vi.advanceTimersByTimeAsync(0);
     expect(broken.isClosed).toBe(true);
     expect(store.state.connection).toEqual({ phase: 'offline', sinceMs: NOW_MS });
     await vi.advanceTimersByTimeAsync(2000);
@@ -136,25 +174,28 @@ describe('the connection', () => {
   });
 
   it('waits longer each time, and begins anew after a success', async () => {
-    const { api } = connect();
+    const { api } = await connect();
     for (let attempt = 0; attempt < 5; attempt += 1) {
-      newest().onerror?.();
+      newest().break();
+      await vi.advanceTimersByTimeAsync(0);
       await untilOpened(attempt + 2);
     }
     const before = FakeStream.opened.length;
-    newest().onerror?.();
+    newest().break();
+    await vi.advanceTimersByTimeAsync(0);
     await vi.advanceTimersByTimeAsync(14_000);
     expect(FakeStream.opened).toHaveLength(before);
     await untilOpened(before + 1);
     newest().tell(OVERVIEW);
     await api.answer();
-    newest().onerror?.();
+    newest().break();
+    await vi.advanceTimersByTimeAsync(0);
     await vi.advanceTimersByTimeAsync(2000);
     expect(FakeStream.opened).toHaveLength(before + 2);
   });
 
   it('counts a list that cannot be loaded as a break', async () => {
-    const { store, api } = connect();
+    const { store, api } = await connect();
     newest().tell(OVERVIEW);
     await api.fail();
     expect(store.state.connection.phase).toBe('offline');
@@ -162,7 +203,7 @@ describe('the connection', () => {
   });
 
   it('does not listen to a stream or a list that it gave up', async () => {
-    const { store, api, live } = connect();
+    const { store, api, live } = await connect();
     const first = newest();
     first.tell(OVERVIEW);
     await vi.advanceTimersByTimeAsync(0);
@@ -174,8 +215,8 @@ describe('the connection', () => {
   });
 
   it('goes on after a message that it does not know', async () => {
-    const { store, api } = connect();
-    newest().onmessage?.({ data: 'nonsense' });
+    const { store, api } = await connect();
+    newest().say('nonsense');
     newest().tell({ type: 'of the future', server_time_ms: 1 });
     newest().tell(OVERVIEW);
     await api.answer(timer);
@@ -183,7 +224,7 @@ describe('the connection', () => {
   });
 
   it('D4: notices a stream that the network swallows, and comes back', async () => {
-    const { store, api } = connect();
+    const { store, api } = await connect();
     newest().tell(OVERVIEW);
     await api.answer(timer);
     const silent = newest();
@@ -198,7 +239,7 @@ describe('the connection', () => {
   });
 
   it('D4: is as patient as the keepalive time of the service asks for', async () => {
-    const { api } = connect();
+    const { api } = await connect();
     newest().tell({ ...OVERVIEW, keepalive_seconds: 3600 });
     await api.answer(timer);
     await vi.advanceTimersByTimeAsync(7_200_000);
@@ -208,14 +249,14 @@ describe('the connection', () => {
   });
 
   it('D4: gives up a stream on which nothing was ever heard', async () => {
-    const { store } = connect();
+    const { store } = await connect();
     await vi.advanceTimersByTimeAsync(16_000);
     expect(store.state.connection.phase).toBe('offline');
     expect(newest().isClosed).toBe(true);
   });
 
   it('hears no silence of a stream that it closed', async () => {
-    const { store, api, live } = connect();
+    const { store, api, live } = await connect();
     newest().tell(OVERVIEW);
     await api.answer(timer);
     live.close();
@@ -224,7 +265,7 @@ describe('the connection', () => {
   });
 
   it('is given up once when nothing is heard, and tries again', async () => {
-    const { store, live } = connect();
+    const { store, live } = await connect();
     live.lose();
     live.lose();
     expect(store.state.connection.phase).toBe('offline');

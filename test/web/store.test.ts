@@ -60,7 +60,7 @@ function storeAfter(...events: ConsoleEvent[]): ConsoleStore {
 /** A store that has loaded these timers. */
 function loaded(...timers: Timer[]): ConsoleStore {
   return storeAfter(
-    { type: 'overview', max_bulk_timers: 1000, displays: [] },
+    { type: 'overview', keepalive_seconds: 30, max_bulk_timers: 1000, displays: [] },
     { type: 'page_loaded', timers },
     { type: 'list_loaded' },
   );
@@ -70,7 +70,12 @@ const idsShown = (store: ConsoleStore): string[] => store.shown.map(({ id }) => 
 
 describe('loading', () => {
   it('is live when the list is there, and knows then whether there are timers', () => {
-    const store = storeAfter({ type: 'overview', max_bulk_timers: 1000, displays: [] });
+    const store = storeAfter({
+      type: 'overview',
+      keepalive_seconds: 30,
+      max_bulk_timers: 1000,
+      displays: [],
+    });
     expect(store.state).toMatchObject({ connection: { phase: 'loading' }, isLoaded: false });
     store.dispatch({ type: 'list_loaded' });
     expect(store.state).toMatchObject({ connection: { phase: 'live' }, isLoaded: true });
@@ -78,7 +83,7 @@ describe('loading', () => {
 
   it('prefers what the stream told over an older page', () => {
     const store = storeAfter(
-      { type: 'overview', max_bulk_timers: 1000, displays: [] },
+      { type: 'overview', keepalive_seconds: 30, max_bulk_timers: 1000, displays: [] },
       update({ timers: [timer('a', { state: 'running', revision: 2 })] }),
       { type: 'page_loaded', timers: [timer('a'), timer('b')] },
       { type: 'list_loaded' },
@@ -89,7 +94,7 @@ describe('loading', () => {
 
   it('does not bring back what was deleted while the list was on its way', () => {
     const store = storeAfter(
-      { type: 'overview', max_bulk_timers: 1000, displays: [] },
+      { type: 'overview', keepalive_seconds: 30, max_bulk_timers: 1000, displays: [] },
       update({ removed: ['a'] }),
       { type: 'page_loaded', timers: [timer('a'), timer('b')] },
       { type: 'list_loaded' },
@@ -101,7 +106,12 @@ describe('loading', () => {
     const store = loaded(timer('a'), timer('b'));
     store.dispatch({ type: 'offline', sinceMs: 5 });
     expect(idsShown(store)).toEqual(['a', 'b']);
-    store.dispatch({ type: 'overview', max_bulk_timers: 1000, displays: [] });
+    store.dispatch({
+      type: 'overview',
+      keepalive_seconds: 30,
+      max_bulk_timers: 1000,
+      displays: [],
+    });
     store.dispatch({ type: 'page_loaded', timers: [timer('b')] });
     store.dispatch(update({ timers: [timer('c')] }));
     store.dispatch({ type: 'list_loaded' });
@@ -110,7 +120,7 @@ describe('loading', () => {
 
   it('ignores a page of an attempt that was given up', () => {
     const store = storeAfter(
-      { type: 'overview', max_bulk_timers: 1000, displays: [] },
+      { type: 'overview', keepalive_seconds: 30, max_bulk_timers: 1000, displays: [] },
       { type: 'offline', sinceMs: 5 },
       { type: 'page_loaded', timers: [timer('a')] },
       { type: 'list_loaded' },

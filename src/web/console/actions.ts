@@ -1,7 +1,8 @@
 /** What a person can do: each action calls the service and tells the store how it went, in words. */
 import type { Timer } from '../../client/messages.js';
-import { type Action, type Api, ApiError, type Definition } from './api.js';
+import { type Action, type Api, ApiError, type ChangeDetails, type Definition } from './api.js';
 import { counted, durationText, numberedNames } from './figures.js';
+import { type Reason, reasonText } from './reason.js';
 import type { ConsoleStore } from './store.js';
 
 /** Browsers keep few connections to one server, and the stream needs one of them. */
@@ -13,6 +14,9 @@ const DONE: Record<Exclude<Action, 'extend'>, string> = {
   resume: 'resumed',
   stop: 'stopped',
 };
+
+/** What takes time from somebody or gives it is asked about afterwards. */
+const WITH_REASON: readonly Action[] = ['pause', 'extend', 'stop'];
 
 const STATE_WORDS: Record<string, string> = {
   created: 'it has not been started',
@@ -59,15 +63,21 @@ export class Actions {
     const [first] = timers;
     if (first === undefined) return undefined;
     this.#store.dispatch({ type: 'acting', timerIds });
+    const reason = WITH_REASON.includes(action) ? this.#store.state.reason : undefined;
+    const details = { seconds, reason };
     const { problems, failure, interruption } = await (timers.length === 1
-      ? this.#controlOne(first, action, seconds)
-      : this.#controlMany(timerIds, action, seconds));
+      ? this.#controlOne(first, action, details)
+      : this.#controlMany(timerIds, action, details));
     this.#store.dispatch({ type: 'acted', timerIds, problems });
-    const done = action === 'extend' ? `extended by ${durationText(seconds ?? 0)}` : DONE[action];
-    if (interruption !== undefined)
-      this.#tellInterruption(timers, done, problems.size, interruption);
+    const verb = action === 'extend' ? `extended by ${durationText(seconds ?? 0)}` : DONE[action];
+    const done = reason === undefined ? verb : `${verb} (${reasonText(reason)})`;
+    if (interruption !== undefined) this.#tellInterruption(timers, verb, problems, interruption);
     else if (failure === undefined)
-      this.#tellResult(timers, done + this.#partsText(timers.length), problems);
+      this.#tellResult(
+        timers,
+        done + partsText(timers.length, this.#store.state.largestBulk),
+        problems,
+      );
     else this.#tell('failed', `Could not ${action} ${subjectOf(timers)}. ${failure}`);
     return failure;
   }
@@ -111,10 +121,11 @@ export class Actions {
     const timerIds = timers.map(({ id }) => id);
     const problems = new Map<string, string>();
     const isAlone = timers.length === 1;
+    const { reason } = this.#store.state;
     let done = 0;
     this.#store.dispatch({ type: 'acting', timerIds });
     await forEach(timers, async ({ id }) => {
-      const problem = await this.#removeOne(id);
+      const problem = await this.#removeOne(id, reason);
       if (problem !== undefined) problems.set(id, `Could not delete: ${problem}`);
       done += 1;
       if (!isAlone) this.#tellProgress('Deleting timers', done, timers.length);
@@ -124,15 +135,17 @@ export class Actions {
     // The stream has told of most of them already, many at a time.
     const gone = timerIds.filter((id) => !problems.has(id));
     this.#store.dispatch({ type: 'removed', timerIds: gone });
-    this.#tellResult(timers, 'deleted', problems);
+    const because = reason === undefined ? '' : ` (${reasonText(reason)})`;
+    this.#tellResult(timers, `deleted${because}`, problems);
   }
 
-  async #controlOne(timer: Timer, action: Action, seconds?: number): Promise<Outcome> {
+  async #controlOne(timer: Timer, action: Action, details: ChangeDetails): Promise<Outcome> {
     try {
-      const answered = await this.#api.control(timer.id, action, seconds);
+      const answered = await this.#api.control(timer.id, action, details);
       this.#store.dispatch({ type: 'answered', timers: [answered] });
       return { problems: new Map() };
     } catch (error) {
+      if (!isRefusal(error)) return interrupted(new Map(), action, [timer.id], [], error);
       const failure = wordsOf(error);
       return { problems: new Map([[timer.id, `Could not ${action}. ${failure}`]]), failure };
     }
@@ -141,18 +154,18 @@ export class Actions {
   async #controlMany(
     timerIds: readonly string[],
     action: Action,
-    seconds?: number,
+    details: ChangeDetails,
   ): Promise<Outcome> {
     const problems = new Map<string, string>();
     const { largestBulk } = this.#store.state;
     for (let from = 0; from < timerIds.length; from += largestBulk) {
       const part = timerIds.slice(from, from + largestBulk);
       try {
-        for (const { timer_id, success, status } of await this.#api.bulk(part, action, seconds)) {
+        for (const { timer_id, success, status } of await this.#api.bulk(part, action, details)) {
           if (!success) problems.set(timer_id, `Could not ${action}: ${reasonOf(status)}`);
         }
       } catch (error) {
-        if (from === 0) return { problems, failure: wordsOf(error) };
+        if (from === 0 && isRefusal(error)) return { problems, failure: wordsOf(error) };
         return interrupted(problems, action, part, timerIds.slice(from + part.length), error);
       }
     }
@@ -160,9 +173,9 @@ export class Actions {
   }
 
   /** Gives what went wrong; a timer that is gone already is what was wanted. */
-  async #removeOne(timerId: string): Promise<string | undefined> {
+  async #removeOne(timerId: string, reason: Reason | undefined): Promise<string | undefined> {
     try {
-      await this.#api.remove(timerId);
+      await this.#api.remove(timerId, reason);
     } catch (error) {
       const isGone = error instanceof ApiError && error.status === 404;
       if (!isGone) return wordsOf(error);
@@ -183,19 +196,21 @@ export class Actions {
     );
   }
 
-  /** More timers than one command takes cannot have one common instant. */
-  #partsText(count: number): string {
-    const parts = Math.ceil(count / this.#store.state.largestBulk);
-    return parts <= 1 ? '' : ` in ${parts} parts, each at an instant of its own`;
-  }
-
   /** Whoever does it again is to know for how many it was done already. */
   #tellInterruption(
     timers: readonly Timer[],
     done: string,
-    problemCount: number,
+    problems: ReadonlyMap<string, string>,
     { reason, perhaps }: Interruption,
   ): void {
+    const problemCount = problems.size;
+    if (perhaps === timers.length) {
+      this.#tell(
+        'failed',
+        `It is not known whether ${subjectOf(timers)} ${wereOrWas(perhaps)} ${done}. ${reason}`,
+      );
+      return;
+    }
     const some = `${timers.length - problemCount} of ${counted(timers.length, 'timer')} ${done}`;
     const maybe = perhaps === 0 ? '' : `, ${perhaps} perhaps`;
     this.#tell('failed', `${some}${maybe}, ${problemCount - perhaps} not. ${reason}`);
@@ -219,7 +234,7 @@ function interrupted(
   error: unknown,
 ): Outcome {
   const reason = wordsOf(error);
-  const isRefused = error instanceof ApiError && error.isRefusal;
+  const isRefused = isRefusal(error);
   const doubt = `It is not known whether the service could ${action} it. ${reason}`;
   const refusal = `Could not ${action}. ${reason}`;
   const told = new Map(problems);
@@ -231,9 +246,24 @@ function interrupted(
   };
 }
 
+/** Whether nothing was done for certain. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ApiError && error.isRefusal;
+}
+
+function wereOrWas(count: number): string {
+  return count === 1 ? 'was' : 'were';
+}
+
 /** What went wrong, in words. */
 export function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** More timers than one command takes cannot have one common instant; empty for fewer. */
+export function partsText(count: number, largestBulk: number): string {
+  const parts = Math.ceil(count / largestBulk);
+  return parts <= 1 ? '' : ` in ${parts} parts, each at an instant of its own`;
 }
 
 /** A timer by its name, several by their number. */
@@ -246,6 +276,7 @@ export function subjectOf(timers: readonly Timer[]): string {
 function reasonOf(status: string): string {
   const [, state] = /^failed \(state: (\w+)\)$/.exec(status) ?? [];
   if (state !== undefined) return STATE_WORDS[state] ?? `its state is ${state}`;
+  if (status === 'failed (forbidden)') return 'your key or token is not for it';
   return status === 'not found' ? 'it is not there any more' : status;
 }
 

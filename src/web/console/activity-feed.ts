@@ -14,9 +14,6 @@ const WORDS: Record<string, string> = {
   deleted: 'deleted',
 };
 
-/** Authors that are nobody in particular: callers without names, and the clock. */
-const NOBODY = ['anyone', 'anonymous', 'service'];
-
 export class ActivityFeed extends LitElement {
   static override properties = { feed: { attribute: false } };
   static override styles = css`
@@ -56,6 +53,9 @@ export class ActivityFeed extends LitElement {
       display: block;
       color: var(--muted);
     }
+    .reason {
+      color: inherit;
+    }
   `;
 
   declare feed: readonly FeedEntry[];
@@ -81,16 +81,17 @@ export class ActivityFeed extends LitElement {
 }
 
 function itemOf(entry: FeedEntry): TemplateResult {
-  const { names, count, by, atMs } = entry;
+  const { names, count, by, reason, atMs } = entry;
   const isAlone = count === 1;
   const others = count - names.length;
   const list = others > 0 ? `${names.join(', ')} and ${others} more` : names.join(', ');
-  const author = NOBODY.includes(by) ? '' : ` by ${by}`;
+  const author = by === undefined ? '' : ` by ${by}`;
   return html`
     <li>
       <time datetime=${new Date(atMs).toISOString()}>${timeOfDay(atMs)}</time>
       <span>
         ${isAlone ? names[0] : counted(count, 'timer')} ${wordsFor(entry)}${author}
+        ${reason === undefined ? '' : html`<small class="reason">${reason}</small>`}
         ${isAlone ? '' : html`<small>${list}</small>`}
       </span>
     </li>

@@ -1,9 +1,23 @@
 /** The service's REST interface as the console uses it. Every answer is parsed, every failure has words. */
+import { createParser } from 'eventsource-parser';
 import type * as z from 'zod/mini';
 import { type Timer, timerSchema, timeSchema } from '../../client/messages.js';
 import type { Exchange } from '../../client/server-clock.js';
-import { type BulkResult, bulkResultsSchema, problemSchema, timerListSchema } from './messages.js';
+import {
+  type BulkResult,
+  bulkResultsSchema,
+  type Caller,
+  callerSchema,
+  type DisplayToken,
+  displayTokenSchema,
+  type HistoryItem,
+  historySchema,
+  problemSchema,
+  timerListSchema,
+} from './messages.js';
 import { problemWords } from './problem-words.js';
+import type { Reason } from './reason.js';
+import type { Session } from './session.js';
 
 const PAGE_SIZE = 1000;
 const TIMEOUT_MS = 20_000;
@@ -35,18 +49,35 @@ export class ApiError extends Error {
   }
 }
 
+/** What a change of timers may carry beside what is done. */
+export interface ChangeDetails {
+  /** What an extension adds. */
+  readonly seconds?: number | undefined;
+  readonly reason?: Reason | undefined;
+}
+
 interface Call {
   readonly method?: 'GET' | 'POST' | 'DELETE';
   readonly body?: unknown;
-  readonly timeoutMs?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** Shown instead of what the session has, to try it. */
+  readonly credential?: string | undefined;
 }
 
 export class Api {
   readonly #base: string;
+  readonly #session: Pick<Session, 'credential' | 'refuse'> | undefined;
 
   /** `base` is the service's address, empty for the one that served this page. */
-  constructor(base = '') {
+  constructor(base = '', session?: Pick<Session, 'credential' | 'refuse'>) {
     this.#base = base;
+    this.#session = session;
+  }
+
+  /** Who the service takes this page for, or whoever shows another credential. */
+  async me(credential?: string): Promise<Caller> {
+    return read(callerSchema, await this.#call('/me', { credential }));
   }
 
   async create(definition: Definition): Promise<Timer> {
@@ -74,8 +105,12 @@ export class Api {
     }
   }
 
-  async control(timerId: string, action: Action, seconds?: number): Promise<Timer> {
-    const body = { action, ...(seconds !== undefined && { extend_seconds: seconds }) };
+  async control(
+    timerId: string,
+    action: Action,
+    { seconds, reason }: ChangeDetails = {},
+  ): Promise<Timer> {
+    const body = { action, extend_seconds: seconds, reason: reasonBody(reason) };
     return read(
       timerSchema,
       await this.#call(`${address(timerId)}/control`, { method: 'POST', body }),
@@ -86,21 +121,56 @@ export class Api {
   async bulk(
     timer_ids: readonly string[],
     action: Action,
-    seconds?: number,
+    { seconds, reason }: ChangeDetails = {},
   ): Promise<BulkResult[]> {
-    const body = { timer_ids, ...(seconds !== undefined && { seconds }) };
+    const body = { timer_ids, seconds, reason: reasonBody(reason) };
     const response = await this.#call(`/timers/bulk/${action}`, { method: 'POST', body });
     return read(bulkResultsSchema, response);
   }
 
-  async remove(timerId: string): Promise<void> {
-    await this.#call(address(timerId), { method: 'DELETE' });
+  async remove(timerId: string, reason?: Reason): Promise<void> {
+    const query = new URLSearchParams({
+      ...(reason && { reason_category: reason.category }),
+      ...(reason?.text && { reason_text: reason.text }),
+    });
+    await this.#call(`${address(timerId)}?${query}`, { method: 'DELETE' });
+  }
+
+  /** Everything that ever happened to a timer, oldest first. */
+  async history(timerId: string): Promise<HistoryItem[]> {
+    return read(historySchema, await this.#call(`${address(timerId)}/history`));
+  }
+
+  /** A token with which a display can follow this timer, and do nothing else. */
+  async displayToken(timerId: string, label: string): Promise<DisplayToken> {
+    const body = { label: label || undefined };
+    const response = await this.#call(`${address(timerId)}/tokens`, { method: 'POST', body });
+    return read(displayTokenSchema, response);
+  }
+
+  /** Tells what a stream of server-sent events tells, until it ends; by `fetch`, which can show a credential. */
+  async follow(
+    path: string,
+    signal: AbortSignal,
+    onMessage: (text: string) => void,
+  ): Promise<void> {
+    const headers = { Accept: 'text/event-stream' };
+    const { body } = await this.#call(path, { headers, signal });
+    if (body === null) return;
+    const parser = createParser({ onEvent: ({ data }) => onMessage(data) });
+    const decoder = new TextDecoder();
+    const reader = body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      parser.feed(decoder.decode(value, { stream: true }));
+    }
   }
 
   /** One exchange of timestamps with the service's clock. */
   async time(): Promise<Exchange> {
     const sentMs = performance.now();
-    const response = await this.#call('/time', { timeoutMs: TIME_TIMEOUT_MS });
+    const response = await this.#call('/time', { signal: AbortSignal.timeout(TIME_TIMEOUT_MS) });
     const receivedMs = performance.now();
     const { server_received_ms, server_sent_ms } = await read(timeSchema, response);
     return {
@@ -111,20 +181,30 @@ export class Api {
     };
   }
 
-  async #call(path: string, { method = 'GET', body, timeoutMs = TIMEOUT_MS }: Call = {}) {
+  async #call(path: string, call: Call = {}): Promise<Response> {
+    const { method = 'GET', body, signal = AbortSignal.timeout(TIMEOUT_MS) } = call;
+    const credential = call.credential ?? this.#session?.credential;
+    const headers = {
+      ...call.headers,
+      ...(credential !== undefined && { Authorization: `Bearer ${credential}` }),
+      ...(body !== undefined && { 'Content-Type': 'application/json' }),
+    };
     const response = await fetch(`${this.#base}${path}`, {
       method,
-      signal: AbortSignal.timeout(timeoutMs),
-      ...(body !== undefined && {
-        body: JSON.stringify(body),
-        headers: { 'Content-Type': 'application/json' },
-      }),
+      signal,
+      headers,
+      ...(body !== undefined && { body: JSON.stringify(body) }),
     }).catch(() => {
       throw new ApiError('The service cannot be reached; is it running?');
     });
-    if (!response.ok) throw new ApiError(await detailOf(response), response.status);
-    return response;
+    if (response.ok) return response;
+    if (response.status === 401 && call.credential === undefined) this.#session?.refuse(credential);
+    throw new ApiError(await detailOf(response), response.status);
   }
+}
+
+function reasonBody(reason: Reason | undefined) {
+  return reason && { category: reason.category, text: reason.text || undefined };
 }
 
 async function read<S extends z.ZodMiniType>(schema: S, response: Response): Promise<z.output<S>> {
@@ -145,7 +225,17 @@ function address(timerId: string): string {
   return `/timers/${encodeURIComponent(timerId)}`;
 }
 
-/** The address of a timer's display page. */
-export function displayUrl(origin: string, timerId: string): string {
-  return `${origin}/display/${encodeURIComponent(timerId)}`;
+/**
+ * The address of a timer's display page. The token stands behind the `#`, which browsers keep to themselves, so
+ * that it is in no log of a server or proxy.
+ */
+export function displayUrl(
+  origin: string,
+  timerId: string,
+  { label = '', token }: { readonly label?: string; readonly token?: string | undefined } = {},
+): string {
+  const url = new URL(`/display/${encodeURIComponent(timerId)}`, origin);
+  if (label !== '') url.searchParams.set('label', label);
+  if (token !== undefined) url.hash = `${new URLSearchParams({ access_token: token })}`;
+  return url.href;
 }

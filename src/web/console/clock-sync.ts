@@ -23,6 +23,7 @@ export class ClockSync {
   #timeout: ReturnType<typeof setTimeout> | undefined;
   #exchanges = 0;
   #failures = 0;
+  #isStopped = true;
 
   constructor(options: ClockSyncOptions) {
     this.#options = options;
@@ -36,14 +37,26 @@ export class ClockSync {
   /** Begins anew with several exchanges: after a gap, or when the device may have slept. */
   synchronize(): void {
     clearTimeout(this.#timeout);
+    this.#isStopped = false;
     this.#exchanges = 0;
     this.#failures = 0;
     void this.#exchange();
   }
 
+  /** Synchronizes anew if it does so at all. */
+  refresh(): void {
+    if (!this.#isStopped) this.synchronize();
+  }
+
+  /** Asks no more until it is told to synchronize. */
+  stop(): void {
+    clearTimeout(this.#timeout);
+    this.#isStopped = true;
+  }
+
   /** A message that comes from the future shows that the device has slept. */
   check(serverTimeMs: number): void {
-    if (this.#clock.isBehind(serverTimeMs, performance.now())) this.synchronize();
+    if (this.#clock.isBehind(serverTimeMs, performance.now())) this.refresh();
   }
 
   async #exchange(): Promise<void> {
@@ -53,8 +66,9 @@ export class ClockSync {
       this.#failures = 0;
     } catch {
       this.#failures += 1;
-      if (this.#failures === MOST_FAILURES) this.#options.onLost();
+      if (this.#failures === MOST_FAILURES && !this.#isStopped) this.#options.onLost();
     }
+    if (this.#isStopped) return;
     const isFirst = this.#exchanges < FIRST_EXCHANGES && this.#failures === 0;
     clearTimeout(this.#timeout);
     this.#timeout = setTimeout(() => void this.#exchange(), isFirst ? FIRST_PAUSE_MS : PAUSE_MS);

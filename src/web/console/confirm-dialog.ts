@@ -1,6 +1,8 @@
 /** Asks before something that cannot be undone. */
 import { html, type TemplateResult } from 'lit';
 import { ConsoleDialog } from './console-dialog.js';
+import type { Reason } from './reason.js';
+import './reason-fields.js';
 import { controls, dialogStyles } from './styles.js';
 
 export interface Question {
@@ -12,10 +14,11 @@ export interface Question {
 }
 
 export class ConfirmDialog extends ConsoleDialog {
-  static override properties = { question: { attribute: false } };
+  static override properties = { question: { attribute: false }, reason: { attribute: false } };
   static override styles = [controls, dialogStyles];
 
   declare question: Question;
+  declare reason: Reason | undefined;
 
   protected override heading(): string {
     return this.question.heading;
@@ -24,6 +27,7 @@ export class ConfirmDialog extends ConsoleDialog {
   protected override content(): TemplateResult {
     return html`
       <p>${this.question.text}</p>
+      <reason-fields .reason=${this.reason}></reason-fields>
       <div class="buttons">
         <button type="button" autofocus @click=${this.close}>Cancel</button>
         <button class="danger" type="button" @click=${this.#confirm}>${this.question.verb}</button>

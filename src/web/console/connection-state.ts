@@ -65,6 +65,8 @@ function wordsOf(connection: Connection): string {
       return 'Loading…';
     case 'live':
       return 'Live';
+    case 'locked':
+      return 'Signed out';
     case 'offline': {
       const { sinceMs } = connection;
       return sinceMs === undefined ? 'Offline' : `Offline since ${timeOfDay(sinceMs)}`;

@@ -2,8 +2,10 @@
 import { css, html, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import type { Timer } from '../../client/messages.js';
+import type { Api } from './api.js';
 import { ConsoleDialog } from './console-dialog.js';
 import { boundText, counted } from './figures.js';
+import { LastingStream } from './lasting-stream.js';
 import { type Display, type Displays, displaysSchema, parseMessage } from './messages.js';
 import { controls, dialogStyles } from './styles.js';
 
@@ -12,6 +14,7 @@ const TRANSPORTS: Record<string, string> = { websocket: 'WebSocket', sse: 'Event
 export class DisplaysDialog extends ConsoleDialog {
   static override properties = {
     timer: { attribute: false },
+    api: { attribute: false },
     displays: { state: true },
     isInterrupted: { state: true },
   };
@@ -52,28 +55,38 @@ export class DisplaysDialog extends ConsoleDialog {
   ];
 
   declare timer: Timer;
+  declare api: Api;
+  /** How long the service is silent at the most. */
+  declare keepaliveSeconds: number;
   declare displays: Displays | undefined;
   declare isInterrupted: boolean;
 
-  #stream: EventSource | undefined;
+  #stream: LastingStream | undefined;
 
   override connectedCallback(): void {
     super.connectedCallback();
     this.isInterrupted = false;
-    const stream = new EventSource(`/timers/${encodeURIComponent(this.timer.id)}/displays/events`);
-    stream.onmessage = ({ data }) => {
-      this.isInterrupted = false;
-      this.displays = parseMessage(displaysSchema, String(data)) ?? this.displays;
-    };
-    stream.onerror = () => {
-      this.isInterrupted = true;
-    };
-    this.#stream = stream;
+    this.#stream = new LastingStream({
+      api: this.api,
+      path: `/timers/${encodeURIComponent(this.timer.id)}/displays/events`,
+      onMessage: (text) => this.#hear(text),
+      onLost: () => {
+        this.isInterrupted = true;
+      },
+    });
+    this.#stream.connect();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#stream?.close();
+  }
+
+  #hear(text: string): void {
+    this.#stream?.learn(this.keepaliveSeconds);
+    this.#stream?.settle();
+    this.isInterrupted = false;
+    this.displays = parseMessage(displaysSchema, text) ?? this.displays;
   }
 
   protected override heading(): string {

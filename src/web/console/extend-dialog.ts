@@ -1,12 +1,15 @@
 /** Asks by how much one timer or several are to be extended. */
 import { css, html, nothing, type TemplateResult } from 'lit';
 import { ConsoleDialog } from './console-dialog.js';
+import type { Reason } from './reason.js';
+import './reason-fields.js';
 import { controls, dialogStyles } from './styles.js';
 
 export class ExtendDialog extends ConsoleDialog {
   static override properties = {
     subject: { attribute: false },
     onExtend: { attribute: false },
+    reason: { attribute: false },
     problem: { state: true },
   };
   static override styles = [
@@ -24,6 +27,7 @@ export class ExtendDialog extends ConsoleDialog {
   declare subject: string;
   /** Gives the words for why it failed. */
   declare onExtend: (seconds: number) => Promise<string | undefined>;
+  declare reason: Reason | undefined;
   declare problem: string | undefined;
 
   protected override heading(): string {
@@ -43,6 +47,7 @@ export class ExtendDialog extends ConsoleDialog {
               aria-describedby="problem" />
           </label>
         </div>
+        <reason-fields .reason=${this.reason}></reason-fields>
         <p id="problem" role="alert" class=${this.problem === undefined ? 'blank' : 'problem'}>
           ${this.problem ?? nothing}
         </p>

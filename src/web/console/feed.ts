@@ -1,12 +1,17 @@
 /** The feed of what happened: changes of the same kind that belong together are one entry. */
 import type { Change } from './messages.js';
+import { nameOf } from './people.js';
+import { reasonText } from './reason.js';
 
 export interface FeedEntry {
   readonly key: string;
   readonly change: string;
   /** Epoch ms of the server. */
   readonly atMs: number;
-  readonly by: string;
+  /** Who did it; undefined for nobody in particular. */
+  readonly by: string | undefined;
+  /** Why, in words. */
+  readonly reason: string | undefined;
   readonly addedSeconds: number | undefined;
   readonly count: number;
   /** The first few names. */
@@ -32,7 +37,8 @@ export function addToFeed(feed: readonly FeedEntry[], changes: readonly Change[]
 function belongsTo(entry: FeedEntry, change: Change): boolean {
   return (
     entry.change === change.change &&
-    entry.by === authorOf(change) &&
+    entry.by === nameOf(change.by) &&
+    entry.reason === whyOf(change) &&
     entry.addedSeconds === change.added_seconds &&
     Math.abs(change.at_ms - entry.atMs) <= TOGETHER_MS
   );
@@ -44,8 +50,8 @@ function joined(entry: FeedEntry, change: Change): FeedEntry {
   return { ...entry, atMs: change.at_ms, count: entry.count + 1, names };
 }
 
-function authorOf({ by }: Change): string {
-  return by.label ?? by.credential;
+function whyOf({ reason }: Change): string | undefined {
+  return reason === null ? undefined : reasonText(reason);
 }
 
 function entryOf(change: Change): FeedEntry {
@@ -53,7 +59,8 @@ function entryOf(change: Change): FeedEntry {
     key: `${change.timer_id}/${change.revision}`,
     change: change.change,
     atMs: change.at_ms,
-    by: authorOf(change),
+    by: nameOf(change.by),
+    reason: whyOf(change),
     addedSeconds: change.added_seconds,
     count: 1,
     names: [change.name],

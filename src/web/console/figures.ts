@@ -84,3 +84,10 @@ const timeFormat = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 export function timeOfDay(epochMs: number): string {
   return timeFormat.format(epochMs);
 }
+
+const dateFormat = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+
+/** An instant of the server with its day. */
+export function dateAndTime(epochMs: number): string {
+  return dateFormat.format(epochMs);
+}

@@ -4,6 +4,8 @@ import { live } from 'lit/directives/live.js';
 import { extensionButtons, extensionStyles } from './extension-buttons.js';
 import { counted } from './figures.js';
 import { ICONS } from './icons.js';
+import type { Reason } from './reason.js';
+import './reason-fields.js';
 import type { View } from './selection.js';
 import { controls } from './styles.js';
 import { type Wish, WishEvent } from './wish.js';
@@ -48,6 +50,8 @@ export class ListToolbar extends LitElement {
     shownCount: { attribute: false },
     totalCount: { attribute: false },
     selectedCount: { attribute: false },
+    mayControl: { attribute: false },
+    reason: { attribute: false },
   };
   static override styles = [
     controls,
@@ -96,6 +100,24 @@ export class ListToolbar extends LitElement {
         gap: 0.4rem;
         margin-inline-start: auto;
       }
+      /* In the line as long as there is room, and below it when more is in the line. */
+      reason-fields {
+        order: 1;
+        margin-inline-start: 1rem;
+      }
+      .count {
+        order: 2;
+      }
+      reason-fields.wide {
+        flex: 1 0 100%;
+        order: 3;
+        margin: 0;
+      }
+      reason-fields.given {
+        padding: 0.4rem 0.6rem;
+        border-radius: var(--radius);
+        background: var(--warning-tint);
+      }
       @media (width < 40rem) {
         .line {
           padding-inline: 0.75rem;
@@ -108,6 +130,8 @@ export class ListToolbar extends LitElement {
   declare shownCount: number;
   declare totalCount: number;
   declare selectedCount: number;
+  declare mayControl: boolean;
+  declare reason: Reason | undefined;
 
   #focused: Element | null = null;
 
@@ -137,8 +161,19 @@ export class ListToolbar extends LitElement {
         ${this.#choice('Filter by state', 'state', STATES, this.view.state)}
         ${this.#choice('Order', 'sort', SORTS, this.view.sort)}
       </div>
-      <div class="line ${this.selectedCount > 0 ? 'selection' : ''}">
-        ${this.#selectAll()} ${this.selectedCount > 0 ? this.#actions() : this.#count()}
+      ${this.mayControl ? this.#control() : html`<div class="line">${this.#count()}</div>`}
+    `;
+  }
+
+  /** The reason goes with whatever is done next, so that nobody in a hurry must stop to give one. */
+  #control(): TemplateResult {
+    const isBusy = this.selectedCount > 0;
+    const isWide = isBusy || this.reason !== undefined;
+    return html`
+      <div class="line ${isBusy ? 'selection' : ''}">
+        ${this.#selectAll()} ${isBusy ? this.#actions() : this.#count()}
+        <reason-fields class="${isWide ? 'wide' : ''} ${this.reason === undefined ? '' : 'given'}"
+          .reason=${this.reason}></reason-fields>
       </div>
     `;
   }

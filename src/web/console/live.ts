@@ -1,81 +1,81 @@
 /**
- * Keeps the store up to date: opens the stream of what happens, then loads the list, so that nothing
- * falls between the two; after a gap it does both again.
+ * Keeps the store up to date: finds out who the service takes this page for, opens the stream of what
+ * happens, then loads the list, so that nothing falls between the two; after a gap it does all of it again.
  */
 import type { Api } from './api.js';
 import type { ClockSync } from './clock-sync.js';
+import { LastingStream } from './lasting-stream.js';
 import { type ConsoleMessage, consoleMessageSchema, parseMessage } from './messages.js';
-import { Patience } from './patience.js';
+import { mayUseConsole, NOT_FOR_CONSOLE } from './people.js';
 import type { ConsoleStore } from './store.js';
-
-const SHORTEST_WAIT_MS = 1000;
-const LONGEST_WAIT_MS = 30_000;
 
 export interface LiveOptions {
   readonly store: ConsoleStore;
   readonly api: Api;
-  readonly clock: Pick<ClockSync, 'now' | 'check' | 'synchronize'>;
-  readonly url?: string;
+  readonly clock: Pick<ClockSync, 'now' | 'check' | 'synchronize' | 'stop'>;
 }
 
 export class LiveConnection {
   readonly #options: LiveOptions;
-  readonly #patience = new Patience(() => this.lose());
-  #stream: EventSource | undefined;
-  #timeout: ReturnType<typeof setTimeout> | undefined;
-  #attempts = 0;
+  readonly #stream: LastingStream;
 
   constructor(options: LiveOptions) {
     this.#options = options;
+    const { api, store, clock } = options;
+    this.#stream = new LastingStream({
+      api,
+      path: '/events',
+      prepare: (signal) => this.#identify(signal),
+      onMessage: (text, signal) => this.#hear(text, signal),
+      onLost: () => store.dispatch({ type: 'offline', sinceMs: clock.now() }),
+    });
   }
 
-  /** Opens a new stream at once, whatever was before. */
+  /** Connects anew at once, whatever was before. */
   connect(): void {
-    this.close();
-    const { store, clock, url = '/events' } = this.#options;
+    const { store } = this.#options;
     if (store.state.connection.phase !== 'offline') store.dispatch({ type: 'connecting' });
-    clock.synchronize();
-    const stream = new EventSource(url);
-    this.#stream = stream;
-    stream.onmessage = ({ data }) => this.#hear(stream, String(data));
-    // The browser's own attempts know no jitter: after a restart all consoles would come at once.
-    stream.onerror = () => this.lose();
-    this.#patience.begin();
+    this.#stream.connect();
   }
 
   /** Gives the connection up and tries again later. */
   lose(): void {
-    if (this.#stream === undefined) return;
-    const { store, clock } = this.#options;
-    this.close();
-    store.dispatch({ type: 'offline', sinceMs: clock.now() });
-    this.#timeout = setTimeout(() => this.connect(), waitMs(this.#attempts));
-    this.#attempts += 1;
+    this.#stream.lose();
   }
 
+  /** Asks the service for nothing any more. */
   close(): void {
-    clearTimeout(this.#timeout);
-    this.#patience.end();
-    this.#stream?.close();
-    this.#stream = undefined;
+    this.#stream.close();
+    this.#options.clock.stop();
   }
 
-  #hear(stream: EventSource, text: string): void {
-    if (stream !== this.#stream) return;
-    this.#patience.renew();
+  async #identify(signal: AbortSignal): Promise<void> {
+    const { store, api, clock } = this.#options;
+    const caller = await api.me();
+    if (signal.aborted) return;
+    if (!mayUseConsole(caller)) {
+      this.close();
+      store.dispatch({ type: 'locked', words: NOT_FOR_CONSOLE });
+      return;
+    }
+    store.dispatch({ type: 'identified', caller });
+    clock.synchronize();
+  }
+
+  #hear(text: string, signal: AbortSignal): void {
     const message = parseMessage(consoleMessageSchema, text);
     if (message === undefined) return;
     this.#options.clock.check(message.server_time_ms);
-    this.#take(stream, message);
+    this.#take(message, signal);
   }
 
-  #take(stream: EventSource, message: ConsoleMessage): void {
+  #take(message: ConsoleMessage, signal: AbortSignal): void {
     const { store } = this.#options;
     switch (message.type) {
       case 'overview':
-        this.#patience.learn(message.keepalive_seconds);
+        this.#stream.learn(message.keepalive_seconds);
         store.dispatch(message);
-        void this.#load(stream);
+        void this.#load(signal);
         return;
       case 'update':
         store.dispatch(message);
@@ -85,25 +85,19 @@ export class LiveConnection {
     }
   }
 
-  async #load(stream: EventSource): Promise<void> {
+  async #load(signal: AbortSignal): Promise<void> {
     const { store, api } = this.#options;
     try {
       for await (const timers of api.list()) {
-        if (stream !== this.#stream) return;
+        if (signal.aborted) return;
         store.dispatch({ type: 'page_loaded', timers });
       }
     } catch {
-      if (stream === this.#stream) this.lose();
+      if (!signal.aborted) this.lose();
       return;
     }
-    if (stream !== this.#stream) return;
-    this.#attempts = 0;
+    if (signal.aborted) return;
+    this.#stream.settle();
     store.dispatch({ type: 'list_loaded' });
   }
-}
-
-/** Twice as long each time, and anywhere in the second half of it. */
-export function waitMs(attempts: number, random = Math.random()): number {
-  const longestMs = Math.min(LONGEST_WAIT_MS, SHORTEST_WAIT_MS * 2 ** (attempts + 1));
-  return Math.max(SHORTEST_WAIT_MS, longestMs * (0.5 + random / 2));
 }

@@ -13,6 +13,31 @@ export const displaySummarySchema = z.object({
 });
 export type DisplaySummary = z.output<typeof displaySummarySchema>;
 
+const authorSchema = z.object({
+  credential: z.string(),
+  role: z.string(),
+  label: z.nullable(z.string()),
+});
+const reasonSchema = z.nullable(z.object({ category: z.string(), text: z.nullable(z.string()) }));
+
+/** Who the service takes this page for. */
+export const callerSchema = z.extend(authorSchema, { expires_at: z.nullable(z.string()) });
+export type Caller = z.output<typeof callerSchema>;
+
+/** A token for one display; it is told this once. */
+export const displayTokenSchema = z.object({ token: z.string(), expires_at: z.string() });
+export type DisplayToken = z.output<typeof displayTokenSchema>;
+
+export const historySchema = z.array(
+  z.object({
+    revision: z.number(),
+    at: z.string(),
+    /** What happened, by whom and why, in a sentence. */
+    summary: z.string(),
+  }),
+);
+export type HistoryItem = z.output<typeof historySchema>[number];
+
 export const changeSchema = z.object({
   timer_id: z.string(),
   name: z.string(),
@@ -20,8 +45,8 @@ export const changeSchema = z.object({
   change: z.string(),
   at_ms: z.number(),
   revision: z.number(),
-  by: z.object({ credential: z.string(), role: z.string(), label: z.nullable(z.string()) }),
-  reason: z.nullable(z.object({ category: z.string(), text: z.nullable(z.string()) })),
+  by: authorSchema,
+  reason: reasonSchema,
   added_seconds: z.optional(z.number()),
 });
 export type Change = z.output<typeof changeSchema>;

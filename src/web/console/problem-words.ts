@@ -8,6 +8,8 @@ const FIELDS: Record<string, string> = {
   'body.warning_thresholds': 'The list of warnings',
   'body.extend_seconds': 'The time to add',
   'body.seconds': 'The time to add',
+  'body.label': 'The label',
+  'body.reason.text': 'The reason',
 };
 
 /** The limits are settings of the service, so only the service can tell them. */

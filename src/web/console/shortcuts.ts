@@ -24,6 +24,14 @@ export const LIST_KEYS = [
 
 export type Shortcut = (typeof SHORTCUTS)[number]['command'];
 
+/** Keys that change nothing, for those who may only look. */
+const HARMLESS: readonly Shortcut[] = ['search', 'feed', 'help'];
+
+/** Whether a key is of use to somebody, who may control timers or not. */
+export function isFor(shortcut: Shortcut, mayControl: boolean): boolean {
+  return mayControl || HARMLESS.includes(shortcut);
+}
+
 const MEMORY = 'timer-console.shortcuts';
 
 /** The command of a key; none while somebody writes, or with a key that is the browser's. */

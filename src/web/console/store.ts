@@ -4,13 +4,16 @@
  */
 import type { Timer } from '../../client/messages.js';
 import { addToFeed, type FeedEntry } from './feed.js';
-import type { DisplaySummary, Overview, Update } from './messages.js';
+import type { Caller, DisplaySummary, Overview, Update } from './messages.js';
+import type { Reason } from './reason.js';
 import { type Selection, selectOnly, shownTimers, type View } from './selection.js';
 
 export type Connection =
   | { readonly phase: 'connecting' }
   | { readonly phase: 'loading' }
   | { readonly phase: 'live' }
+  /** Somebody must sign in; `words` say why what was shown before was not taken. */
+  | { readonly phase: 'locked'; readonly words: string | undefined }
   /** `sinceMs` is an instant of the server; unknown if there never was a contact. */
   | { readonly phase: 'offline'; readonly sinceMs: number | undefined };
 
@@ -34,6 +37,10 @@ interface Load {
 
 export interface ConsoleState {
   readonly connection: Connection;
+  /** Who the service takes this page for; undefined before it has said so. */
+  readonly caller: Caller | undefined;
+  /** Why the person does what they do next, as far as they said. */
+  readonly reason: Reason | undefined;
   readonly timers: ReadonlyMap<string, Timer>;
   readonly displays: ReadonlyMap<string, DisplaySummary>;
   /** Newest first. */
@@ -50,13 +57,17 @@ export interface ConsoleState {
   readonly isLoaded: boolean;
   /** Timers that one command of the service takes: only these have one common instant. */
   readonly largestBulk: number;
+  /** How long a stream of the service is silent at the most. */
+  readonly keepaliveSeconds: number;
   readonly load: Load | undefined;
 }
 
 export type ConsoleEvent =
   | { readonly type: 'connecting' }
   | { readonly type: 'offline'; readonly sinceMs: number | undefined }
-  | Pick<Overview, 'type' | 'max_bulk_timers' | 'displays'>
+  | { readonly type: 'locked'; readonly words: string | undefined }
+  | { readonly type: 'identified'; readonly caller: Caller }
+  | Pick<Overview, 'type' | 'keepalive_seconds' | 'max_bulk_timers' | 'displays'>
   | { readonly type: 'page_loaded'; readonly timers: readonly Timer[] }
   | { readonly type: 'list_loaded' }
   | Pick<Update, 'type' | 'changes' | 'timers' | 'removed' | 'displays'>
@@ -69,6 +80,7 @@ export type ConsoleEvent =
       readonly timerIds: readonly string[];
       readonly problems: ReadonlyMap<string, string>;
     }
+  | { readonly type: 'reasoned'; readonly reason: Reason | undefined }
   | { readonly type: 'problem_dismissed'; readonly timerId: string }
   | { readonly type: 'noticed'; readonly notice: Notice | undefined }
   | { readonly type: 'progressed'; readonly progress: Progress | undefined }
@@ -77,6 +89,8 @@ export type ConsoleEvent =
 
 export const INITIAL_STATE: ConsoleState = {
   connection: { phase: 'connecting' },
+  caller: undefined,
+  reason: undefined,
   timers: new Map(),
   displays: new Map(),
   feed: [],
@@ -88,20 +102,27 @@ export const INITIAL_STATE: ConsoleState = {
   progress: undefined,
   isLoaded: false,
   largestBulk: 1000,
+  keepaliveSeconds: 30,
   load: undefined,
 };
 
 export function fold(state: ConsoleState, event: ConsoleEvent): ConsoleState {
   switch (event.type) {
     case 'connecting':
-      return { ...state, connection: { phase: 'connecting' } };
+      // Whoever is typing a key must not lose the form to an attempt to connect without it.
+      return isLocked(state) ? state : { ...state, connection: { phase: 'connecting' } };
     case 'offline':
       return offline(state, event.sinceMs);
+    case 'locked':
+      return { ...state, connection: { phase: 'locked', words: event.words }, load: undefined };
+    case 'identified':
+      return identified(state, event.caller);
     case 'overview':
       return {
         ...state,
         connection: { phase: 'loading' },
         largestBulk: event.max_bulk_timers,
+        keepaliveSeconds: event.keepalive_seconds,
         displays: new Map(event.displays.map((summary) => [summary.timer_id, summary])),
         load: { seen: new Set(), gone: new Set() },
       };
@@ -119,6 +140,8 @@ export function fold(state: ConsoleState, event: ConsoleEvent): ConsoleState {
       return { ...state, busy: new Set([...state.busy, ...event.timerIds]) };
     case 'acted':
       return acted(state, event.timerIds, event.problems);
+    case 'reasoned':
+      return { ...state, reason: event.reason };
     case 'problem_dismissed':
       return { ...state, problems: omit(state.problems, [event.timerId]) };
     case 'noticed':
@@ -134,8 +157,17 @@ export function fold(state: ConsoleState, event: ConsoleEvent): ConsoleState {
 
 /** The first moment without the service counts, not the last attempt to reach it. */
 function offline(state: ConsoleState, sinceMs: number | undefined): ConsoleState {
-  if (state.connection.phase === 'offline') return state;
+  if (state.connection.phase === 'offline' || isLocked(state)) return state;
   return { ...state, connection: { phase: 'offline', sinceMs }, load: undefined };
+}
+
+function isLocked({ connection }: ConsoleState): boolean {
+  return connection.phase === 'locked';
+}
+
+function identified(state: ConsoleState, caller: Caller): ConsoleState {
+  const connection = isLocked(state) ? ({ phase: 'connecting' } as const) : state.connection;
+  return { ...state, connection, caller };
 }
 
 function withPage(state: ConsoleState, timers: readonly Timer[]): ConsoleState {

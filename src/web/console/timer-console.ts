@@ -2,22 +2,32 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import type { Timer } from '../../client/messages.js';
 import { recall, remember } from '../memory.js';
-import { type Actions, subjectOf } from './actions.js';
+import { type Actions, partsText, subjectOf } from './actions.js';
 import './activity-feed.js';
+import { type Api, displayUrl } from './api.js';
 import type { Question } from './confirm-dialog.js';
 import './confirm-dialog.js';
 import './connection-state.js';
 import { consoleStyles } from './console-styles.js';
 import './create-dialog.js';
+import './details-dialog.js';
 import './displays-dialog.js';
 import './extend-dialog.js';
 import './help-dialog.js';
 import { ICONS } from './icons.js';
 import { ListToolbar, type SelectAllEvent, type ViewEvent } from './list-toolbar.js';
+import type { Caller } from './messages.js';
 import './notice-bar.js';
+import { isSignedIn, mayControl } from './people.js';
+import { REASON_KEPT_MS, type Reason } from './reason.js';
+import type { ReasonEvent } from './reason-fields.js';
 import { allOf, extendedTo, NOTHING_SELECTED, toggled } from './selection.js';
 import './share-dialog.js';
-import { type Shortcut, shortcutOf } from './shortcuts.js';
+import type { DisplayLink } from './share-dialog.js';
+import type { SignIn } from './sign-in.js';
+import './sign-in-dialog.js';
+import './signed-in.js';
+import { isFor, type Shortcut, shortcutOf } from './shortcuts.js';
 import type { ConsoleState, ConsoleStore } from './store.js';
 import { controls } from './styles.js';
 import type { Ticker } from './ticker.js';
@@ -27,7 +37,7 @@ import type { SelectEvent, Wish, WishEvent } from './wish.js';
 
 type OpenDialog =
   | { readonly kind: 'create' | 'help' }
-  | { readonly kind: 'share' | 'displays'; readonly timer: Timer }
+  | { readonly kind: 'details' | 'share' | 'displays'; readonly timer: Timer }
   | { readonly kind: 'extend'; readonly timers: readonly Timer[] }
   | { readonly kind: 'confirm'; readonly question: Question };
 
@@ -35,7 +45,9 @@ const FEED_MEMORY = 'timer-console.feed';
 
 export interface ConsoleParts {
   readonly store: ConsoleStore;
+  readonly api: Api;
   readonly actions: Actions;
+  readonly signIn: SignIn;
   readonly ticker: Ticker;
   readonly reconnect: () => void;
 }
@@ -51,6 +63,8 @@ export class TimerConsole extends LitElement {
   declare parts: ConsoleParts | undefined;
   declare dialog: OpenDialog | undefined;
   declare isFeedOpen: boolean;
+
+  #reasonTimeout: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     super();
@@ -71,6 +85,7 @@ export class TimerConsole extends LitElement {
       ${this.#header(parts)}
       <div class="columns ${this.isFeedOpen ? 'with-feed' : ''}"
         @wish=${(event: WishEvent) => this.#onWish(event, parts)}
+        @reason=${({ reason }: ReasonEvent) => this.#give(reason, parts)}
         @create=${() => this.#open({ kind: 'create' })}>
         ${this.#main(parts)}
         <aside aria-label="What happened" ?hidden=${!this.isFeedOpen}>
@@ -79,15 +94,18 @@ export class TimerConsole extends LitElement {
       </div>
       <notice-bar .notice=${parts.store.state.notice} .progress=${parts.store.state.progress}
         @dismiss=${() => parts.store.dispatch({ type: 'noticed', notice: undefined })}></notice-bar>
-      <div @dialog-closed=${() => this.#open(undefined)}>${this.#dialogOf(parts)}</div>
+      <div @dialog-closed=${() => this.#open(undefined)}
+        @reason=${({ reason }: ReasonEvent) => this.#give(reason, parts)}>${this.#dialogOf(parts)}</div>
+      ${signInDialogOf(parts)}
     `;
   }
 
-  #header({ store, reconnect }: ConsoleParts): TemplateResult {
+  #header({ store, signIn, reconnect }: ConsoleParts): TemplateResult {
+    const { caller, connection } = store.state;
     return html`
       <header>
         <h1>Timers</h1>
-        <connection-state .connection=${store.state.connection} @retry=${reconnect}></connection-state>
+        <connection-state .connection=${connection} @retry=${reconnect}></connection-state>
         <span class="space"></span>
         <button class="quiet icon" type="button" aria-label="What happened" title="What happened"
           aria-expanded=${this.isFeedOpen ? 'true' : 'false'} @click=${this.#toggleFeed}>
@@ -95,33 +113,46 @@ export class TimerConsole extends LitElement {
         </button>
         <button class="quiet icon" type="button" aria-label="Help" title="Help"
           @click=${() => this.#open({ kind: 'help' })}>?</button>
-        <button class="primary" type="button" aria-label="Create timers"
-          @click=${() => this.#open({ kind: 'create' })}>
-          ${ICONS.add}<span>Create<span class="wide"> timers</span></span>
-        </button>
+        ${
+          isSignedIn(caller)
+            ? html`<signed-in .caller=${caller} @sign-out=${() => signIn.signOut()}></signed-in>`
+            : nothing
+        }
+        ${mayControl(caller) ? this.#createButton() : nothing}
       </header>
+    `;
+  }
+
+  #createButton(): TemplateResult {
+    return html`
+      <button class="primary" type="button" aria-label="Create timers"
+        @click=${() => this.#open({ kind: 'create' })}>
+        ${ICONS.add}<span>Create<span class="wide"> timers</span></span>
+      </button>
     `;
   }
 
   #main({ store, ticker }: ConsoleParts): TemplateResult {
     const { state, shown } = store;
+    const isInControl = mayControl(state.caller);
     return html`
       <main>
         <list-toolbar ?hidden=${state.timers.size === 0} .view=${state.view}
           .shownCount=${shown.length} .totalCount=${state.timers.size}
-          .selectedCount=${store.selected.length}
+          .selectedCount=${store.selected.length} .mayControl=${isInControl} .reason=${state.reason}
           @view=${({ view }: ViewEvent) => store.dispatch({ type: 'viewed', view })}
           @select-all=${({ isAll }: SelectAllEvent) => this.#selectAll(store, isAll)}></list-toolbar>
         <timer-list .ticker=${ticker} .shown=${shown} .displays=${state.displays}
           .problems=${state.problems} .selection=${state.selection} .busy=${state.busy}
-          .emptiness=${emptinessOf(state)}
+          .emptiness=${emptinessOf(state)} .mayControl=${isInControl}
           @select-timer=${(event: SelectEvent) => this.#select(store, event)}></timer-list>
       </main>
     `;
   }
 
-  #dialogOf({ actions, store }: ConsoleParts): TemplateResult | typeof nothing {
+  #dialogOf({ actions, api, store }: ConsoleParts): TemplateResult | typeof nothing {
     const { dialog } = this;
+    const { reason, caller, timers, keepaliveSeconds } = store.state;
     switch (dialog?.kind) {
       case undefined:
         return nothing;
@@ -130,16 +161,29 @@ export class TimerConsole extends LitElement {
       case 'help':
         return html`<help-dialog></help-dialog>`;
       case 'share':
-        return html`<share-dialog .timer=${dialog.timer}></share-dialog>`;
+        return html`
+          <share-dialog .timer=${dialog.timer} .onShare=${sharing(api, caller)}></share-dialog>
+        `;
       case 'displays':
-        return html`<displays-dialog .timer=${dialog.timer}></displays-dialog>`;
+        return html`
+          <displays-dialog .timer=${dialog.timer} .api=${api}
+            .keepaliveSeconds=${keepaliveSeconds}></displays-dialog>
+        `;
+      case 'details':
+        return html`
+          <details-dialog .timer=${timers.get(dialog.timer.id) ?? dialog.timer}
+            .onLoad=${api.history.bind(api)}></details-dialog>
+        `;
       case 'confirm':
-        return html`<confirm-dialog .question=${dialog.question}></confirm-dialog>`;
+        return html`
+          <confirm-dialog .question=${dialog.question} .reason=${reason}></confirm-dialog>
+        `;
       case 'extend': {
         const extend = (seconds: number): Promise<string | undefined> =>
           actions.control(present(store, dialog.timers), 'extend', seconds);
         return html`
-          <extend-dialog .subject=${subjectOf(dialog.timers)} .onExtend=${extend}></extend-dialog>
+          <extend-dialog .subject=${subjectOf(dialog.timers)} .onExtend=${extend}
+            .reason=${reason}></extend-dialog>
         `;
       }
     }
@@ -159,6 +203,7 @@ export class TimerConsole extends LitElement {
       return;
     }
     switch (wish.what) {
+      case 'details':
       case 'share':
       case 'displays':
         this.#open({ kind: wish.what, timer: first });
@@ -167,7 +212,9 @@ export class TimerConsole extends LitElement {
         store.dispatch({ type: 'problem_dismissed', timerId: first.id });
         break;
       case 'stop':
-        this.#ask(stopQuestion(timers, () => void actions.control(timers, 'stop')));
+        this.#ask(
+          stopQuestion(timers, store.state.largestBulk, () => void actions.control(timers, 'stop')),
+        );
         break;
       case 'delete':
         this.#ask(deleteQuestion(timers, () => void actions.remove(timers)));
@@ -182,9 +229,10 @@ export class TimerConsole extends LitElement {
   }
 
   #onKey(event: KeyboardEvent, parts: ConsoleParts): void {
-    if (this.dialog !== undefined) return;
+    const { caller, connection } = parts.store.state;
+    if (this.dialog !== undefined || connection.phase === 'locked') return;
     const shortcut = shortcutOf(event);
-    if (shortcut === undefined) return;
+    if (shortcut === undefined || !isFor(shortcut, mayControl(caller))) return;
     event.preventDefault();
     this.#obey(shortcut, parts);
   }
@@ -226,6 +274,15 @@ export class TimerConsole extends LitElement {
     store.dispatch({ type: 'selected', selection });
   }
 
+  #give(reason: Reason | undefined, { store }: ConsoleParts): void {
+    store.dispatch({ type: 'reasoned', reason });
+    clearTimeout(this.#reasonTimeout);
+    this.#reasonTimeout = setTimeout(
+      () => store.dispatch({ type: 'reasoned', reason: undefined }),
+      REASON_KEPT_MS,
+    );
+  }
+
   #toggleFeed(): void {
     this.isFeedOpen = !this.isFeedOpen;
     remember(FEED_MEMORY, this.isFeedOpen ? 'open' : 'closed');
@@ -240,11 +297,38 @@ export class TimerConsole extends LitElement {
   }
 }
 
-function stopQuestion(timers: readonly Timer[], onConfirmed: () => void): Question {
+function signInDialogOf({ store, signIn }: ConsoleParts): TemplateResult | typeof nothing {
+  const { connection } = store.state;
+  if (connection.phase !== 'locked') return nothing;
+  return html`
+    <sign-in-dialog .words=${connection.words} .onSignIn=${signIn.signIn.bind(signIn)}></sign-in-dialog>
+  `;
+}
+
+/** Where a service knows credentials, a display needs one: a token that is for its timer only. */
+function sharing(api: Api, caller: Caller | undefined) {
+  return async (timerId: string, label: string): Promise<DisplayLink> => {
+    const { origin } = location;
+    if (!isSignedIn(caller)) {
+      return { url: displayUrl(origin, timerId, { label }), expiresAtMs: undefined };
+    }
+    const { token, expires_at } = await api.displayToken(timerId, label);
+    const url = displayUrl(origin, timerId, { label, token });
+    return { url, expiresAtMs: Date.parse(expires_at) };
+  };
+}
+
+function stopQuestion(
+  timers: readonly Timer[],
+  largestBulk: number,
+  onConfirmed: () => void,
+): Question {
   const subject = subjectOf(timers);
+  const parts = partsText(timers.length, largestBulk);
+  const inParts = parts === '' ? '' : `They are stopped${parts}. `;
   return {
     heading: `Stop ${subject}?`,
-    text: 'The time ends now for everybody who sees it. A stopped timer cannot be started again.',
+    text: `The time ends now for everybody who sees it. ${inParts}A stopped timer cannot be started again.`,
     verb: timers.length === 1 ? 'Stop' : `Stop ${subject}`,
     onConfirmed,
   };

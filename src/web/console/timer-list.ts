@@ -18,6 +18,7 @@ export class TimerList extends LitElement {
     problems: { attribute: false },
     selection: { attribute: false },
     busy: { attribute: false },
+    mayControl: { attribute: false },
     emptiness: { attribute: false },
   };
   static override styles = [
@@ -52,6 +53,7 @@ export class TimerList extends LitElement {
   declare problems: ConsoleState['problems'];
   declare selection: ConsoleState['selection'];
   declare busy: ConsoleState['busy'];
+  declare mayControl: boolean;
   /** Why there is nothing to show, if there is nothing. */
   declare emptiness: Emptiness;
 
@@ -88,7 +90,8 @@ export class TimerList extends LitElement {
     return html`
       <timer-row role="listitem" aria-label=${timer.name} .ticker=${this.ticker} .timer=${timer}
         .displays=${displays.get(timer.id)} .problem=${problems.get(timer.id)}
-        .isSelected=${selection.timerIds.has(timer.id)} .isBusy=${busy.has(timer.id)}></timer-row>
+        .isSelected=${selection.timerIds.has(timer.id)} .isBusy=${busy.has(timer.id)}
+        .mayControl=${this.mayControl}></timer-row>
     `;
   }
 
@@ -111,12 +114,18 @@ export class TimerList extends LitElement {
     return html`
       <div class="empty">
         <h2>No timers yet</h2>
+        ${this.mayControl ? this.#howToBegin() : html`<p>They appear here as soon as somebody creates one.</p>`}
+      </div>
+    `;
+  }
+
+  #howToBegin(): TemplateResult {
+    return html`
         <p>
           Create one timer for everybody, or one for each seat. Then open its link, or scan its code, on
           the devices that are to show it, and start it when all are ready.
         </p>
         <button class="primary" type="button" @click=${this.#askToCreate}>Create the first timer</button>
-      </div>
     `;
   }
 
@@ -131,7 +140,7 @@ export class TimerList extends LitElement {
     if (step === undefined || !(row instanceof TimerRow)) return;
     event.preventDefault();
     const next = this.#focusRow(this.#rows().indexOf(row) + step);
-    if (!event.shiftKey || next === undefined) return;
+    if (!event.shiftKey || next === undefined || !this.mayControl) return;
     if (!row.isSelected) this.dispatchEvent(new SelectEvent(row.timer.id, false));
     this.dispatchEvent(new SelectEvent(next.timer.id, true));
   }

@@ -55,12 +55,21 @@ export const rowStyles = css`
     grid-area: who;
     min-width: 0;
   }
-  .name {
+  button.name {
     display: block;
+    max-width: 100%;
+    min-height: 0;
+    padding: 0;
+    border: 0;
     font-weight: 650;
+    text-align: start;
     overflow: hidden;
     text-overflow: ellipsis;
     white-space: nowrap;
+  }
+  button.name:hover {
+    background: transparent;
+    text-decoration: underline;
   }
   .state {
     color: var(--muted);

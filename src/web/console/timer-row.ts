@@ -35,6 +35,7 @@ export class TimerRow extends LitElement implements Ticking {
     problem: { attribute: false },
     isSelected: { attribute: false },
     isBusy: { attribute: false },
+    mayControl: { attribute: false },
     seconds: { state: true },
   };
   static override styles = [controls, extensionStyles, rowStyles];
@@ -45,6 +46,7 @@ export class TimerRow extends LitElement implements Ticking {
   declare problem: string | undefined;
   declare isSelected: boolean;
   declare isBusy: boolean;
+  declare mayControl: boolean;
   declare seconds: number;
 
   #focused: Element | null = null;
@@ -66,7 +68,8 @@ export class TimerRow extends LitElement implements Ticking {
   }
 
   override focus(): void {
-    this.renderRoot.querySelector('input')?.focus();
+    const first = this.renderRoot.querySelector('input, button');
+    if (first instanceof HTMLElement) first.focus();
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
@@ -87,12 +90,10 @@ export class TimerRow extends LitElement implements Ticking {
     const { timer } = this;
     return html`
       <div class="row ${this.#mood()} ${this.isSelected ? 'selected' : ''}" aria-busy=${this.isBusy ? 'true' : 'false'}>
-        <label class="select">
-          <input type="checkbox" aria-label="Select ${timer.name}" .checked=${live(this.isSelected)}
-            @click=${this.#select} />
-        </label>
+        ${this.mayControl ? this.#checkbox() : nothing}
         <div class="who">
-          <span class="name">${timer.name}</span>
+          <button class="name quiet" type="button" title="What happened to it"
+            @click=${() => this.#wish({ what: 'details' })}>${timer.name}</button>
           <span class="state">${this.#stateWords()}</span>
         </div>
         <div class="time">
@@ -101,9 +102,18 @@ export class TimerRow extends LitElement implements Ticking {
             .value=${Math.max(0, timer.duration_seconds - this.seconds)}></progress>
         </div>
         ${this.#displays()}
-        <div class="actions">${this.#actions()}</div>
+        <div class="actions">${this.mayControl ? this.#actions() : nothing}</div>
         ${this.problem === undefined ? nothing : this.#problem(this.problem)}
       </div>
+    `;
+  }
+
+  #checkbox(): TemplateResult {
+    return html`
+      <label class="select">
+        <input type="checkbox" aria-label="Select ${this.timer.name}" .checked=${live(this.isSelected)}
+          @click=${this.#select} />
+      </label>
     `;
   }
 

@@ -2,7 +2,15 @@
 import type { Action } from './api.js';
 
 export type Wish =
-  | { readonly what: Exclude<Action, 'extend'> | 'delete' | 'share' | 'displays' | 'dismiss' }
+  | {
+      readonly what:
+        | Exclude<Action, 'extend'>
+        | 'delete'
+        | 'details'
+        | 'share'
+        | 'displays'
+        | 'dismiss';
+    }
   /** Without seconds it is asked how many. */
   | { readonly what: 'extend'; readonly seconds?: number };
 
