@@ -6,7 +6,8 @@
  */
 import { z } from 'zod';
 import type { Figure, Measurement, RunOptions } from './measurement.js';
-import { createTimers, type HttpConnection, timerSchema } from './support/http.js';
+import { createTimers, type HttpConnection } from './support/http.js';
+import { commander, type Load, load } from './support/load.js';
 import { progress } from './support/progress.js';
 import { onStage } from './support/stage.js';
 import { median, percentile } from './support/statistics.js';
@@ -16,23 +17,9 @@ const FULL = { connections: 64, timersEach: 20, bulk: 1000, warmUpMs: 3000, forM
 const QUICK = { connections: 16, timersEach: 5, bulk: 200, warmUpMs: 500, forMs: 1500 };
 
 const TIMER = { name: 'Midterm, room 12', duration_seconds: 3600 };
-/** A cycle that is possible over and over: the first `start` begins, later ones resume. */
-const CYCLE = [
-  { action: 'start' },
-  { action: 'extend', extend_seconds: 1 },
-  { action: 'pause' },
-  { action: 'resume' },
-  { action: 'pause' },
-] as const;
 const BULK_CYCLE = ['start', 'pause'] as const;
 
 const bulkAnswer = z.array(z.object({ success: z.literal(true) }));
-
-interface Load {
-  /** How long each acknowledged request took, in ms. */
-  readonly latenciesMs: readonly number[];
-  readonly wallMs: number;
-}
 
 function run({ isQuick, profileDir }: RunOptions): Promise<Figure[]> {
   const { connections: count, timersEach, bulk, warmUpMs, forMs } = isQuick ? QUICK : FULL;
@@ -59,17 +46,6 @@ function run({ isQuick, profileDir }: RunOptions): Promise<Figure[]> {
   });
 }
 
-/** Gives one acknowledged command after the other, each timer's in the order of the cycle. */
-function commander(connection: HttpConnection, timerIds: readonly string[]) {
-  let next = 0;
-  return async (): Promise<void> => {
-    const timerId = timerIds[next % timerIds.length] ?? '';
-    const command = CYCLE[Math.floor(next / timerIds.length) % CYCLE.length];
-    next += 1;
-    await connection.post(`/timers/${timerId}/control`, command, timerSchema);
-  };
-}
-
 function bulkCommanderOf(connection: HttpConnection, timerIds: readonly string[]) {
   let next = 0;
   return async (): Promise<void> => {
@@ -77,22 +53,6 @@ function bulkCommanderOf(connection: HttpConnection, timerIds: readonly string[]
     next += 1;
     await connection.post(`/timers/bulk/${action}`, timerIds, bulkAnswer);
   };
-}
-
-async function load(commanders: readonly (() => Promise<void>)[], forMs: number): Promise<Load> {
-  const startedMs = performance.now();
-  const endMs = startedMs + forMs;
-  const latenciesMs: number[] = [];
-  async function work(command: () => Promise<void>): Promise<void> {
-    for (let nowMs = performance.now(); nowMs < endMs; ) {
-      await command();
-      const thenMs = performance.now();
-      latenciesMs.push(thenMs - nowMs);
-      nowMs = thenMs;
-    }
-  }
-  await Promise.all(commanders.map(work));
-  return { latenciesMs, wallMs: performance.now() - startedMs };
 }
 
 function singleFigures({ latenciesMs, wallMs }: Load, connections: number): Figure[] {

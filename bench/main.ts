@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { classroom } from './classroom.js';
 import { commands } from './commands.js';
 import { creation } from './creation.js';
+import { credentials } from './credentials.js';
 import { fanOut } from './fan-out.js';
 import { flips } from './flips.js';
 import { massExpiry } from './mass-expiry.js';
@@ -24,6 +25,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   fanOut,
   creation,
   commands,
+  credentials,
   massExpiry,
   recovery,
   slowDisplay,

@@ -3,6 +3,7 @@
 /** What a figure should be. The bench says whether it is; it never fails for it. */
 export type Target =
   | { readonly atMost: number }
+  | { readonly atLeast: number }
   | { readonly below: number }
   | { readonly exactly: number };
 
@@ -31,6 +32,7 @@ export interface Measurement {
 
 export function isMet(value: number, target: Target): boolean {
   if ('atMost' in target) return value <= target.atMost;
+  if ('atLeast' in target) return value >= target.atLeast;
   if ('below' in target) return value < target.below;
   return value === target.exactly;
 }

@@ -53,6 +53,7 @@ function rounded(value: number): string {
 }
 
 function wordsOf(target: Target): string {
+  if ('atLeast' in target) return `at least ${target.atLeast}`;
   if ('atMost' in target) return `at most ${target.atMost}`;
   if ('below' in target) return `below ${target.below}`;
   return `exactly ${target.exactly}`;

@@ -23,22 +23,25 @@ const END_OF_HEADERS = '\r\n\r\n';
 export class HttpConnection {
   readonly #socket: Socket;
   readonly #host: string;
+  /** What each request says of who sends it. */
+  readonly #authorization: string;
   #received: Buffer = NOTHING;
   #waiting: Waiting | undefined;
   #end: Error | undefined;
 
-  private constructor(socket: Socket, host: string) {
+  private constructor(socket: Socket, host: string, credential: string | undefined) {
     this.#socket = socket;
     this.#host = host;
+    this.#authorization = credential === undefined ? '' : `Authorization: Bearer ${credential}\r\n`;
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => this.#fail(new Error('The service closed the connection')));
   }
 
-  static async open(url: URL): Promise<HttpConnection> {
+  static async open(url: URL, credential?: string): Promise<HttpConnection> {
     const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
     await once(socket, 'connect');
-    return new HttpConnection(socket, url.host);
+    return new HttpConnection(socket, url.host, credential);
   }
 
   request(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<Answer> {
@@ -50,7 +53,7 @@ export class HttpConnection {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#socket.write(
-        `${method} ${path} HTTP/1.1\r\nHost: ${this.#host}\r\n${type}` +
+        `${method} ${path} HTTP/1.1\r\nHost: ${this.#host}\r\n${this.#authorization}${type}` +
           `Content-Length: ${length}\r\n\r\n${text}`,
       );
     });

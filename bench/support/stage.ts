@@ -42,8 +42,12 @@ export class Stage {
     return displays;
   }
 
-  async connections(url: URL, count: number): Promise<readonly HttpConnection[]> {
-    const opening = Array.from({ length: count }, () => HttpConnection.open(url));
+  async connections(
+    url: URL,
+    count: number,
+    credential?: string,
+  ): Promise<readonly HttpConnection[]> {
+    const opening = Array.from({ length: count }, () => HttpConnection.open(url, credential));
     const connections = await Promise.all(opening);
     this.#takeDowns.push(() => connections.map((connection) => connection.close()));
     return connections;
