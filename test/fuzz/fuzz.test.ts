@@ -7,6 +7,8 @@ import { Agent, request as send } from 'node:http';
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { RecordedEntry } from '../../src/journal/journal.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import type { TestDisplay } from '../support/display.js';
 import { endWithTest } from '../support/endings.js';
@@ -32,13 +34,14 @@ interface Reply {
 
 function ask(
   service: TestService,
-  { operation, target, headers, body }: RequestInput,
+  { operation, asker, target, headers, body }: RequestInput,
   timerIds: readonly string[],
+  callers: Callers,
 ): Promise<Reply> {
   const options = {
     agent,
     method: operation.method,
-    headers: { ...service.authorization, ...headers },
+    headers: { ...callers[asker], ...headers },
   };
   return new Promise((resolve, reject) => {
     const request = send(
@@ -57,6 +60,38 @@ function ask(
     );
     request.on('error', reject);
     request.end(withTimers(body, timerIds));
+  });
+}
+
+/** The headers by which each kind of caller is known. */
+type Callers = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** A caller of each role and of none. The timers are the administrator's, and one is given to an instructor. */
+async function callersOf(service: TestService, timerId: string): Promise<Callers> {
+  const show = (token: string) => ({ Authorization: `Bearer ${token}` });
+  const keyOf = async (definition: Parameters<TestService['createKey']>[0]) =>
+    show((await service.createKey(definition)).key);
+  const revoked = await service.createKey({ role: 'admin' });
+  await service.request('DELETE', `/keys/${revoked.id}`);
+  return {
+    admin: await keyOf({ role: 'admin' }),
+    instructor: await keyOf({ role: 'instructor' }),
+    substitute: await keyOf({ role: 'instructor', timers: [timerId] }),
+    observer: await keyOf({ role: 'observer' }),
+    display: await keyOf({ role: 'display', timers: [timerId] }),
+    revoked: show(revoked.key),
+    nobody: {},
+  };
+}
+
+/** Entries that their author had no right to. */
+async function trespasses(service: TestService, givenId: string): Promise<RecordedEntry[]> {
+  const owners = new Map<string, string>();
+  const entries = await service.journal.read(0, Number.MAX_SAFE_INTEGER);
+  return entries.filter(({ timerId, type, by: { role, credential } }) => {
+    if (type === 'created') owners.set(timerId, credential);
+    if (role === 'admin' || role === 'service') return false;
+    return role !== 'instructor' || (owners.get(timerId) !== credential && timerId !== givenId);
   });
 }
 
@@ -86,24 +121,43 @@ async function openApiOf(service: TestService): Promise<OpenApi> {
   return new OpenApi((await service.request('GET', '/openapi.json')).body);
 }
 
-describe('T12: whatever is asked over HTTP', () => {
+describe('T12, A1: whatever is asked over HTTP', () => {
   it(
-    'is answered as the OpenAPI document says, and never with a failure',
+    'is answered as the OpenAPI document says, never with a failure, and changes nothing without permission',
     async () => {
-      const service = await TestService.start({ settings: { MAX_TIMERS: '100' } });
+      // Time stands still, so no limit on how often something may be done would ever be lifted.
+      const settings = { MAX_TIMERS: '100', MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: '0' };
+      const service = await TestService.start({ settings });
       // The first key that is made shuts everybody else out, so it is made before.
       await service.protect();
       const api = await openApiOf(service);
       let timerIds = await populate(service);
       const display = await service.display(timerIds[1] ?? '');
-      const displayId = displayIdOf(display);
+      const known = {
+        display_id: displayIdOf(display),
+        key_id: (await service.createKey({ role: 'observer' })).id,
+        webhook_id: await webhookIdOf(service),
+      };
+      const [givenId = ''] = timerIds;
+      const callers = await callersOf(service, givenId);
+      // Most of what is asked is asked by those who may.
+      const askers = [
+        ...Object.keys(callers),
+        'admin',
+        'admin',
+        'admin',
+        'instructor',
+        'instructor',
+      ];
       const requests = fc.oneof(
-        ...api.operations.map((operation) => requestsFor(api, operation, displayId)),
+        ...api.operations.map((operation) => requestsFor(api, operation, known, askers)),
       );
       const batches = fc.array(requests, { minLength: TOGETHER, maxLength: TOGETHER });
       await fc.assert(
         fc.asyncProperty(batches, async (batch) => {
-          const replies = await Promise.all(batch.map((input) => ask(service, input, timerIds)));
+          const replies = await Promise.all(
+            batch.map((input) => ask(service, input, timerIds, callers)),
+          );
           const complaints = replies.flatMap(({ status, mediaType, body }, index) => {
             const input = batch[index];
             if (input === undefined) return [];
@@ -120,6 +174,7 @@ describe('T12: whatever is asked over HTTP', () => {
         }),
         { numRuns: Math.ceil(INPUTS / TOGETHER), endOnFailure: true },
       );
+      expect(await trespasses(service, givenId)).toEqual([]);
       expect((await service.request('GET', '/livez')).status).toBe(200);
     },
     LONGEST_MS,
@@ -156,6 +211,12 @@ describe('T1: whatever a display sends', () => {
     LONGEST_MS,
   );
 });
+
+/** A webhook to an address where nobody listens. */
+async function webhookIdOf(service: TestService): Promise<string> {
+  const { body } = await service.request('POST', '/webhooks', { url: 'http://127.0.0.1:9/' });
+  return z.object({ id: z.string() }).parse(body).id;
+}
 
 function displayIdOf({ messages: [first] }: TestDisplay): string {
   return first?.type === 'connected' ? first.display_id : '';

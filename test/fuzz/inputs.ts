@@ -5,6 +5,8 @@ import type { JsonSchema, OpenApi, Operation } from './open-api.js';
 
 export interface RequestInput {
   readonly operation: Operation;
+  /** Which of the callers asks. */
+  readonly asker: string;
   /** Address with its query. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -120,18 +122,22 @@ const mediaTypes = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom('text/plain', 'application/json; charset=latin1', '') },
 );
 
-/** Requests for one operation; `displayId` is that of a display of the second timer. */
+/** Requests for one operation; `known` are parts of addresses that lead somewhere, `askers` are the names of those who ask. */
 export function requestsFor(
   api: OpenApi,
   operation: Operation,
-  displayId: string,
+  known: Readonly<Record<string, string>>,
+  askers: readonly string[],
 ): fc.Arbitrary<RequestInput> {
   const { parameters, requestBody, path } = operation;
   const place = (name: string) =>
     fc.oneof(
       {
         weight: 8,
-        arbitrary: fc.constantFrom(...(name === 'timer_id' ? STANDS : [displayId]), 'unknown'),
+        arbitrary: fc.constantFrom(
+          ...(name === 'timer_id' ? STANDS : [known[name] ?? '']),
+          'unknown',
+        ),
       },
       { weight: 1, arbitrary: fc.string() },
     );
@@ -158,14 +164,16 @@ export function requestsFor(
         );
   return fc
     .record({
+      asker: fc.constantFrom(...askers),
       places: fc.tuple(...pathNames.map(place)),
       query: fc.record(query, { requiredKeys: [] }),
       headers: fc.record(headers),
       mediaType: mediaTypes,
       body,
     })
-    .map(({ places, query, headers, mediaType, body }) => ({
+    .map(({ asker, places, query, headers, mediaType, body }) => ({
       operation,
+      asker,
       target: targetOf(path, pathNames, places, query),
       headers: headersOf(headers, body === undefined ? undefined : mediaType),
       body,
