@@ -11,6 +11,8 @@ interface Setting<T> {
   readonly takes: string;
   readonly description: string;
   readonly schema: z.ZodType<T, string>;
+  /** True for what must not be told to those who see the start of the service. */
+  readonly isSecret?: true;
 }
 
 function wholeNumber(min: number, max: number) {
@@ -64,6 +66,31 @@ function isNetwork(text: string): boolean {
 
 const NETWORKS = 'addresses or subnets such as 10.0.0.0/8, separated by commas';
 const networks = list(NETWORKS, z.string().refine(isNetwork));
+
+const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
+
+/** Who reads tokens on their way to the identity provider can be anyone, so the way must be a safe one. */
+function isIssuer(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, search, hash } = new URL(text);
+  const isSafe = protocol === 'https:' || LOOPBACK_HOSTS.includes(hostname);
+  return isSafe && /^https?:$/.test(protocol) && search + hash === '';
+}
+
+const LEAST_SECRET_BYTES = 32;
+const jwtSecret = z
+  .string()
+  .regex(/^[^:\s]+:\S+$/)
+  .transform((text) => {
+    const [kid = ''] = text.split(':', 1);
+    return { kid, secret: text.slice(kid.length + 1) };
+  })
+  .refine(({ secret }) => Buffer.byteLength(secret) >= LEAST_SECRET_BYTES);
+const jwtSecrets = z
+  .string()
+  .transform((text) => (text.trim() === '' ? [] : text.split(',').map((part) => part.trim())))
+  .pipe(z.array(jwtSecret))
+  .refine((secrets) => new Set(secrets.map(({ kid }) => kid)).size === secrets.length);
 
 export const SETTINGS = {
   PORT: {
@@ -216,8 +243,44 @@ export const SETTINGS = {
   WEBHOOK_ALLOW_PRIVATE: {
     default: '0',
     description: '1 lets webhooks lead to private addresses, and over plain http',
-    takes: '0 or 1',
-    schema: z.enum(['0', '1']).transform((text) => text === '1'),
+    ...flag,
+  },
+  JWT_SECRETS: {
+    default: '',
+    description: 'Secrets of tokens signed with HS256, each with its kid, separated by commas',
+    takes: 'kid:secret, separated by commas; each kid once, each secret of 32 bytes or more',
+    isSecret: true,
+    schema: jwtSecrets,
+  },
+  JWT_PUBLIC_KEYS: {
+    default: '',
+    description: 'File with a JSON Web Key Set of public Ed25519 keys, of tokens signed with EdDSA',
+    takes: 'the path of a file',
+    schema: z.string(),
+  },
+  JWT_AUDIENCE: {
+    default: 'synchronized-timer',
+    description: 'What tokens of JWT_SECRETS and JWT_PUBLIC_KEYS name as their aud',
+    takes: 'a text',
+    schema: z.string().min(1),
+  },
+  OIDC_ISSUER: {
+    default: '',
+    description: 'Identity provider whose tokens are taken, found by OpenID Connect discovery',
+    takes: 'an https address, or an http one of this machine, without a query',
+    schema: z.string().refine((text) => text === '' || isIssuer(text)),
+  },
+  OIDC_AUDIENCE: {
+    default: 'synchronized-timer',
+    description: 'What tokens of the identity provider name as their aud',
+    takes: 'a text',
+    schema: z.string().min(1),
+  },
+  ROLE_CLAIM: {
+    default: 'role',
+    description: 'Claim of a token with its role or a list of them; dots lead into objects',
+    takes: 'the name of a claim such as role or realm_access.roles',
+    schema: z.string().min(1),
   },
   LOG_LEVEL: {
     default: 'info',
@@ -262,6 +325,12 @@ export interface Config {
   readonly webhookRetrySeconds: ValueOf<'WEBHOOK_RETRY_SECONDS'>;
   readonly webhookTimeoutSeconds: ValueOf<'WEBHOOK_TIMEOUT_SECONDS'>;
   readonly webhookAllowPrivate: ValueOf<'WEBHOOK_ALLOW_PRIVATE'>;
+  readonly jwtSecrets: ValueOf<'JWT_SECRETS'>;
+  readonly jwtPublicKeys: ValueOf<'JWT_PUBLIC_KEYS'>;
+  readonly jwtAudience: ValueOf<'JWT_AUDIENCE'>;
+  readonly oidcIssuer: ValueOf<'OIDC_ISSUER'>;
+  readonly oidcAudience: ValueOf<'OIDC_AUDIENCE'>;
+  readonly roleClaim: ValueOf<'ROLE_CLAIM'>;
   readonly logLevel: ValueOf<'LOG_LEVEL'>;
   readonly inspect: ValueOf<'INSPECT'>;
 }
@@ -276,11 +345,12 @@ export class SettingError extends Error {
  * @throws {SettingError} on the first wrong value.
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
-  function read<T>(name: SettingName, { default: fallback, takes, schema }: Setting<T>): T {
-    const text = environment[name] ?? fallback;
-    const result = schema.safeParse(text);
+  function read<T>(name: SettingName, setting: Setting<T>): T {
+    const text = environment[name] ?? setting.default;
+    const result = setting.schema.safeParse(text);
     if (result.success) return result.data;
-    throw new SettingError(`${name} is ${JSON.stringify(text)}; it takes ${takes}`);
+    const shown = setting.isSecret === true ? 'something else' : JSON.stringify(text);
+    throw new SettingError(`${name} is ${shown}; it takes ${setting.takes}`);
   }
   return {
     port: read('PORT', SETTINGS.PORT),
@@ -328,6 +398,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     webhookRetrySeconds: read('WEBHOOK_RETRY_SECONDS', SETTINGS.WEBHOOK_RETRY_SECONDS),
     webhookTimeoutSeconds: read('WEBHOOK_TIMEOUT_SECONDS', SETTINGS.WEBHOOK_TIMEOUT_SECONDS),
     webhookAllowPrivate: read('WEBHOOK_ALLOW_PRIVATE', SETTINGS.WEBHOOK_ALLOW_PRIVATE),
+    jwtSecrets: read('JWT_SECRETS', SETTINGS.JWT_SECRETS),
+    jwtPublicKeys: read('JWT_PUBLIC_KEYS', SETTINGS.JWT_PUBLIC_KEYS),
+    jwtAudience: read('JWT_AUDIENCE', SETTINGS.JWT_AUDIENCE),
+    oidcIssuer: read('OIDC_ISSUER', SETTINGS.OIDC_ISSUER),
+    oidcAudience: read('OIDC_AUDIENCE', SETTINGS.OIDC_AUDIENCE),
+    roleClaim: read('ROLE_CLAIM', SETTINGS.ROLE_CLAIM),
     logLevel: read('LOG_LEVEL', SETTINGS.LOG_LEVEL),
     inspect: read('INSPECT', SETTINGS.INSPECT),
   };

@@ -61,7 +61,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { webDirectory } = options;
   const { documents } = journal;
   const addresses = new Addresses(config.trustProxy);
-  const access = await Access.open({ config, documents, addresses, clock });
+  const signer = await Signer.open(documents, config.signingKeys);
+  const access = await Access.open({ config, documents, addresses, signer, clock, log });
   const registry = new Registry({
     clock,
     journal,
@@ -75,7 +76,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   // Whoever awaits `ready` hears of a failure; if nobody does, it is still no unhandled rejection.
   registry.recovered.catch(() => {});
-  const signer = await Signer.open(documents, config.signingKeys);
   const heads = new Heads({ journal, signer, clock, log });
   const audit = new Audit({ journal, heads, signer, clock });
   const limits = new Limits({ config, clock, addresses });

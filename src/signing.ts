@@ -22,12 +22,13 @@ const ALGORITHM = 'EdDSA';
 const DRAWER = 'signing-keys';
 const NAME = 'keys';
 
-const privateKeySchema = z.object({
+export const publicKeySchema = z.object({
   kty: z.literal('OKP'),
   crv: z.literal('Ed25519'),
   x: z.string(),
-  d: z.string(),
+  kid: z.string().exactOptional(),
 });
+const privateKeySchema = publicKeySchema.extend({ d: z.string() });
 const privateKeysSchema = z.object({ keys: z.array(privateKeySchema).min(1) });
 type PrivateKey = z.output<typeof privateKeySchema>;
 

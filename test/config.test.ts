@@ -57,6 +57,7 @@ function wholeNumber(key: keyof Config, byDefault: number, min: number, max: num
 }
 
 const YEAR = 31_536_000;
+const SECRET = 'f'.repeat(32);
 const THRESHOLDS = Array.from({ length: 20 }, (_, index) => index + 1);
 
 const CASES: Record<keyof typeof SETTINGS, Case> = {
@@ -234,6 +235,68 @@ const CASES: Record<keyof typeof SETTINGS, Case> = {
     refuses: ['', 'true', 'yes', '2', '01', ' 1'],
     says: '0 or 1',
   },
+  JWT_SECRETS: {
+    key: 'jwtSecrets',
+    byDefault: [],
+    takes: [
+      ['', []],
+      [`a:${SECRET}`, [{ kid: 'a', secret: SECRET }]],
+      [
+        ` a:${SECRET} , b:x:${SECRET}`,
+        [
+          { kid: 'a', secret: SECRET },
+          { kid: 'b', secret: `x:${SECRET}` },
+        ],
+      ],
+    ],
+    refuses: [SECRET, `a:${SECRET.slice(1)}`, `:${SECRET}`, `a:${SECRET},a:${SECRET}`, 'a:', ','],
+    says: 'kid:secret, separated by commas; each kid once, each secret of 32 bytes or more',
+  },
+  JWT_PUBLIC_KEYS: {
+    key: 'jwtPublicKeys',
+    byDefault: '',
+    takes: [['keys.json', 'keys.json']],
+    refuses: [],
+    says: 'the path of a file',
+  },
+  JWT_AUDIENCE: {
+    key: 'jwtAudience',
+    byDefault: 'synchronized-timer',
+    takes: [['exam', 'exam']],
+    refuses: [''],
+    says: 'a text',
+  },
+  OIDC_ISSUER: {
+    key: 'oidcIssuer',
+    byDefault: '',
+    takes: [
+      ['', ''],
+      ['https://id.example/realms/exam', 'https://id.example/realms/exam'],
+      ['http://localhost:8080/', 'http://localhost:8080/'],
+    ],
+    refuses: [
+      'id.example',
+      'http://id.example',
+      'ftp://localhost',
+      'https://id.example/?a',
+      'https://id.example/#a',
+    ],
+    says: 'an https address, or an http one of this machine, without a query',
+  },
+  OIDC_AUDIENCE: {
+    key: 'oidcAudience',
+    byDefault: 'synchronized-timer',
+    takes: [['exam', 'exam']],
+    refuses: [''],
+    says: 'a text',
+  },
+  ROLE_CLAIM: {
+    key: 'roleClaim',
+    byDefault: 'role',
+    takes: [['realm_access.roles', 'realm_access.roles']],
+    refuses: [''],
+    says: 'the name of a claim such as role or realm_access.roles',
+  },
   LOG_LEVEL: {
     key: 'logLevel',
     byDefault: 'info',
@@ -266,8 +329,9 @@ describe.each(Object.entries(CASES))('%s', (name, { key, byDefault, takes, refus
     expect(readConfig({ [name]: text })).toEqual({ ...readConfig({}), [key]: value });
   });
 
-  it.each(refuses)('refuses %j in one line that says what it got and what it takes', (text) => {
-    const line = `${name} is ${JSON.stringify(text)}; it takes ${says}`;
+  it.each(refuses)('A3: refuses %j in one line that says what it got and what it takes', (text) => {
+    const shown = name === 'JWT_SECRETS' ? 'something else' : JSON.stringify(text);
+    const line = `${name} is ${shown}; it takes ${says}`;
     expect(() => readConfig({ [name]: text })).toThrow(
       expect.objectContaining({ name: SettingError.name, message: line }),
     );

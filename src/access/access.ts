@@ -3,20 +3,26 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../clock.js';
 import { type Config, SettingError } from '../config.js';
 import type { Documents } from '../journal/documents.js';
+import type { Log } from '../log.js';
 import { Problem } from '../protocol/problems.js';
 import type { TimerRecord } from '../registry.js';
+import type { Signer } from '../signing.js';
 import type { Addresses } from './address.js';
-import { type ApiKey, ApiKeys, type KeyDefinition } from './api-keys.js';
+import { type ApiKey, ApiKeys, isKey, type KeyDefinition } from './api-keys.js';
 import { ANONYMOUS, anonymous, type Caller, hasRight, type Right, reaches } from './caller.js';
 import { credentialIn } from './credential.js';
 import { isForeign, isLoopback, namesLoopback } from './origins.js';
 import { Sessions } from './sessions.js';
+import { type Holder, Tokens, type TokensOptions } from './tokens.js';
 
 export interface AccessOptions {
-  readonly config: Pick<Config, 'host' | 'allowOpen' | 'corsOrigins' | 'dataDir'>;
+  readonly config: Pick<Config, 'host' | 'allowOpen' | 'corsOrigins' | 'dataDir'> &
+    TokensOptions['config'];
   readonly documents: Documents;
   readonly addresses: Addresses;
+  readonly signer: Signer;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 /** What somebody asks for. */
@@ -29,21 +35,25 @@ export interface Asked {
 export class Access {
   readonly #options: AccessOptions;
   readonly #keys: ApiKeys;
+  readonly #tokens: Tokens;
   readonly #sessions: Sessions;
 
-  private constructor(options: AccessOptions, keys: ApiKeys) {
+  private constructor(options: AccessOptions, keys: ApiKeys, tokens: Tokens) {
     this.#options = options;
     this.#keys = keys;
+    this.#tokens = tokens;
     this.#sessions = new Sessions(options.clock);
   }
 
   /**
    * Reads the keys.
-   * @throws {SettingError} if everybody in the network could do everything, and nobody said they may.
+   * @throws {SettingError} if a setting leads nowhere, or everybody in the network could do everything and
+   * nobody said they may.
    */
   static async open(options: AccessOptions): Promise<Access> {
-    const keys = await ApiKeys.open({ ...options, hasOtherCredentials: false });
-    const access = new Access(options, keys);
+    const tokens = await Tokens.open(options);
+    const keys = await ApiKeys.open({ ...options, hasOtherCredentials: tokens.isConfigured });
+    const access = new Access(options, keys, tokens);
     const { host, allowOpen, dataDir } = options.config;
     if (access.isOpen && !allowOpen && !isLoopback(host)) {
       const command = `synchronized-timer keys create --role admin --data-dir ${dataDir}`;
@@ -57,7 +67,7 @@ export class Access {
 
   /** Whether nobody needs a credential, because there are none. */
   get isOpen(): boolean {
-    return this.#keys.isEmpty;
+    return this.#keys.isEmpty && !this.#tokens.isConfigured;
   }
 
   /**
@@ -121,6 +131,11 @@ export class Access {
     this.#sessions.end(credentialOf(keyId));
   }
 
+  /** Makes a token for a display of one timer, which nobody can take back before it ends. */
+  issueToken(timerId: string, label: string | null, expiresAtMs: number): Promise<string> {
+    return this.#tokens.issue(timerId, label, expiresAtMs);
+  }
+
   /** Whoever shows a credential is who it says, also where none is needed. */
   async #identify(
     request: IncomingMessage,
@@ -132,12 +147,19 @@ export class Access {
       if (this.isOpen) return anonymous(address);
       throw new Problem('unauthenticated', 'Show a key or a token: Authorization: Bearer <token>');
     }
-    const key = this.#keys.find(credential);
+    const holder = isKey(credential)
+      ? this.#holderOf(credential)
+      : await this.#tokens.check(credential);
+    return { ...holder, address };
+  }
+
+  #holderOf(text: string): Holder {
+    const key = this.#keys.find(text);
     if (key === undefined) {
-      throw new Problem('unauthenticated', 'The credential is not known, or has ended');
+      throw new Problem('unauthenticated', 'The key is not known, or has ended');
     }
     const { id, role, label, timers, expiresAtMs } = key;
-    return { credential: credentialOf(id), role, label, address, timers, expiresAtMs };
+    return { credential: credentialOf(id), role, label, timers, expiresAtMs };
   }
 
   /** Any page can make a browser send a request to this machine, where an open service needs no more. */

@@ -14,6 +14,11 @@ const ID_BYTES = 6;
 const SECRET_BYTES = 32;
 const KEY = /^sts_([0-9a-f]{12})_([\w-]{43})$/;
 
+/** Whether a credential looks like a key, and is to be nothing else. */
+export function isKey(text: string): boolean {
+  return text.startsWith('sts_');
+}
+
 export interface KeyDefinition {
   readonly role: CallerRole;
   readonly label: string | null;

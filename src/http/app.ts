@@ -26,10 +26,10 @@ import type { Realtime } from '../realtime/realtime.js';
 import type { Registry } from '../registry.js';
 import type { Signer } from '../signing.js';
 import type { Webhooks } from '../webhooks/webhooks.js';
+import { credentialRoutes } from './credentials.js';
 import { displayRoutes } from './displays.js';
 import type { Handler } from './exchange.js';
 import { Idempotency } from './idempotency.js';
-import { keyRoutes } from './keys.js';
 import { openApiDocument } from './openapi.js';
 import { expressPath, type Operation, type Operations, operationsOf } from './operations.js';
 import { servePages } from './pages.js';
@@ -73,7 +73,7 @@ export function createApp(options: AppOptions): Express {
   const handlers: Record<keyof Operations, Handler> = {
     ...timerRoutes(registry, schemas, idempotency),
     ...recordRoutes({ registry, audit, signer, log }),
-    ...keyRoutes(access, clock),
+    ...credentialRoutes(registry, access, clock),
     ...displayRoutes(realtime, schemas, limits),
     ...webhookRoutes(webhooks, schemas, idempotency),
     ...serviceRoutes(registry, clock),

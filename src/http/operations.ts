@@ -12,8 +12,15 @@ import {
   signedHeadsSchema,
 } from '../protocol/audit.js';
 import { consoleMessageSchema } from '../protocol/console.js';
+import {
+  createKeySchema,
+  createTokenSchema,
+  keyIdSchema,
+  keySchema,
+  newKeySchema,
+  tokenSchema,
+} from '../protocol/credentials.js';
 import { acknowledgementSchema, displayIdSchema, displaysSchema } from '../protocol/displays.js';
-import { createKeySchema, keyIdSchema, keySchema, newKeySchema } from '../protocol/keys.js';
 import { displayEventSchema } from '../protocol/messages.js';
 import type { HttpProblemCode } from '../protocol/problems.js';
 import { receiptRequestSchema, receiptSchema } from '../protocol/receipts.js';
@@ -210,7 +217,7 @@ export function operationsOf(schemas: RequestSchemas) {
     ...bulkOperations(schemas),
     ...displayOperations(schemas),
     ...recordOperations(),
-    ...keyOperations,
+    ...credentialOperations,
     me: {
       id: 'me',
       right: 'any',
@@ -279,7 +286,7 @@ export type Operations = ReturnType<typeof operationsOf>;
 
 const KEY_PROBLEMS = [...RESTRICTED, 'foreign_origin', 'journal_unavailable'] as const;
 
-const keyOperations = {
+const credentialOperations = {
   createKey: {
     id: 'createKey',
     right: 'manage',
@@ -288,7 +295,12 @@ const keyOperations = {
     tag: 'access',
     summary: 'Make a key; with the first one, everybody needs one',
     body: createKeySchema,
-    success: { status: 201, description: 'The key, which is told this once.', body: newKeySchema },
+    success: {
+      status: 201,
+      description: 'The key, which is told this once.',
+      body: newKeySchema,
+      headers: { 'Cache-Control': 'Not to be kept.' },
+    },
     problems: [...BODY_PROBLEMS, 'admin_key_needed', ...KEY_PROBLEMS],
   },
   listKeys: {
@@ -310,6 +322,29 @@ const keyOperations = {
     summary: 'Revoke a key, which ends the connections that came with it',
     success: { status: 204, description: 'It is revoked.' },
     problems: ['unknown_key', 'invalid_request', 'admin_key_needed', ...KEY_PROBLEMS],
+  },
+  createToken: {
+    id: 'createToken',
+    right: 'control',
+    method: 'post',
+    path: '/timers/{timer_id}/tokens',
+    tag: 'access',
+    summary: 'Make a token that lets a display follow this timer for a while',
+    body: createTokenSchema,
+    success: {
+      status: 201,
+      description: 'The token, which is told this once.',
+      body: tokenSchema,
+      headers: { 'Cache-Control': 'Not to be kept.' },
+    },
+    problems: [
+      ...BODY_PROBLEMS,
+      'unknown_timer',
+      'shutting_down',
+      'timer_restarting',
+      'foreign_origin',
+      ...FAILURES,
+    ],
   },
 } as const satisfies Record<string, Operation>;
 

@@ -19,7 +19,7 @@ import { MemoryJournal } from '../../src/journal/memory.js';
 import { createLog } from '../../src/log.js';
 import { NDJSON_TYPE } from '../../src/protocol/audit.js';
 import { CONSOLE_MESSAGES, consoleMessageSchema } from '../../src/protocol/console.js';
-import { keySchema } from '../../src/protocol/keys.js';
+import { keySchema } from '../../src/protocol/credentials.js';
 import { CLIENT_MESSAGES, EVENT_MESSAGES, SERVER_MESSAGES } from '../../src/protocol/messages.js';
 import { PROBLEMS, type problemSchema } from '../../src/protocol/problems.js';
 import { requestSchemas } from '../../src/protocol/requests.js';
@@ -92,6 +92,7 @@ const SAMPLES: Readonly<Record<string, { query?: string; body?: (timerId: string
   enableWebhook: {},
   listDeliveries: { query: '?limit=10' },
   redeliver: {},
+  createToken: { body: () => ({ label: 'Seat 14', expires_in_seconds: 3600 }) },
   health: {},
   livez: {},
   readyz: {},
@@ -278,7 +279,7 @@ const PROVOCATIONS: Readonly<Record<number, Provocation>> = {
     ask(service, operation, timerId, { mediaType: 'application/json; charset=latin1' }),
   422: (service, operation, timerId) => {
     if (operation.body !== undefined) {
-      const body = { duration_seconds: '60', payload_sha256: '60' };
+      const body = { duration_seconds: '60', expires_in_seconds: 0, payload_sha256: '60' };
       return ask(service, operation, timerId, { body });
     }
     return operation.query === undefined
@@ -1035,10 +1036,11 @@ async function mountedRoutes({ clock, journal, service }: TestService): Promise<
   const { documents } = journal;
   const config = readConfig({});
   const addresses = new Addresses(config.trustProxy);
-  const access = await Access.open({ config, documents, addresses, clock });
-  const limits = new Limits({ config, clock, addresses });
-  const parts = { config, registry, access, limits, clock, log: createLog('silent') };
+  const log = createLog('silent');
   const signer = await Signer.open(documents, '');
+  const access = await Access.open({ config, documents, addresses, signer, clock, log });
+  const limits = new Limits({ config, clock, addresses });
+  const parts = { config, registry, access, limits, clock, log };
   const heads = new Heads({ ...parts, journal, signer });
   const app = createApp({
     ...parts,

@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { SettingError } from '../../src/config.js';
 import { consoleMessageSchema } from '../../src/protocol/console.js';
-import { keySchema } from '../../src/protocol/keys.js';
+import { keySchema } from '../../src/protocol/credentials.js';
 import { PROBLEMS } from '../../src/protocol/problems.js';
 import { EventReader } from '../support/event-reader.js';
 import { problemIn, TestService } from '../support/service.js';

@@ -6,7 +6,7 @@ import { readConfig } from '../../src/config.js';
 import type { Journal } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { createLog, type Log } from '../../src/log.js';
-import { type createKeySchema, newKeySchema } from '../../src/protocol/keys.js';
+import { type createKeySchema, newKeySchema } from '../../src/protocol/credentials.js';
 import { problemSchema } from '../../src/protocol/problems.js';
 import { type TimerResource, timerSchema } from '../../src/protocol/timer.js';
 import { type Service, startService } from '../../src/service.js';

@@ -1,17 +1,19 @@
 /**
- * The routes of those who look after keys. They take no Idempotency-Key: the answer to a repeated request would
- * have to be kept, and a key is kept nowhere.
+ * The routes that make credentials, and of those who look after keys. They take no Idempotency-Key: the answer to
+ * a repeated request would have to be kept, and a credential is kept nowhere.
  */
 import type { z } from 'zod';
 import type { Access } from '../access/access.js';
 import type { ApiKey } from '../access/api-keys.js';
 import type { Clock } from '../clock.js';
-import { createKeySchema, type keySchema } from '../protocol/keys.js';
+import { createKeySchema, createTokenSchema, type keySchema } from '../protocol/credentials.js';
+import { problemOf } from '../protocol/problems.js';
 import { isoTime } from '../protocol/timer.js';
+import type { Registry } from '../registry.js';
 import type { Handler } from './exchange.js';
-import { parameterOf, parse } from './parse.js';
+import { parameterOf, parse, timerIdOf } from './parse.js';
 
-export function keyRoutes(access: Access, clock: Clock) {
+export function credentialRoutes(registry: Registry, access: Access, clock: Clock) {
   const createKey: Handler = async ({ request, response, caller }) => {
     const { role, label, timers, expires_in_seconds } = parse(
       createKeySchema,
@@ -35,7 +37,19 @@ export function keyRoutes(access: Access, clock: Clock) {
     response.status(204).end();
   };
 
-  return { createKey, listKeys, revokeKey };
+  const createToken: Handler = async ({ request, response }) => {
+    const timerId = timerIdOf(request);
+    const { label, expires_in_seconds } = parse(createTokenSchema, request.body, 'body');
+    const found = registry.lookUp(timerId);
+    if (!found.ok) throw problemOf(found.refusal, timerId);
+    // A token tells its end in whole seconds.
+    const expiresAtMs = (Math.floor(clock.now() / 1000) + expires_in_seconds) * 1000;
+    const token = await access.issueToken(timerId, label, expiresAtMs);
+    const answer = { token, timer_id: timerId, label, expires_at: isoTime(expiresAtMs) };
+    response.set('Cache-Control', 'no-store').status(201).json(answer);
+  };
+
+  return { createKey, listKeys, revokeKey, createToken };
 }
 
 function keyResource(key: ApiKey): z.output<typeof keySchema> {

@@ -1,10 +1,13 @@
-/** What is said of API keys and of tokens. */
+/** What is said of credentials: API keys, and tokens of displays. */
 import { z } from 'zod';
 import { CALLER_ROLES, givenTimersSchema } from '../access/caller.js';
 import { labelSchema } from './displays.js';
 import { instant } from './timer.js';
 
-const LONGEST_KEY_SECONDS = 10 * 365 * 24 * 60 * 60;
+const DAY_SECONDS = 24 * 60 * 60;
+/** An exam and the hours before it. */
+const USUAL_TOKEN_SECONDS = DAY_SECONDS / 2;
+const LONGEST_KEY_SECONDS = 10 * 365 * DAY_SECONDS;
 
 const roleSchema = z
   .enum(CALLER_ROLES)
@@ -52,3 +55,30 @@ export const keySchema = z
 export const newKeySchema = z
   .object({ ...keyFields, key: z.string().meta({ description: 'The key, told this once.' }) })
   .meta({ id: 'NewKey' });
+
+export const createTokenSchema = z
+  .object({
+    label: labelSchema
+      .nullable()
+      .default(null)
+      .meta({
+        description: 'What the display is called, whatever it says.',
+        examples: ['Seat 14'],
+      }),
+    expires_in_seconds: z
+      .int()
+      .min(1)
+      .max(DAY_SECONDS)
+      .default(USUAL_TOKEN_SECONDS)
+      .meta({ description: 'How long it is valid.' }),
+  })
+  .meta({ id: 'CreateToken' });
+
+export const tokenSchema = z
+  .object({
+    token: z.string().meta({ description: 'The token, told this once.' }),
+    timer_id: z.string(),
+    label: labelSchema.nullable(),
+    expires_at: instant('When it ends.'),
+  })
+  .meta({ id: 'Token', description: 'Lets a display follow one timer.' });

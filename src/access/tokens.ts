@@ -1,0 +1,236 @@
+/**
+ * Tokens (JWT, RFC 7519): those of displays, which the service signs itself; those of its operator, signed with a
+ * secret or a key that settings name; and those of an identity provider. Each source has its own keys, and
+ * signatures of its own kinds only.
+ */
+import { hash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import {
+  createLocalJWKSet,
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose';
+import { z } from 'zod';
+import type { Clock } from '../clock.js';
+import { type Config, SettingError } from '../config.js';
+import type { Log } from '../log.js';
+import { Problem } from '../protocol/problems.js';
+import { publicKeySchema, type Signer } from '../signing.js';
+import { CALLER_ROLES, type Caller, type CallerRole, givenTimersSchema } from './caller.js';
+import { IdentityProvider } from './identity-provider.js';
+
+/** How far the clocks of those who issue tokens may be off. */
+const TOLERANCE_SECONDS = 5;
+const DISPLAY_TOKEN = 'timer-token+jwt';
+const LONGEST_LABEL = 100;
+const MOST_KEPT = 10_000;
+const PROVIDER_ALGORITHMS = [
+  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
+  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+];
+
+/** What a token says of whoever shows it. */
+export type Holder = Omit<Caller, 'address'>;
+
+/** Somebody who issues tokens. */
+interface Source {
+  /** Sets the names of its holders apart from those of others. */
+  readonly prefix: string;
+  readonly find: JWTVerifyGetKey;
+  readonly algorithms: string[];
+  readonly audience: string;
+  readonly roleClaim: string;
+  readonly issuer?: string;
+  readonly typ?: string;
+}
+
+const labelClaim = z
+  .string()
+  .transform((text) => text.slice(0, LONGEST_LABEL))
+  .optional();
+const claimsSchema = z.looseObject({
+  sub: z.string().min(1).max(255),
+  exp: z.number(),
+  label: labelClaim,
+  name: labelClaim,
+  timers: givenTimersSchema.default([]),
+});
+
+export interface TokensOptions {
+  readonly config: Pick<
+    Config,
+    'jwtSecrets' | 'jwtPublicKeys' | 'jwtAudience' | 'oidcIssuer' | 'oidcAudience' | 'roleClaim'
+  >;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class Tokens {
+  /** Whether others than the service itself issue tokens for it. */
+  readonly isConfigured: boolean;
+  readonly #options: TokensOptions;
+  readonly #publicKeys: JWTVerifyGetKey | undefined;
+  readonly #provider: IdentityProvider | undefined;
+  /** Tokens that were checked, by their hash: a signature costs a thousand times more than looking here. */
+  readonly #checked = new Map<string, Holder>();
+
+  private constructor(options: TokensOptions, publicKeys: JWTVerifyGetKey | undefined) {
+    const { oidcIssuer: issuer, jwtSecrets } = options.config;
+    this.#options = options;
+    this.#publicKeys = publicKeys;
+    this.#provider = issuer === '' ? undefined : new IdentityProvider({ ...options, issuer });
+    this.isConfigured = jwtSecrets.length > 0 || publicKeys !== undefined || issuer !== '';
+  }
+
+  /** @throws {SettingError} if the file of public keys has none. */
+  static async open(options: TokensOptions): Promise<Tokens> {
+    const { jwtPublicKeys } = options.config;
+    return new Tokens(options, jwtPublicKeys === '' ? undefined : await keysIn(jwtPublicKeys));
+  }
+
+  /**
+   * Finds out whose token it is.
+   * @throws {Problem} if it is not valid, gives no role, or cannot be checked now.
+   */
+  async check(token: string): Promise<Holder> {
+    const name = hash('sha256', token);
+    const kept = this.#checked.get(name);
+    if (kept !== undefined && this.#isValid(kept)) return kept;
+    const holder = await this.#verify(token);
+    this.#checked.set(name, holder);
+    const [oldest] = this.#checked.keys();
+    if (this.#checked.size > MOST_KEPT && oldest !== undefined) this.#checked.delete(oldest);
+    return holder;
+  }
+
+  /** Makes a token for a display of one timer. */
+  issue(timerId: string, label: string | null, expiresAtMs: number): Promise<string> {
+    const { signer, clock, config } = this.#options;
+    return signer.sign(DISPLAY_TOKEN, {
+      sub: randomBytes(6).toString('hex'),
+      aud: config.jwtAudience,
+      iat: Math.floor(clock.now() / 1000),
+      exp: Math.floor(expiresAtMs / 1000),
+      role: 'display' satisfies CallerRole,
+      timers: [timerId],
+      ...(label !== null && { label }),
+    });
+  }
+
+  #isValid({ expiresAtMs }: Holder): boolean {
+    return expiresAtMs === null || expiresAtMs > this.#options.clock.now();
+  }
+
+  async #verify(token: string): Promise<Holder> {
+    try {
+      const source = this.#sourceOf(token);
+      const { find, prefix, roleClaim, ...options } = source;
+      const { payload } = await jwtVerify(token, find, {
+        ...options,
+        requiredClaims: ['sub', 'exp', 'aud'],
+        clockTolerance: TOLERANCE_SECONDS,
+        currentDate: new Date(this.#options.clock.now()),
+      });
+      return holderOf(payload, source);
+    } catch (error) {
+      if (error instanceof Problem) throw error;
+      throw new Problem('unauthenticated', complaintOf(error), { cause: error });
+    }
+  }
+
+  /** By what a token says of itself; whether that is true is seen by its signature. */
+  #sourceOf(token: string): Source {
+    const { alg = '', typ } = decodeProtectedHeader(token);
+    const { iss } = decodeJwt(token);
+    const { jwtAudience, jwtSecrets, oidcIssuer, oidcAudience, roleClaim } = this.#options.config;
+    if (typ === DISPLAY_TOKEN) {
+      return {
+        prefix: 'token',
+        find: createLocalJWKSet(this.#options.signer.publicKeys),
+        algorithms: ['EdDSA'],
+        audience: jwtAudience,
+        roleClaim: 'role',
+        typ,
+      };
+    }
+    if (this.#provider !== undefined && iss === oidcIssuer) {
+      return {
+        prefix: 'oidc',
+        find: this.#provider.find,
+        algorithms: PROVIDER_ALGORITHMS,
+        audience: oidcAudience,
+        issuer: oidcIssuer,
+        roleClaim,
+      };
+    }
+    const own = { prefix: 'user', audience: jwtAudience, roleClaim };
+    if (alg === 'HS256') return { ...own, find: secretsOf(jwtSecrets), algorithms: ['HS256'] };
+    if (this.#publicKeys !== undefined) {
+      return { ...own, find: this.#publicKeys, algorithms: ['EdDSA', 'Ed25519'] };
+    }
+    throw new errors.JWSInvalid('No source of tokens issues such ones');
+  }
+}
+
+async function keysIn(file: string): Promise<JWTVerifyGetKey> {
+  try {
+    const keySet = z.object({ keys: z.array(publicKeySchema).min(1) });
+    return createLocalJWKSet(keySet.parse(JSON.parse(await readFile(file, 'utf8'))));
+  } catch (cause) {
+    throw new SettingError(
+      `JWT_PUBLIC_KEYS is ${JSON.stringify(file)}; it takes a file with a JSON Web Key Set of public Ed25519 keys`,
+      { cause },
+    );
+  }
+}
+
+/** A token names its secret by `kid`; where there is only one, it need not. */
+function secretsOf(secrets: Config['jwtSecrets']): JWTVerifyGetKey {
+  return ({ kid }) => {
+    const isOnly = kid === undefined && secrets.length === 1;
+    const found = secrets.find((candidate) => isOnly || candidate.kid === kid);
+    if (found === undefined) throw new errors.JWKSNoMatchingKey();
+    return new TextEncoder().encode(found.secret);
+  };
+}
+
+function holderOf(payload: JWTPayload, { prefix, roleClaim }: Source): Holder {
+  const { sub, exp, label, name, timers } = claimsSchema.parse(payload);
+  const role = roleIn(payload, roleClaim);
+  if (role === undefined) {
+    throw new Problem('forbidden', `The token gives no role that is known here in ${roleClaim}`);
+  }
+  return {
+    credential: `${prefix}:${sub}`,
+    role,
+    label: label ?? name ?? null,
+    timers,
+    expiresAtMs: (exp + TOLERANCE_SECONDS) * 1000,
+  };
+}
+
+/** A role, or the first of several in the order of what they may; the claim may lie in objects. */
+function roleIn(payload: JWTPayload, path: string): CallerRole | undefined {
+  const claim =
+    payload[path] ??
+    path.split('.').reduce<unknown>((inner, part) => fieldOf(inner, part), payload);
+  const named = Array.isArray(claim) ? claim : [claim];
+  return CALLER_ROLES.find((role) => named.includes(role));
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return z.record(z.string(), z.unknown()).safeParse(value).data?.[name];
+}
+
+function complaintOf(error: unknown): string {
+  if (error instanceof errors.JWTExpired) return 'The token has expired';
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    return `The token is not for this service: its claim ${error.claim} is wrong or missing`;
+  }
+  return 'The token is not valid';
+}
