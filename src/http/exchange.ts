@@ -20,7 +20,10 @@ export interface Answer {
 }
 
 export function send(response: Response, { status, headers = {}, body }: Answer): void {
-  response.status(status).set(headers);
+  response.status(status);
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   if (body === undefined) response.end();
+  // Express adds a charset to a type that is set already, which that of problems does not have.
+  else if (response.hasHeader('Content-Type')) response.end(JSON.stringify(body));
   else response.json(body);
 }

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import type { Documents } from '../journal/documents.js';
 import type { Log } from '../log.js';
-import { PROBLEM_TYPE, Problem } from '../protocol/problems.js';
+import { Problem, problemOf } from '../protocol/problems.js';
 import type { Entry, Registry } from '../registry.js';
 import { type Answer, type Exchange, type Handler, send } from './exchange.js';
 
@@ -95,21 +95,39 @@ export class Idempotency {
       requireSame(kept.fingerprint, fingerprint);
       return kept;
     }
-    const entries = await this.#options.registry.entriesOfRequest(`${id}.`);
+    const entries = await this.#entriesOf(id);
     const [first] = entries;
     if (first !== undefined) requireSame(first.requestId?.split('.')[1] ?? '', fingerprint);
     const answer =
       first === undefined || change.recover === undefined
         ? await whole(change.make(exchange, `${id}.${fingerprint}`))
-        : await change.recover(exchange, entries);
+        : await this.#readable(change.recover(exchange, entries));
     await this.#keep(id, fingerprint, answer);
     return answer;
   }
 
   async #kept(id: string): Promise<z.output<typeof keptSchema> | undefined> {
     const { documents, clock } = this.#options;
-    const text = await documents.get(DRAWER, id, clock.now());
+    const text = await this.#readable(documents.get(DRAWER, id, clock.now()));
     return text === undefined ? undefined : keptSchema.parse(JSON.parse(text));
+  }
+
+  /** What the request changed; a change that is too old for its answer to be kept was another request. */
+  async #entriesOf(id: string): Promise<readonly Entry[]> {
+    const { registry, clock } = this.#options;
+    const afterMs = clock.now() - KEPT_MS;
+    const entries = await this.#readable(registry.entriesOfRequest(`${id}.`));
+    return entries.filter(({ recordedAtMs }) => recordedAtMs > afterMs);
+  }
+
+  /** Whoever cannot find out whether a change was made must not make it. */
+  async #readable<T>(reading: Promise<T>): Promise<T> {
+    try {
+      return await reading;
+    } catch (cause) {
+      this.#options.log.error({ err: cause }, 'what was asked before could not be read');
+      throw problemOf({ reason: 'journal_unavailable' }, '');
+    }
   }
 
   /** An answer that cannot be kept is given all the same: the change was made. */
@@ -131,13 +149,15 @@ async function whole(answer: Promise<Answer>): Promise<Answer> {
   } catch (error) {
     if (!(error instanceof Problem) || error.status >= 500 || error.status === 429) throw error;
     const body = error.toJSON();
-    return { status: error.status, headers: { 'Content-Type': PROBLEM_TYPE }, body };
+    return { status: error.status, headers: error.headers, body };
   }
 }
 
 function fingerprintOf({ request }: Exchange): string {
   const body = JSON.stringify(request.body ?? null);
-  return digits(`${request.method} ${request.originalUrl}\n${body}`, FINGERPRINT_DIGITS);
+  const condition = request.get('If-Match') ?? '';
+  const text = `${request.method} ${request.originalUrl}\n${condition}\n${body}`;
+  return digits(text, FINGERPRINT_DIGITS);
 }
 
 function requireSame(before: string, now: string): void {

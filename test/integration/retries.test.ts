@@ -1,7 +1,11 @@
 /** Changes that are asked for again, and changes that hold for one revision only. */
 import { describe, expect, it } from 'vitest';
+import { MemoryJournal } from '../../src/journal/memory.js';
+import { timerSchema } from '../../src/protocol/timer.js';
+import { DisturbedJournal } from '../support/disturbed-journal.js';
 import { problemIn, TestService } from '../support/service.js';
-import { openSqlite } from '../support/sqlite.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
+import { openSqlite, temporaryFolder } from '../support/sqlite.js';
 
 interface Sent {
   readonly method?: string;
@@ -24,6 +28,7 @@ async function send(service: TestService, sent: Sent): Promise<Reply> {
   const response = await fetch(`${service.service.url}${path}`, {
     method,
     headers: {
+      ...service.authorization,
       ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       ...(key === undefined ? {} : { 'Idempotency-Key': key }),
       ...(ifMatch === undefined ? {} : { 'If-Match': ifMatch }),
@@ -48,6 +53,32 @@ function extension(timerId: string, seconds = 60): Sent {
 
 const KEY = '3f1c9a52-8f0e-4c52-9a7e-0d4c1a5b6e7f';
 
+const HOUR = 60 * 60 * 1000;
+
+/** One change of each kind, of timers that were just created. */
+async function changesOf(service: TestService): Promise<Sent[]> {
+  const { id: one } = await service.create();
+  const { id: other } = await service.create();
+  const { id: gone } = await service.create();
+  return [
+    { path: '/timers', body: { duration_seconds: 60, name: 'Ω “1” \u2028', auto_start: true } },
+    extension(one),
+    { path: '/timers/bulk/start', body: [one, 'timer_unknown', other] },
+    { path: '/timers/bulk/extend?seconds=30', body: { timer_ids: [other] } },
+    { method: 'DELETE', path: `/timers/${gone}?reason_category=staff` },
+  ].map((sent, index) => ({ ...sent, key: `key-${index}` }));
+}
+
+async function sendAll(service: TestService, changes: readonly Sent[]) {
+  const replies = [];
+  for (const sent of changes) replies.push(essenceOf(await send(service, sent)));
+  return replies;
+}
+
+async function lengthOf(service: TestService): Promise<number> {
+  return (await service.journal.read(0, 1000)).length;
+}
+
 describe('A5: a change that is asked for again is not made again', () => {
   it('changes the timer once when it is retried 50 times in parallel', async () => {
     const service = await TestService.start({ journal: await openSqlite() });
@@ -62,13 +93,172 @@ describe('A5: a change that is asked for again is not made again', () => {
     expect(await service.journal.history(id)).toHaveLength(2);
   });
 
-  it('refuses the key with another request', async () => {
+  it('creates one timer, and starts many once, however often that is asked', async () => {
+    const service = await TestService.start({ journal: await openSqlite() });
+    const creation = { path: '/timers', body: { duration_seconds: 60 }, key: KEY };
+    const created = await Promise.all(Array.from({ length: 10 }, () => send(service, creation)));
+    const ids = new Set(created.map(({ body }) => timerSchema.parse(body).id));
+    expect(ids.size).toBe(1);
+    const start = { path: '/timers/bulk/start', body: [...ids], key: 'start' };
+    const started = await Promise.all(Array.from({ length: 10 }, () => send(service, start)));
+    for (const { body } of started) expect(body).toMatchObject([{ status: 'started' }]);
+    expect(await lengthOf(service)).toBe(2);
+  });
+
+  it('gives the same answer again, later and after a restart, to the byte', async () => {
+    const directory = temporaryFolder();
+    const clock = new SimulatedClock();
+    const first = await TestService.start({ journal: await openSqlite(directory), clock });
+    const changes = await changesOf(first);
+    const answers = await sendAll(first, changes);
+    expect(answers.map(({ status }) => status)).toEqual([201, 200, 200, 200, 204]);
+    const entries = await lengthOf(first);
+    await first.advance(1000);
+    expect(await sendAll(first, changes)).toEqual(answers);
+    await first.stop();
+    clock.stall(HOUR / 4);
+    const second = await TestService.start({ journal: await openSqlite(directory), clock });
+    expect(await sendAll(second, changes)).toEqual(answers);
+    // All that was recorded since is that the time of the first one was up.
+    expect(await lengthOf(second)).toBe(entries + 3);
+  });
+
+  it('puts the answer together from the entries when a crash came before it was kept', async () => {
+    const directory = temporaryFolder();
+    const clock = new SimulatedClock();
+    const first = await TestService.start({ journal: await openSqlite(directory), clock });
+    const changes = await changesOf(first);
+    const answers = await sendAll(first, changes);
+    const entries = await lengthOf(first);
+    // What the disk has when the process ends between the two.
+    for (const { name } of await first.journal.documents.list('answers')) {
+      await first.journal.documents.remove('answers', name);
+    }
+    await first.stop();
+    const second = await TestService.start({ journal: await openSqlite(directory), clock });
+    const rebuilt = await sendAll(second, changes);
+    const expected = answers.map((answer) => {
+      return { ...answer, text: answer.text.replace('not found', 'failed (interrupted)') };
+    });
+    expect(rebuilt).toEqual(expected);
+    expect(await lengthOf(second)).toBe(entries);
+    await second.advance(1000);
+    expect(await sendAll(second, changes)).toEqual(rebuilt);
+    const other = await send(second, { ...extension('timer_other'), key: 'key-1' });
+    expect(problemIn(other).code).toBe('idempotency_key_reused');
+  });
+
+  it('refuses the key with another request, address or condition, also while the first is under way', async () => {
+    const journal = new DisturbedJournal();
+    const service = await TestService.start({ journal });
+    const { id } = await service.create();
+    journal.isHeld = true;
+    const first = send(service, { ...extension(id), key: KEY });
+    while (journal.appends.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    const others = [
+      { ...extension(id, 61), key: KEY },
+      { ...extension('timer_other'), key: KEY },
+      { ...extension(id), key: KEY, ifMatch: '"1"' },
+    ];
+    const refused = async () => {
+      for (const other of others) {
+        const reply = await send(service, other);
+        expect([reply.status, problemIn(reply).code]).toEqual([422, 'idempotency_key_reused']);
+      }
+    };
+    await refused();
+    journal.isHeld = false;
+    journal.release();
+    expect((await first).status).toBe(200);
+    await refused();
+    expect(await service.get(id)).toMatchObject({ duration_seconds: 360, revision: 2 });
+  });
+
+  it('takes the key for another request after 24 hours, and not before', async () => {
+    const clock = new SimulatedClock();
+    const journal = new MemoryJournal();
+    const service = await TestService.start({ journal, clock });
+    const { id } = await service.create();
+    const first = await send(service, { ...extension(id), key: KEY });
+    await service.advance(24 * HOUR - 1);
+    expect(essenceOf(await send(service, { ...extension(id), key: KEY }))).toEqual(
+      essenceOf(first),
+    );
+    await service.advance(1);
+    const later = await send(service, { ...extension(id, 90), key: KEY });
+    expect(later.body).toMatchObject({ duration_seconds: 450, revision: 3 });
+    expect((await send(service, { ...extension(id, 90), key: KEY })).text).toBe(later.text);
+    expect(await lengthOf(service)).toBe(3);
+  });
+
+  it('keeps refusals that another try would meet again', async () => {
+    const service = await TestService.start({ journal: await openSqlite() });
+    const { id } = await service.create();
+    const pause = { path: `/timers/${id}/control`, body: { action: 'pause' }, key: KEY };
+    const refused = await send(service, pause);
+    expect([refused.status, problemIn(refused).code]).toEqual([400, 'impossible_action']);
+    await service.act(id, 'start');
+    expect(essenceOf(await send(service, pause))).toEqual(essenceOf(refused));
+    const invalid = { path: '/timers', body: {}, key: 'invalid' };
+    const first = await send(service, invalid);
+    expect(problemIn(first)).toMatchObject({ status: 422, errors: [{}] });
+    expect(essenceOf(await send(service, invalid))).toEqual(essenceOf(first));
+    expect(await service.get(id)).toMatchObject({ state: 'running', revision: 2 });
+  });
+
+  it('tries again what failed for a time only', async () => {
+    const journal = new DisturbedJournal();
+    const service = await TestService.start({ journal, settings: { MAX_TIMERS: '1' } });
+    const { id } = await service.create();
+    journal.refuses = ({ type }) => type === 'extended';
+    const first = await send(service, { ...extension(id), key: KEY });
+    expect([first.status, problemIn(first).code]).toEqual([503, 'journal_unavailable']);
+    journal.refuses = () => false;
+    expect((await send(service, { ...extension(id), key: KEY })).status).toBe(200);
+    const creation = { path: '/timers', body: { duration_seconds: 60 }, key: 'creation' };
+    expect((await send(service, creation)).status).toBe(429);
+    await service.request('DELETE', `/timers/${id}`);
+    expect((await send(service, creation)).status).toBe(201);
+  });
+
+  it('changes nothing when it cannot be read whether that was done, and answers if it cannot be kept', async () => {
+    const journal = new MemoryJournal();
+    const service = await TestService.start({ journal });
+    const { id } = await service.create();
+    const { get, put } = journal.documents;
+    const broken = async () => {
+      throw new Error('disk I/O error');
+    };
+    Object.assign(journal.documents, { get: broken });
+    const unread = await send(service, { ...extension(id), key: KEY });
+    expect([unread.status, problemIn(unread).code]).toEqual([503, 'journal_unavailable']);
+    Object.assign(journal.documents, { get, put: broken });
+    const unkept = await send(service, { ...extension(id), key: KEY });
+    expect(unkept.status).toBe(200);
+    Object.assign(journal.documents, { put });
+    expect((await send(service, { ...extension(id), key: KEY })).text).toBe(unkept.text);
+    expect(await service.get(id)).toMatchObject({ duration_seconds: 360, revision: 2 });
+  });
+
+  it('knows the key of one caller from the same key of another', async () => {
     const service = await TestService.start();
+    await service.protect();
     const { id } = await service.create();
     await send(service, { ...extension(id), key: KEY });
-    const reply = await send(service, { ...extension(id, 61), key: KEY });
-    expect([reply.status, problemIn(reply).code]).toEqual([422, 'idempotency_key_reused']);
-    expect(await service.get(id)).toMatchObject({ duration_seconds: 360, revision: 2 });
+    const { key } = await service.createKey({ role: 'admin' });
+    service.token = key;
+    const other = await send(service, { ...extension(id), key: KEY });
+    expect(other.body).toMatchObject({ duration_seconds: 420, revision: 3 });
+    expect((await send(service, { ...extension(id), key: KEY })).text).toBe(other.text);
+  });
+
+  it.each(['', 'two words', 'x'.repeat(256), 'ключ'])('refuses %j as a key', async (key) => {
+    const service = await TestService.start();
+    const { id } = await service.create();
+    const header = Buffer.from(key).toString('latin1');
+    const reply = await send(service, { ...extension(id), key: header });
+    expect([reply.status, problemIn(reply).code]).toEqual([422, 'invalid_request']);
+    expect(await service.get(id)).toMatchObject({ revision: 1 });
   });
 });
 
@@ -76,9 +266,71 @@ describe('A6: a change with If-Match is made at that revision only', () => {
   it('is refused when the timer has moved on, and made when it has not', async () => {
     const service = await TestService.start();
     const { id } = await service.create();
-    expect((await send(service, { ...extension(id), ifMatch: '"1"' })).status).toBe(200);
+    const first = await send(service, { ...extension(id), ifMatch: '"1"' });
+    expect([first.status, first.headers.get('etag')]).toEqual([200, '"2"']);
     const late = await send(service, { ...extension(id), ifMatch: '"1"' });
     expect([late.status, problemIn(late).code]).toEqual([412, 'wrong_revision']);
+    expect(problemIn(late).detail).toContain('revision 2');
+    const path = `/timers/${id}`;
+    expect((await send(service, { method: 'DELETE', path, ifMatch: '"1"' })).status).toBe(412);
+    expect(await service.get(id)).toMatchObject({ duration_seconds: 360, revision: 2 });
+    expect((await send(service, { method: 'DELETE', path, ifMatch: ' "2" ' })).status).toBe(204);
+  });
+
+  it('lets one of many that saw the same revision win', async () => {
+    const service = await TestService.start({ journal: await openSqlite() });
+    const { id } = await service.create();
+    const rivals = Array.from({ length: 20 }, (_, index) => {
+      return send(service, { ...extension(id, index + 1), ifMatch: '"1"' });
+    });
+    const statuses = (await Promise.all(rivals)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+    expect(statuses.filter((status) => status === 412)).toHaveLength(19);
+    expect(await service.get(id)).toMatchObject({ revision: 2 });
+  });
+
+  it('is decided behind a change that came before and is still being recorded', async () => {
+    const journal = new DisturbedJournal();
+    const service = await TestService.start({ journal });
+    const { id } = await service.create();
+    journal.isHeld = true;
+    const first = send(service, extension(id));
+    while (journal.appends.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    const conditional = send(service, { ...extension(id), ifMatch: '"1"' });
+    // A request that is answered after it has been taken in.
+    await service.request('GET', '/health');
+    journal.isHeld = false;
+    journal.release();
+    expect((await first).status).toBe(200);
+    expect((await conditional).status).toBe(412);
     expect(await service.get(id)).toMatchObject({ duration_seconds: 360, revision: 2 });
   });
+
+  it('meets the end of the timer that nobody had noticed', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create({ duration_seconds: 60, auto_start: true });
+    service.clock.stall(60_000);
+    expect((await send(service, { ...extension(id), ifMatch: '"1"' })).status).toBe(412);
+    expect(await service.get(id)).toMatchObject({ state: 'expired', revision: 2 });
+  });
+
+  it('holds for any revision with *, of a timer that is there', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create();
+    await service.act(id, 'extend', 60);
+    expect((await send(service, { ...extension(id), ifMatch: '*' })).status).toBe(200);
+    expect((await send(service, { ...extension('timer_x'), ifMatch: '*' })).status).toBe(404);
+    expect((await send(service, { ...extension('timer_x'), ifMatch: '"1"' })).status).toBe(404);
+  });
+
+  it.each(['', '1', '"0"', '"-1"', '"one"', 'W/"1"', '"1", "2"', '"1234567890123456"'])(
+    'refuses %j, which names no revision',
+    async (ifMatch) => {
+      const service = await TestService.start();
+      const { id } = await service.create();
+      const reply = await send(service, { ...extension(id), ifMatch });
+      expect([reply.status, problemIn(reply).code]).toEqual([422, 'invalid_request']);
+      expect(await service.get(id)).toMatchObject({ revision: 1 });
+    },
+  );
 });

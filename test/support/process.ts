@@ -88,9 +88,14 @@ export class ServiceProcess {
     });
   }
 
-  request(method: string, path: string, body?: unknown): Promise<Reply> {
+  request(
+    method: string,
+    path: string,
+    body?: unknown,
+    others: Readonly<Record<string, string>> = {},
+  ): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const headers = { 'Content-Type': 'application/json' };
+      const headers = { 'Content-Type': 'application/json', ...others };
       const request = httpRequest(`${this.url}${path}`, { method, headers, agent: this.#agent });
       request.once('error', reject);
       request.once('response', (response) => {
