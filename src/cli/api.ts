@@ -11,12 +11,24 @@ import { CONSOLE_MESSAGES } from '../protocol/console.js';
 import { problemSchema } from '../protocol/problems.js';
 import { bulkResultSchema, type ReasonBody, type RequestSchemas } from '../protocol/requests.js';
 import { type TimerResource, timerSchema, type WireTimerState } from '../protocol/timer.js';
+import {
+  type Attempt,
+  attemptSchema,
+  attemptsSchema,
+  type createWebhookSchema,
+  type WebhookResource,
+  type WebhookWithSecret,
+  webhookSchema,
+  webhooksSchema,
+  webhookWithSecretSchema,
+} from '../protocol/webhooks.js';
 import type { Action } from '../registry.js';
 import { RefusedError, UnreachableError } from './errors.js';
 import { onOneLine } from './output.js';
 
 export type TimerDefinition = z.input<RequestSchemas['create']>;
 export type Control = z.input<RequestSchemas['control']>;
+export type WebhookDefinition = z.input<typeof createWebhookSchema>;
 export type BulkResults = z.output<typeof bulkResultSchema>;
 
 /** What a change of timers may carry beside what is done. */
@@ -129,6 +141,38 @@ export class Api {
     } catch (error) {
       throw new UnreachableError(this.server, `the record broke off (${reasonOf(error)})`);
     }
+  }
+
+  createWebhook(body: WebhookDefinition): Promise<WebhookWithSecret> {
+    return this.#call({ method: 'POST', path: '/webhooks', body, schema: webhookWithSecretSchema });
+  }
+
+  webhooks(): Promise<WebhookResource[]> {
+    return this.#call({ method: 'GET', path: '/webhooks', schema: webhooksSchema });
+  }
+
+  async deleteWebhook(webhookId: string): Promise<void> {
+    await this.#call({ method: 'DELETE', path: `/webhooks/${webhookId}`, schema: nothing });
+  }
+
+  rotateWebhook(webhookId: string): Promise<WebhookWithSecret> {
+    const path = `/webhooks/${webhookId}/rotate`;
+    return this.#call({ method: 'POST', path, schema: webhookWithSecretSchema });
+  }
+
+  enableWebhook(webhookId: string): Promise<WebhookResource> {
+    const path = `/webhooks/${webhookId}/enable`;
+    return this.#call({ method: 'POST', path, schema: webhookSchema });
+  }
+
+  deliveries(webhookId: string, limit: number): Promise<Attempt[]> {
+    const path = `/webhooks/${webhookId}/deliveries?limit=${limit}`;
+    return this.#call({ method: 'GET', path, schema: attemptsSchema });
+  }
+
+  redeliver(webhookId: string, messageId: string): Promise<Attempt> {
+    const path = `/webhooks/${webhookId}/deliveries/${messageId}/redeliver`;
+    return this.#call({ method: 'POST', path, schema: attemptSchema });
   }
 
   async #call<T>({ method, path, body, schema }: Call<T>): Promise<T> {

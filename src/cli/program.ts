@@ -10,6 +10,7 @@ import { addReceipt } from './receipt.js';
 import { addServe } from './serve.js';
 import { addList, addShow } from './show.js';
 import { addWatch } from './watch.js';
+import { addWebhooks } from './webhooks.js';
 
 const EXIT_CODE_HELP = `
 Exit codes:
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   addControls(program);
   addDelete(program);
   addWatch(program);
+  addWebhooks(program);
   addAudit(program);
   addReceipt(program);
   addExamples(program, {

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { receiptSchema } from '../../src/protocol/receipts.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { needBrowser, openPage } from '../support/browser.js';
-import { COMMAND } from '../support/command.js';
+import { COMMAND, RunningCommand } from '../support/command.js';
 import { ServiceProcess } from '../support/process.js';
 import { temporaryFolder } from '../support/sqlite.js';
 import { canRun, LONGEST_RUN_MS, need, pythonThatCan, runText } from '../support/tools.js';
@@ -23,7 +23,7 @@ const COMMAND_ON_PATH = `synchronized-timer() { "${process.execPath}" "${COMMAND
 
 let service: ServiceProcess;
 beforeEach(async () => {
-  service = await ServiceProcess.start({ JOURNAL: 'memory' });
+  service = await ServiceProcess.start({ JOURNAL: 'memory', WEBHOOK_ALLOW_PRIVATE: '1' });
 });
 afterEach(async () => expect(await service.terminate()).toBe(0));
 
@@ -34,6 +34,16 @@ function example(name: string): string {
     new RegExp(`<!-- example: ${name} -->\\n\`\`\`\\w+\\n(.*?)\`\`\``, 's').exec(readme) ?? [];
   if (text === undefined) throw new Error(`The README has no example "${name}"`);
   return text.replaceAll('localhost:8003', `localhost:${new URL(service.url).port}`);
+}
+
+/** An address on this machine that nobody listens at. */
+async function freeAddress(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = z.object({ port: z.number() }).parse(server.address());
+  server.close();
+  await once(server, 'close');
+  return `http://127.0.0.1:${port}`;
 }
 
 async function timers() {
@@ -147,6 +157,20 @@ describe('the examples of the README', () => {
     expect(output).toMatch(/^running \d ±/m);
     expect(output).toMatch(/^1 seconds left$/m);
     expect(output).toMatch(/^over: expired$/m);
+  });
+
+  it('tell a receiver of webhooks', async () => {
+    const { port } = new URL(await freeAddress());
+    const command = example('webhook').replaceAll('localhost:9000', `127.0.0.1:${port}`);
+    const created = await runText('bash', '-ec', `${COMMAND_ON_PATH}\n${command}`);
+    const [, WEBHOOK_SECRET = ''] = /^webhook_\w+ (whsec_\S+)\n$/.exec(created) ?? [];
+    const script = example('webhook receiver').replace('9000', `${port}, '127.0.0.1'`);
+    const args = ['--input-type=module', '-e', script];
+    const receiver = new RunningCommand(process.execPath, args, { WEBHOOK_SECRET });
+    await vi.waitFor(() => fetch(`http://127.0.0.1:${port}`), LONGEST_RUN_MS);
+    await createStarted(2, [1]);
+    await receiver.until('timer.expired Timer\n');
+    expect(receiver.stdout).toBe('timer.warning Timer\ntimer.expired Timer\n');
   });
 
   it('show a timer with Python', async (context) => {

@@ -185,11 +185,11 @@ describe('W1: every event is delivered at least once, those of a timer in their 
   });
 
   it('W1: keeps a bounded number in memory and reads the others from the journal, in order', async () => {
-    const { service, receiver } = await hooked({ settings: { MAX_BULK_TIMERS: '10000' } });
+    const { service, receiver } = await hooked();
     receiver.answer = () => 503;
     const ids: string[] = [];
     for (let count = 0; count < 40; count += 1) ids.push((await service.create()).id);
-    for (let round = 0; round < 70; round += 1) {
+    for (let round = 0; round < 30; round += 1) {
       await service.request('POST', '/timers/bulk/start', ids);
       await service.request('POST', '/timers/bulk/pause', ids);
     }
@@ -199,7 +199,7 @@ describe('W1: every event is delivered at least once, those of a timer in their 
     for (const id of ids) {
       const told = receiver.received.filter(({ message }) => message.data.timer.id === id);
       const revisions = told.map(({ message }) => message.data.timer.revision);
-      expect(revisions).toEqual(Array.from({ length: 141 }, (_, index) => index + 1));
+      expect(revisions).toEqual(Array.from({ length: 61 }, (_, index) => index + 1));
     }
   });
 });
@@ -454,9 +454,13 @@ describe('looking after webhooks', () => {
 
   it('keeps the last 1,000 attempts, and shows as many as are asked for', async () => {
     const { service, id } = await hooked();
-    for (let count = 0; count < 1050; count += 1) {
-      await service.create();
-      if (count % 50 === 0) await advance(service, 10 * SECOND);
+    const ids: string[] = [];
+    for (let count = 0; count < 50; count += 1) ids.push((await service.create()).id);
+    for (let round = 0; round < 10; round += 1) {
+      await service.request('POST', '/timers/bulk/start', ids);
+      await advance(service, 2 * SECOND);
+      await service.request('POST', '/timers/bulk/pause', ids);
+      await advance(service, 2 * SECOND);
     }
     await advance(service, 10 * SECOND);
     const all = await service.request('GET', `/webhooks/${id}/deliveries?limit=1000`);
