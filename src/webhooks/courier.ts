@@ -99,7 +99,7 @@ export class Courier {
   constructor(options: CourierOptions) {
     this.#options = options;
     // Every request that is under way listens to it.
-    setMaxListeners(MOST_IN_FLIGHT, this.#abort.signal);
+    setMaxListeners(0, this.#abort.signal);
     this.#saved = options.cursor;
     this.#takenPosition = options.cursor.position;
     this.#takenWarningsMs = options.cursor.warnedUntilMs;
