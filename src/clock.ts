@@ -9,6 +9,8 @@ export type Timeout = unknown;
 export interface Clock {
   /** Epoch milliseconds as a whole number; never goes back while the process lives (T6). */
   now(): number;
+  /** Milliseconds with their fractions since some instant, to measure how long something takes. */
+  preciseMs(): number;
   /**
    * Calls back once `now()` has advanced by `delayMs`, never before. Any delay is possible; after an
    * infinite one it never calls back.
@@ -69,6 +71,7 @@ const originMs = readOrigin(
 
 export const systemClock: Clock = {
   now: () => Math.floor(originMs + performance.now()),
+  preciseMs: () => performance.now(),
   setTimeout: (callback, delayMs) => new SystemTimeout(callback, delayMs),
   clearTimeout: (timeout) => {
     if (timeout instanceof SystemTimeout) timeout.clear();

@@ -92,6 +92,18 @@ export interface Watcher {
   warned?(warning: Warning): void;
 }
 
+export type CommandType = Command['type'];
+/** What became of a command: it was done, or why it was refused. */
+export type CommandOutcome = 'done' | Refusal['reason'];
+
+/** Hears how the registry fares. */
+export interface RegistryMeasures {
+  command(command: CommandType, outcome: CommandOutcome): void;
+  append(elapsedMs: number, isDone: boolean): void;
+}
+
+const UNMEASURED: RegistryMeasures = { command: () => {}, append: () => {} };
+
 export type Phase = 'recovering' | 'serving' | 'draining' | 'stopped';
 
 export interface RegistryOptions {
@@ -102,6 +114,7 @@ export interface RegistryOptions {
   /** Unfinished timers of one credential; 0 is no limit. */
   readonly maxTimersPerOwner: number;
   readonly retainFinishedMs: number;
+  readonly measures?: RegistryMeasures;
   readonly inspect?: Observer<InspectionEvent> | undefined;
   /** The registry itself failed, which it never should: nothing works any more. */
   readonly onFailure: (error: unknown) => void;
@@ -120,6 +133,7 @@ export class Registry {
   readonly #clock: Clock;
   readonly #journal: Journal;
   readonly #log: Log;
+  readonly #measures: RegistryMeasures;
   readonly #watchers = new Set<Watcher>();
   readonly #followed = new Map<string, Followed>();
   /** The time that the last id begins with: no two begin with the same, so that their order is strict. */
@@ -131,16 +145,19 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     const { clock, journal, log, inspect, shardLogic } = options;
-    const { maxTimers, maxTimersPerOwner, retainFinishedMs } = options;
+    const { maxTimers, maxTimersPerOwner, retainFinishedMs, measures = UNMEASURED } = options;
     this.#clock = clock;
     this.#journal = journal;
     this.#log = log;
+    this.#measures = measures;
     const logic = registryMachine.provide({
       actors: {
         journal: journalActor({
           journal,
           endedBeforeMs: clock.now() - retainFinishedMs,
           onProgress: progressLogger(clock, log),
+          clock,
+          onAppend: (elapsedMs, isDone) => measures.append(elapsedMs, isDone),
         }),
       },
     });
@@ -296,8 +313,15 @@ export class Registry {
   #send(
     commands: readonly Command[],
     cause: Cause,
-    settle: (index: number, outcome: Outcome) => void,
+    onSettled: (index: number, outcome: Outcome) => void,
   ): void {
+    const settle = (index: number, outcome: Outcome): void => {
+      const type = commands[index]?.type;
+      if (type !== undefined) {
+        this.#measures.command(type, outcome.ok ? 'done' : outcome.refusal.reason);
+      }
+      onSettled(index, outcome);
+    };
     if (this.phase === 'stopped') {
       commands.forEach((_, index) => {
         settle(index, { ok: false, refusal: { reason: 'shutting_down' } });

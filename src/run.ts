@@ -95,6 +95,7 @@ async function start(
     version: packageVersion(),
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
     onFailure,
+    measuresProcess: true,
     inspect: config.inspect ? await startInspection(log) : undefined,
   });
 }

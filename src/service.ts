@@ -7,7 +7,7 @@ import type { InspectionEvent, Observer } from 'xstate';
 import type { shardMachine } from '../machines/shard.machine.js';
 import { Access } from './access/access.js';
 import { Addresses } from './access/address.js';
-import { Limits } from './access/limits.js';
+import { type LimitName, Limits } from './access/limits.js';
 import { Audit } from './audit/export.js';
 import { Heads } from './audit/heads.js';
 import type { Clock } from './clock.js';
@@ -16,6 +16,7 @@ import { createApp, listenerOf } from './http/app.js';
 import type { Journal } from './journal/journal.js';
 import { purgeRegularly } from './journal/purge.js';
 import type { Log } from './log.js';
+import { Metrics } from './metrics/metrics.js';
 import { Realtime } from './realtime/realtime.js';
 import { Registry } from './registry.js';
 import { Signer } from './signing.js';
@@ -40,6 +41,8 @@ export interface ServiceOptions {
   readonly onFailure: (error: unknown) => void;
   readonly inspect?: Observer<InspectionEvent> | undefined;
   readonly shardLogic?: typeof shardMachine;
+  /** Whether metrics are of the whole process too, which is for one service in it. */
+  readonly measuresProcess?: boolean;
 }
 
 export interface Service {
@@ -58,7 +61,8 @@ export interface Service {
 /** Starts to listen at once; `ready` tells when recovery is done. Rejects if it cannot listen. */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, journal, log, version, onFailure, inspect, shardLogic } = options;
-  const { webDirectory } = options;
+  const { webDirectory, measuresProcess: ofProcess = false } = options;
+  const metrics = new Metrics({ ofProcess });
   const { documents } = journal;
   const addresses = new Addresses(config.trustProxy);
   const signer = await Signer.open(documents, config.signingKeys);
@@ -69,6 +73,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     log,
     maxTimers: config.maxTimers,
     maxTimersPerOwner: config.maxTimersPerCredential,
+    measures: metrics,
     retainFinishedMs: config.retainFinishedSeconds * 1000,
     onFailure,
     inspect,
@@ -78,9 +83,16 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   registry.recovered.catch(() => {});
   const heads = new Heads({ journal, signer, clock, log });
   const audit = new Audit({ journal, heads, signer, clock });
-  const limits = new Limits({ config, clock, addresses });
-  const realtime = new Realtime({ registry, access, limits, clock, config, log });
   const webhooks = await Webhooks.open({ config, registry, journal, clock, log, version });
+  const onLimited = (limit: LimitName): void => metrics.limited(limit);
+  const limits = new Limits({ config, clock, addresses, onLimited });
+  const measures = metrics;
+  const realtime = new Realtime({ registry, access, limits, measures, clock, config, log });
+  metrics.observe({
+    timersIn: (state) => registry.timersIn(state),
+    displays: () => realtime.figures(),
+    webhookLagMs: () => webhooks.lagMs(),
+  });
   const server = createServer(
     {
       maxHeaderSize: LARGEST_HEADERS_BYTES,
@@ -100,6 +112,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         audit,
         realtime,
         webhooks,
+        metrics,
         clock,
         log,
         version,

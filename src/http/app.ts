@@ -17,6 +17,7 @@ import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Documents } from '../journal/documents.js';
 import type { Log } from '../log.js';
+import type { Metrics } from '../metrics/metrics.js';
 import { asyncApiDocument } from '../protocol/asyncapi.js';
 import { Problem, problemOf, type Quota, quotaHeaders } from '../protocol/problems.js';
 import { publicAuthorOf } from '../protocol/record.js';
@@ -57,6 +58,7 @@ export interface AppOptions {
   readonly audit: Audit;
   readonly realtime: Realtime;
   readonly webhooks: Webhooks;
+  readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
@@ -66,7 +68,7 @@ export interface AppOptions {
 
 export function createApp(options: AppOptions): Express {
   const { config, registry, access, addresses, limits, signer, documents, audit } = options;
-  const { realtime, webhooks, clock, log, version, webDirectory } = options;
+  const { realtime, webhooks, metrics, clock, log, version, webDirectory } = options;
   const schemas = requestSchemas(config);
   const operations = operationsOf(schemas);
   const idempotency = new Idempotency({ registry, documents, clock, log });
@@ -76,7 +78,7 @@ export function createApp(options: AppOptions): Express {
     ...credentialRoutes(registry, access, clock),
     ...displayRoutes(realtime, schemas, limits),
     ...webhookRoutes(webhooks, schemas, idempotency),
-    ...serviceRoutes(registry, clock),
+    ...serviceRoutes(registry, metrics, clock),
   };
 
   const app = express();
@@ -162,7 +164,7 @@ function parsed(parser: RequestHandler, request: Request, response: Response): P
   });
 }
 
-function serviceRoutes(registry: Registry, clock: Clock) {
+function serviceRoutes(registry: Registry, metrics: Metrics, clock: Clock) {
   const me: Handler = ({ response, caller }) => {
     const { expiresAtMs } = caller;
     response.set('Cache-Control', 'no-store');
@@ -188,7 +190,11 @@ function serviceRoutes(registry: Registry, clock: Clock) {
     response.set('Cache-Control', 'no-store');
     response.json({ server_received_ms: receivedMs, server_sent_ms: clock.now() });
   };
-  return { me, health, livez, readyz, time };
+  const showMetrics: Handler = async ({ response }) => {
+    response.set({ 'Content-Type': metrics.contentType, 'Cache-Control': 'no-store' });
+    response.end(await metrics.text());
+  };
+  return { me, health, livez, readyz, time, showMetrics };
 }
 
 /** A document is generated when it is first asked for. */

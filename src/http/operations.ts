@@ -28,6 +28,7 @@ import { callerSchema, historySchema } from '../protocol/record.js';
 import {
   bulkResultSchema,
   healthSchema,
+  metricsSchema,
   probeSchema,
   type RequestSchemas,
   timeSchema,
@@ -278,6 +279,22 @@ export function operationsOf(schemas: RequestSchemas) {
         headers: { 'Cache-Control': 'Not to be kept.' },
       },
       problems: GUARDED,
+    },
+    showMetrics: {
+      id: 'showMetrics',
+      right: 'audit',
+      method: 'get',
+      path: '/metrics',
+      tag: 'service',
+      summary: 'Figures of the service, as Prometheus reads them',
+      success: {
+        status: 200,
+        description: 'In the text format of Prometheus.',
+        mediaType: 'text/plain',
+        body: metricsSchema,
+        headers: { 'Cache-Control': 'Not to be kept.' },
+      },
+      problems: RESTRICTED,
     },
   } as const satisfies Record<string, Operation>;
 }

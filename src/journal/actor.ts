@@ -4,6 +4,7 @@
  */
 import { fromCallback } from 'xstate';
 import type { JournalReport, JournalRequest } from '../../machines/registry.machine.js';
+import type { Clock } from '../clock.js';
 import type { Entry, Journal } from './journal.js';
 
 /**
@@ -18,9 +19,13 @@ export interface JournalActorOptions {
   readonly endedBeforeMs: number;
   /** Called while histories are replayed, with the numbers of timers read and still to come. */
   readonly onProgress: (timersRead: number, timersLeft: number) => void;
+  readonly clock: Clock;
+  /** Called after each append with the time it took. */
+  readonly onAppend: (elapsedMs: number, isDone: boolean) => void;
 }
 
-export function journalActor({ journal, endedBeforeMs, onProgress }: JournalActorOptions) {
+export function journalActor(options: JournalActorOptions) {
+  const { journal, endedBeforeMs, onProgress, clock, onAppend } = options;
   return fromCallback<JournalRequest>(({ sendBack, receive }) => {
     const report = (event: JournalReport): void => sendBack(event);
     let waiting: Entry[] = [];
@@ -40,10 +45,13 @@ export function journalActor({ journal, endedBeforeMs, onProgress }: JournalActo
       const entries = waiting;
       waiting = [];
       appendsUnderWay += 1;
+      const beganMs = clock.preciseMs();
       try {
         const answers = await journal.append(entries);
+        onAppend(clock.preciseMs() - beganMs, true);
         report({ type: 'journal.answered', entries, answers });
       } catch (error) {
+        onAppend(clock.preciseMs() - beganMs, false);
         report({ type: 'journal.failed', entries, error });
       }
       appendsUnderWay -= 1;

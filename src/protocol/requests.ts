@@ -177,4 +177,6 @@ export const healthSchema = z
   })
   .meta({ id: 'Health' });
 
+export const metricsSchema = z.string().meta({ id: 'Metrics' });
+
 export const probeSchema = z.object({ status: z.string() }).meta({ id: 'Probe' });

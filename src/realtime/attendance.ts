@@ -74,14 +74,21 @@ export class Attendance {
   /** Counted anew each time: it is asked for a few times a second at most. */
   summary({ id, revision }: TimerRecord): DisplaySummary {
     let current = 0;
-    let worstMs: number | null = null;
     for (const { acknowledged } of this.#attendants.values()) {
       if (acknowledged?.revision === revision) current += 1;
+    }
+    const connected = this.#attendants.size;
+    return { timer_id: id, connected, current, worst_error_bound_ms: this.worstErrorBoundMs() };
+  }
+
+  /** The largest error bound that was acknowledged; `null` when none was. */
+  worstErrorBoundMs(): number | null {
+    let worstMs: number | null = null;
+    for (const { acknowledged } of this.#attendants.values()) {
       const boundMs = acknowledged?.errorBoundMs ?? null;
       if (boundMs !== null) worstMs = Math.max(worstMs ?? 0, boundMs);
     }
-    const connected = this.#attendants.size;
-    return { timer_id: id, connected, current, worst_error_bound_ms: worstMs };
+    return worstMs;
   }
 
   resource(record: TimerRecord): Displays {

@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import { remainingMs } from '../../machines/record.js';
 import type { Clock } from '../clock.js';
-import type { Acknowledgement, DisplaySummary, Displays } from '../protocol/displays.js';
+import type { Acknowledgement, DisplaySummary, Displays, Transport } from '../protocol/displays.js';
 import { eventOf } from '../protocol/events.js';
 import {
   changesBetween,
@@ -33,6 +33,8 @@ interface Room {
   readonly streams: Audience<EventStream>;
   readonly attendance: Attendance;
   readonly following: Following;
+  /** When the next tick is due, in epoch ms; `undefined` when none is expected, or not yet known. */
+  nextTickMs: number | undefined;
   /** A read of the timer's history that is under way, and the revision that it reaches at least. */
   reading: { readonly revision: number; readonly history: Promise<readonly Entry[]> } | undefined;
 }
@@ -56,12 +58,26 @@ export interface StreamRequest extends Wishes {
   readonly response: ServerResponse;
 }
 
+/** Hears how long it takes to tell displays something, and how late they are told the time. */
+export interface HubMeasures {
+  fanOut(elapsedMs: number): void;
+  tick(latenessMs: number): void;
+}
+
+/** What can be seen of all displays together. */
+export interface DisplayFigures {
+  readonly connected: Readonly<Record<Transport, number>>;
+  /** The largest error bound that was acknowledged; `null` when none was. */
+  readonly worstErrorBoundMs: number | null;
+}
+
 export interface HubOptions {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly keepaliveMs: number;
   readonly maxDisplaysPerTimer: number;
   readonly maxMessagesPerSecond: number;
+  readonly measures: HubMeasures;
   /** Displays came, left or said something. */
   readonly onDisplaysChange: (timerId: string) => void;
 }
@@ -147,6 +163,19 @@ export class Hub {
     return found.ok ? room.attendance.summary(found.timer.record) : undefined;
   }
 
+  /** All displays in figures. */
+  figures(): DisplayFigures {
+    const connected = { websocket: 0, sse: 0 };
+    let worstErrorBoundMs: number | null = null;
+    for (const { webSockets, streams, attendance } of this.#rooms.values()) {
+      connected.websocket += webSockets.all.size;
+      connected.sse += streams.all.size;
+      const boundMs = attendance.worstErrorBoundMs();
+      if (boundMs !== null) worstErrorBoundMs = Math.max(worstErrorBoundMs ?? 0, boundMs);
+    }
+    return { connected, worstErrorBoundMs };
+  }
+
   isFollowed(timerId: string): boolean {
     return this.#rooms.has(timerId);
   }
@@ -215,8 +244,7 @@ export class Hub {
     const webSockets: Audience<WebSocketDisplay> = { all: new Set(), ticking: new Set() };
     const streams: Audience<EventStream> = { all: new Set(), ticking: new Set() };
     const following = this.#options.registry.follow(timerId, (notice) => {
-      if (notice.type === 'timer_tick') broadcastTick(room, notice);
-      else broadcast(room, notice);
+      this.#tell(room, notice);
       if (notice.type !== 'timer_deleted' && notice.type !== 'timer_retired') return;
       this.#shut(timerId, room);
       for (const display of webSockets.all) display.close(notice.type);
@@ -224,7 +252,14 @@ export class Hub {
       this.#options.onDisplaysChange(timerId);
     });
     const attendance = this.#newAttendance();
-    const room: Room = { webSockets, streams, attendance, following, reading: undefined };
+    const room: Room = {
+      webSockets,
+      streams,
+      attendance,
+      following,
+      nextTickMs: undefined,
+      reading: undefined,
+    };
     this.#rooms.set(timerId, room);
     return room;
   }
@@ -232,6 +267,23 @@ export class Hub {
   #newAttendance(): Attendance {
     const { clock, maxMessagesPerSecond } = this.#options;
     return new Attendance(clock, maxMessagesPerSecond);
+  }
+
+  /** Measured once for all displays, which costs each of them nothing. */
+  #tell(room: Room, notice: Notice): void {
+    // A tick that was under way when the last who wanted it left.
+    if (notice.type === 'timer_tick' && tickingIn(room) === 0) return;
+    const { clock, measures } = this.#options;
+    const beganMs = clock.preciseMs();
+    if (notice.type === 'timer_tick') {
+      broadcastTick(room, notice);
+      measures.tick(latenessOf(room, notice));
+    } else {
+      broadcast(room, notice);
+      // After a change of the clock itself, ticks come at other instants.
+      if (notice.type !== 'timer_warning') room.nextTickMs = undefined;
+    }
+    measures.fanOut(clock.preciseMs() - beganMs);
   }
 
   #shut(timerId: string, room: Room): void {
@@ -253,8 +305,17 @@ function* eventsOf(messages: Iterable<DisplayEvent>): Generator<Buffer> {
   for (const message of messages) yield displayEventOf(message);
 }
 
+/** How long after its instant a tick is told; after a stall the instant is that of the first one missed. */
+function latenessOf(room: Room, { record, atMs }: Notice): number {
+  const { deadlineMs } = record;
+  if (deadlineMs === null) return 0;
+  const toldMs = deadlineMs - Math.ceil(remainingMs(record, atMs) / 1000) * 1000;
+  const dueMs = Math.min(toldMs, room.nextTickMs ?? toldMs);
+  room.nextTickMs = toldMs + 1000;
+  return atMs - dueMs;
+}
+
 function broadcastTick({ webSockets, streams }: Room, notice: Notice): void {
-  if (webSockets.ticking.size === 0 && streams.ticking.size === 0) return;
   const message = messageOf(notice);
   if (message === undefined) return;
   if (webSockets.ticking.size > 0) tickWebSockets(webSockets.ticking, message, notice);
@@ -293,7 +354,12 @@ function sizeOf({ webSockets, streams }: Room): number {
   return webSockets.all.size + streams.all.size;
 }
 
+function tickingIn({ webSockets, streams }: Room): number {
+  return webSockets.ticking.size + streams.ticking.size;
+}
+
 function count(room: Room): void {
-  const ticking = room.webSockets.ticking.size + room.streams.ticking.size;
+  const ticking = tickingIn(room);
+  if (ticking === 0) room.nextTickMs = undefined;
   room.following.count({ connected: sizeOf(room), ticking });
 }

@@ -14,7 +14,7 @@ import type { Registry, TimerRecord } from '../registry.js';
 import { admit } from './admission.js';
 import type { Sees } from './console.js';
 import type { EventStream } from './event-stream.js';
-import { displayEventOf, Hub, type Joined } from './hub.js';
+import { type DisplayFigures, displayEventOf, Hub, type HubMeasures, type Joined } from './hub.js';
 import { Watchers } from './watchers.js';
 import { serveWebSockets, type WebSockets } from './websocket.js';
 
@@ -22,6 +22,7 @@ export interface RealtimeOptions {
   readonly registry: Registry;
   readonly access: Access;
   readonly limits: Limits;
+  readonly measures: HubMeasures;
   readonly clock: Clock;
   readonly config: Config;
   readonly log: Log;
@@ -58,6 +59,7 @@ export class Realtime {
       keepaliveMs,
       maxDisplaysPerTimer: config.maxClientsPerTimer,
       maxMessagesPerSecond: config.maxMessagesPerSecond,
+      measures: options.measures,
       onDisplaysChange: (timerId) => this.#watchers.displaysChanged(timerId),
     });
     this.#watchers = new Watchers({ registry, hub: this.#hub, clock, settings: config });
@@ -104,6 +106,11 @@ export class Realtime {
   watchAll(exchange: Exchange, sees: Sees): void {
     this.#admit(exchange);
     this.#endWithCredential(exchange, this.#watchers.watchAll(exchange.response, sees));
+  }
+
+  /** All displays in figures. */
+  figures(): DisplayFigures {
+    return this.#hub.figures();
   }
 
   /** Who follows a timer now. */

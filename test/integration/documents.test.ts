@@ -17,6 +17,7 @@ import { createApp } from '../../src/http/app.js';
 import { expressPath, type Operation, operationsOf } from '../../src/http/operations.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { createLog } from '../../src/log.js';
+import { Metrics } from '../../src/metrics/metrics.js';
 import { NDJSON_TYPE } from '../../src/protocol/audit.js';
 import { CONSOLE_MESSAGES, consoleMessageSchema } from '../../src/protocol/console.js';
 import { keySchema } from '../../src/protocol/credentials.js';
@@ -75,6 +76,7 @@ const SAMPLES: Readonly<Record<string, { query?: string; body?: (timerId: string
   watchDisplays: {},
   acknowledge: { body: () => ({ revision: 1, error_bound_ms: 12.5, label: 'Seat 14' }) },
   watchAll: {},
+  showMetrics: {},
   getHistory: {},
   createReceipt: { body: () => ({ payload_sha256: 'a'.repeat(64) }) },
   exportAudit: { query: '?from=2026-01-15T10:00:00Z&to=1800000000000' },
@@ -104,7 +106,7 @@ const jsonObject = z.record(z.string(), z.unknown());
 
 const content = z
   .record(
-    z.string().regex(/^(application\/((problem\+)?json|x-ndjson)|text\/event-stream)$/),
+    z.string().regex(/^(application\/((problem\+)?json|x-ndjson)|text\/(event-stream|plain))$/),
     z.strictObject({ schema: jsonObject }),
   )
   .default({});
@@ -857,11 +859,12 @@ async function exchange(
     .parse(await once(request, 'response'));
   const received = await text(response);
   const isOfLines = response.headers['content-type']?.startsWith(NDJSON_TYPE) === true;
+  const isText = response.headers['content-type']?.startsWith('text/plain') === true;
   const [first = ''] = isOfLines ? received.split('\n') : [received];
   return {
     status: response.statusCode ?? 0,
     headers: headersOf(response),
-    body: first === '' ? undefined : JSON.parse(first),
+    body: first === '' ? undefined : isText ? first : JSON.parse(first),
   };
 }
 
@@ -1037,14 +1040,16 @@ async function mountedRoutes({ clock, journal, service }: TestService): Promise<
   const config = readConfig({});
   const addresses = new Addresses(config.trustProxy);
   const log = createLog('silent');
+  const metrics = new Metrics({ ofProcess: false });
   const signer = await Signer.open(documents, '');
   const access = await Access.open({ config, documents, addresses, signer, clock, log });
   const limits = new Limits({ config, clock, addresses });
-  const parts = { config, registry, access, limits, clock, log };
+  const parts = { config, registry, access, limits, measures: metrics, clock, log };
   const heads = new Heads({ ...parts, journal, signer });
   const app = createApp({
     ...parts,
     addresses,
+    metrics,
     signer,
     documents,
     audit: new Audit({ journal, heads, signer, clock }),

@@ -23,6 +23,10 @@ export class SimulatedClock implements Clock {
     return this.#nowMs;
   }
 
+  preciseMs(): number {
+    return this.#nowMs;
+  }
+
   setTimeout(callback: () => void, delayMs: number): Timeout {
     const pending = { dueMs: this.#nowMs + Math.max(0, delayMs), callback };
     if (pending.dueMs < Number.POSITIVE_INFINITY) this.#pending.add(pending);

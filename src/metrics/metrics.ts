@@ -1,0 +1,130 @@
+/**
+ * What Prometheus is told of the service: counters and histograms that its parts feed as things happen, and
+ * gauges that are read off them when somebody asks. Each service has a registry of its own.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { LIMITS, type LimitName } from '../access/limits.js';
+import { WIRE_STATES } from '../protocol/timer.js';
+import type { DisplayFigures, HubMeasures } from '../realtime/hub.js';
+import type { CommandOutcome, CommandType, RegistryMeasures, TimerState } from '../registry.js';
+
+/** From a tenth of a millisecond, which is a tick to some displays, to seconds, which is a stall. */
+const BUCKETS_SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+];
+
+const STATES: readonly TimerState[] = ['CREATED', 'RUNNING', 'PAUSED', 'EXPIRED', 'COMPLETED'];
+
+/** What is read when metrics are asked for; it must not take long. */
+export interface MetricsSources {
+  readonly timersIn: (state: TimerState) => number;
+  readonly displays: () => DisplayFigures;
+  readonly webhookLagMs: () => number;
+}
+
+export class Metrics implements RegistryMeasures, HubMeasures {
+  readonly #registry = new Registry();
+  readonly #commands = new Counter({
+    name: 'timer_commands_total',
+    help: 'Commands by what became of them: done, or the reason of the refusal',
+    labelNames: ['command', 'outcome'],
+    registers: [this.#registry],
+  });
+  readonly #limited = new Counter({
+    name: 'timer_limited_total',
+    help: 'Requests and connections that were refused, by the limit they had reached',
+    labelNames: ['limit'],
+    registers: [this.#registry],
+  });
+  readonly #appends = this.#histogram(
+    'timer_journal_append_seconds',
+    'Time from handing entries to the journal to their being durable',
+  );
+  readonly #failedAppends = new Counter({
+    name: 'timer_journal_append_failures_total',
+    help: 'Appends that the journal could not make',
+    registers: [this.#registry],
+  });
+  readonly #fanOut = this.#histogram(
+    'timer_fan_out_seconds',
+    'Time to write one message to all displays of a timer',
+  );
+  readonly #lateness = this.#histogram(
+    'timer_tick_lateness_seconds',
+    'Time from when the second of a tick was due to its being told',
+  );
+
+  /** Those of the process as well, which is for one service of it only. */
+  constructor({ ofProcess }: { readonly ofProcess: boolean }) {
+    for (const limit of LIMITS) this.#limited.inc({ limit }, 0);
+    if (ofProcess) collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** Reads gauges off the parts of the service from now on. */
+  observe({ timersIn, displays, webhookLagMs }: MetricsSources): void {
+    this.#gauge('timer_timers', 'Timers in memory, by state', ['state'], (gauge) => {
+      for (const state of STATES) gauge.set({ state: WIRE_STATES[state] }, timersIn(state));
+    });
+    this.#gauge('timer_displays', 'Connected displays', ['transport'], (gauge) => {
+      for (const [transport, count] of Object.entries(displays().connected)) {
+        gauge.set({ transport }, count);
+      }
+    });
+    this.#gauge(
+      'timer_worst_display_error_bound_seconds',
+      'The largest error bound that a connected display has acknowledged; NaN when none has',
+      [],
+      (gauge) => gauge.set((displays().worstErrorBoundMs ?? Number.NaN) / 1000),
+    );
+    this.#gauge(
+      'timer_webhook_lag_seconds',
+      'Age of the oldest event that is still to be delivered to a webhook; 0 when there is none',
+      [],
+      (gauge) => gauge.set(webhookLagMs() / 1000),
+    );
+  }
+
+  command(command: CommandType, outcome: CommandOutcome): void {
+    this.#commands.inc({ command, outcome });
+  }
+
+  append(elapsedMs: number, isDone: boolean): void {
+    this.#appends.observe(elapsedMs / 1000);
+    if (!isDone) this.#failedAppends.inc();
+  }
+
+  fanOut(elapsedMs: number): void {
+    this.#fanOut.observe(elapsedMs / 1000);
+  }
+
+  tick(latenessMs: number): void {
+    this.#lateness.observe(latenessMs / 1000);
+  }
+
+  limited(limit: LimitName): void {
+    this.#limited.inc({ limit });
+  }
+
+  /** The media type of the text. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  #histogram(name: string, help: string): Histogram {
+    return new Histogram({ name, help, buckets: BUCKETS_SECONDS, registers: [this.#registry] });
+  }
+
+  #gauge(name: string, help: string, labelNames: string[], read: (gauge: Gauge) => void): void {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect: () => read(gauge),
+    });
+  }
+}
