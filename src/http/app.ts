@@ -74,7 +74,7 @@ export function createApp(options: AppOptions): Express {
   const idempotency = new Idempotency({ registry, documents, clock, log });
   const handlers: Record<keyof Operations, Handler> = {
     ...timerRoutes(registry, schemas, idempotency),
-    ...recordRoutes({ registry, audit, signer, log }),
+    ...recordRoutes({ registry, access, audit, signer, log }),
     ...credentialRoutes(registry, access, clock),
     ...displayRoutes(realtime, schemas, limits),
     ...webhookRoutes(webhooks, schemas, idempotency),

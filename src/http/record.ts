@@ -1,13 +1,14 @@
 /** The routes of the record: histories, the export and its heads, receipts, and the keys to check them with. */
 import { once } from 'node:events';
-import { type Caller, hasRight, reaches } from '../access/caller.js';
+import type { Access } from '../access/access.js';
+import { hasRight } from '../access/caller.js';
 import type { Audit } from '../audit/export.js';
 import { storyOf } from '../audit/story.js';
 import type { Log } from '../log.js';
 import { auditQuerySchema, NDJSON_TYPE } from '../protocol/audit.js';
 import { Problem, problemOf } from '../protocol/problems.js';
 import { receiptClaimsOf, receiptRequestSchema } from '../protocol/receipts.js';
-import type { RecordedEntry, Registry } from '../registry.js';
+import type { Registry } from '../registry.js';
 import type { Signer } from '../signing.js';
 import type { Handler } from './exchange.js';
 import { parse, timerIdOf } from './parse.js';
@@ -17,12 +18,13 @@ const KEYS_KEPT_SECONDS = 300;
 
 export interface RecordParts {
   readonly registry: Registry;
+  readonly access: Access;
   readonly audit: Audit;
   readonly signer: Signer;
   readonly log: Log;
 }
 
-export function recordRoutes({ registry, audit, signer, log }: RecordParts) {
+export function recordRoutes({ registry, access, audit, signer, log }: RecordParts) {
   async function readable<T>(reading: Promise<T>): Promise<T> {
     try {
       return await reading;
@@ -36,7 +38,10 @@ export function recordRoutes({ registry, audit, signer, log }: RecordParts) {
     requireReady(registry);
     const timerId = timerIdOf(request);
     const history = await readable(registry.history(timerId));
-    requireReach(caller, timerId, history);
+    const [first] = history;
+    if (first === undefined) throw problemOf({ reason: 'unknown_timer' }, timerId);
+    // Of timers that were deleted or left memory only the first entry tells whose they were.
+    access.permit(caller, { id: timerId, ownerId: first.by.credential });
     response.json(storyOf(history, hasRight(caller, 'audit')));
   };
 
@@ -92,11 +97,4 @@ export function recordRoutes({ registry, audit, signer, log }: RecordParts) {
 
 function requireReady({ absence }: Registry): void {
   if (absence !== undefined) throw problemOf(absence, '');
-}
-
-/** Timers that were deleted or left memory have a history too; whose they were is in its first entry. */
-function requireReach(caller: Caller, timerId: string, [first]: readonly RecordedEntry[]): void {
-  if (first === undefined) throw problemOf({ reason: 'unknown_timer' }, timerId);
-  if (reaches(caller, { id: timerId, ownerId: first.by.credential })) return;
-  throw new Problem('forbidden', `The credential is not for timer ${timerId}`);
 }

@@ -320,3 +320,77 @@ describe('R5: receipts', () => {
     expect(await service.journal.history(id)).toHaveLength(3);
   });
 });
+
+describe('R1, R2, R5: who may see the record, and what is in it', () => {
+  const statusOf = async (service: TestService, token: string | undefined, path: string) => {
+    service.token = token;
+    return (await service.request('GET', path)).status;
+  };
+
+  it('is asked by role and by timer, also of timers that are gone', async () => {
+    const service = await TestService.start();
+    await service.protect();
+    const admin = service.token;
+    const kim = await service.createKey({ role: 'instructor', label: 'Ms Kim' });
+    const roe = await service.createKey({ role: 'instructor', label: 'Mr Roe' });
+    const observer = await service.createKey({ role: 'observer' });
+    service.token = kim.key;
+    const { id } = await service.create();
+    await service.request('POST', `/timers/${id}/control`, {
+      action: 'extend',
+      extend_seconds: 300,
+      reason: { category: 'environment', text: 'Fire alarm' },
+    });
+    const path = `/timers/${id}/history`;
+    const seen = async () => [
+      await statusOf(service, admin, path),
+      await statusOf(service, kim.key, path),
+      await statusOf(service, roe.key, path),
+      await statusOf(service, observer.key, path),
+      await statusOf(service, undefined, path),
+    ];
+    expect(await seen()).toEqual([200, 200, 403, 200, 401]);
+    service.token = kim.key;
+    const [, extended] = await historyOf(service, id);
+    expect(extended?.summary).toBe('Extended by 5 min by Ms Kim (environment: Fire alarm)');
+    expect(extended?.by).toEqual({
+      credential: `key:${kim.id}`,
+      role: 'instructor',
+      label: 'Ms Kim',
+    });
+    service.token = observer.key;
+    const [, withAddress] = await historyOf(service, id);
+    expect(withAddress?.by).toEqual({ ...extended?.by, address: '127.0.0.1' });
+    service.token = kim.key;
+    await service.request('DELETE', `/timers/${id}`);
+    expect(await seen()).toEqual([200, 200, 403, 200, 401]);
+    for (const whole of ['/audit', '/audit/heads']) {
+      const tokens = [admin, kim.key, observer.key, undefined];
+      const statuses = [];
+      for (const token of tokens) {
+        service.token = token;
+        const url = `${service.service.url}${whole}`;
+        statuses.push((await fetch(url, { headers: service.authorization })).status);
+      }
+      expect(statuses).toEqual([200, 403, 200, 401]);
+    }
+    expect(await statusOf(service, undefined, '/.well-known/jwks.json')).toBe(200);
+  });
+
+  it('lets a display have receipts of its own timer only', async () => {
+    const service = await TestService.start();
+    await service.protect();
+    const mine = await service.create();
+    const other = await service.create();
+    const seat = await service.createKey({ role: 'display', label: 'Seat 14', timers: [mine.id] });
+    service.token = seat.key;
+    const answer = await service.request('POST', `/timers/${mine.id}/receipts`, {});
+    const { receipt } = receiptSchema.parse(answer.body);
+    expect(await claimsOf(service, receipt, 'timer-receipt+jwt')).toMatchObject({
+      credential: `key:${seat.id}`,
+      label: 'Seat 14',
+    });
+    expect((await service.request('POST', `/timers/${other.id}/receipts`, {})).status).toBe(403);
+    expect(await statusOf(service, seat.key, `/timers/${mine.id}/history`)).toBe(403);
+  });
+});
