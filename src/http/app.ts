@@ -75,7 +75,7 @@ export function createApp(options: AppOptions): Express {
   const handlers: Record<keyof Operations, Handler> = {
     ...timerRoutes(registry, schemas, idempotency),
     ...recordRoutes({ registry, access, audit, signer, log }),
-    ...credentialRoutes(registry, access, clock),
+    ...credentialRoutes(registry, access, idempotency, clock),
     ...displayRoutes(realtime, schemas, limits),
     ...webhookRoutes(webhooks, schemas, idempotency),
     ...serviceRoutes(registry, metrics, clock),

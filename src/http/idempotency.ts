@@ -2,7 +2,7 @@
  * Retries that are safe: a change that is asked for again under the same `Idempotency-Key` is not made
  * again, and gets the answer that it got the first time, for 24 hours, also after a restart.
  *
- * What was answered is kept as a document. Before it can be, the entries of the change are in the journal
+ * What was answered is kept as a document, sealed with the key of the request, which is not kept. Before it can be, the entries of the change are in the journal
  * with the name of the request, so a crash between the two leaves the change known and its answer to be
  * put together anew.
  */
@@ -14,6 +14,7 @@ import type { Log } from '../log.js';
 import { Problem, problemOf } from '../protocol/problems.js';
 import type { Entry, Registry } from '../registry.js';
 import { type Answer, type Exchange, type Handler, send } from './exchange.js';
+import { seal, unseal } from './seal.js';
 
 const DRAWER = 'answers';
 const KEPT_MS = 24 * 60 * 60 * 1000;
@@ -35,6 +36,15 @@ const keptSchema = z.object({
   headers: z.record(z.string(), z.string()).default({}),
   body: z.unknown().optional(),
 });
+
+/** A request with a name of its own. */
+interface Named {
+  /** What it is known by where it is kept, from which its key cannot be told. */
+  readonly id: string;
+  /** Opens what was kept of its answer. */
+  readonly key: string;
+  readonly fingerprint: string;
+}
 
 interface UnderWay {
   readonly fingerprint: string;
@@ -77,20 +87,17 @@ export class Idempotency {
       requireSame(underWay.fingerprint, fingerprint);
       return underWay.answer;
     }
-    const answer = this.#firstOrKept(exchange, change, id, fingerprint).finally(() => {
+    const named = { id, key, fingerprint };
+    const answer = this.#firstOrKept(exchange, change, named).finally(() => {
       this.#underWay.delete(id);
     });
     this.#underWay.set(id, { fingerprint, answer });
     return answer;
   }
 
-  async #firstOrKept(
-    exchange: Exchange,
-    change: Change,
-    id: string,
-    fingerprint: string,
-  ): Promise<Answer> {
-    const kept = await this.#kept(id);
+  async #firstOrKept(exchange: Exchange, change: Change, named: Named): Promise<Answer> {
+    const { id, fingerprint } = named;
+    const kept = await this.#kept(named);
     if (kept !== undefined) {
       requireSame(kept.fingerprint, fingerprint);
       return kept;
@@ -102,14 +109,14 @@ export class Idempotency {
       first === undefined || change.recover === undefined
         ? await whole(change.make(exchange, `${id}.${fingerprint}`))
         : await this.#readable(change.recover(exchange, entries));
-    await this.#keep(id, fingerprint, answer);
+    await this.#keep(named, answer);
     return answer;
   }
 
-  async #kept(id: string): Promise<z.output<typeof keptSchema> | undefined> {
+  async #kept({ id, key }: Named): Promise<z.output<typeof keptSchema> | undefined> {
     const { documents, clock } = this.#options;
     const text = await this.#readable(documents.get(DRAWER, id, clock.now()));
-    return text === undefined ? undefined : keptSchema.parse(JSON.parse(text));
+    return text === undefined ? undefined : keptSchema.parse(JSON.parse(unseal(text, key)));
   }
 
   /** What the request changed; a change that is too old for its answer to be kept was another request. */
@@ -131,9 +138,9 @@ export class Idempotency {
   }
 
   /** An answer that cannot be kept is given all the same: the change was made. */
-  async #keep(id: string, fingerprint: string, answer: Answer): Promise<void> {
+  async #keep({ id, key, fingerprint }: Named, answer: Answer): Promise<void> {
     const { documents, clock, log } = this.#options;
-    const text = JSON.stringify({ fingerprint, ...answer });
+    const text = seal(JSON.stringify({ fingerprint, ...answer }), key);
     try {
       await documents.put(DRAWER, { name: id, text }, clock.now() + KEPT_MS);
     } catch (err) {

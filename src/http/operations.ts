@@ -311,6 +311,7 @@ const credentialOperations = {
     path: '/keys',
     tag: 'access',
     summary: 'Make a key; with the first one, everybody needs one',
+    headers: CHANGE_HEADERS,
     body: createKeySchema,
     success: {
       status: 201,
@@ -318,7 +319,7 @@ const credentialOperations = {
       body: newKeySchema,
       headers: { 'Cache-Control': 'Not to be kept.' },
     },
-    problems: [...BODY_PROBLEMS, 'admin_key_needed', ...KEY_PROBLEMS],
+    problems: [...BODY_PROBLEMS, ...CHANGE_PROBLEMS, 'admin_key_needed', ...KEY_PROBLEMS],
   },
   listKeys: {
     id: 'listKeys',
@@ -337,8 +338,9 @@ const credentialOperations = {
     path: '/keys/{key_id}',
     tag: 'access',
     summary: 'Revoke a key, which ends the connections that came with it',
+    headers: CHANGE_HEADERS,
     success: { status: 204, description: 'It is revoked.' },
-    problems: ['unknown_key', 'invalid_request', 'admin_key_needed', ...KEY_PROBLEMS],
+    problems: ['unknown_key', ...CHANGE_PROBLEMS, 'admin_key_needed', ...KEY_PROBLEMS],
   },
   createToken: {
     id: 'createToken',
@@ -347,6 +349,7 @@ const credentialOperations = {
     path: '/timers/{timer_id}/tokens',
     tag: 'access',
     summary: 'Make a token that lets a display follow this timer for a while',
+    headers: CHANGE_HEADERS,
     body: createTokenSchema,
     success: {
       status: 201,
@@ -355,6 +358,7 @@ const credentialOperations = {
       headers: { 'Cache-Control': 'Not to be kept.' },
     },
     problems: [
+      ...CHANGE_PROBLEMS,
       ...BODY_PROBLEMS,
       'unknown_timer',
       'shutting_down',

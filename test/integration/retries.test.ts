@@ -1,5 +1,6 @@
 /** Changes that are asked for again, and changes that hold for one revision only. */
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { DisturbedJournal } from '../support/disturbed-journal.js';
@@ -259,6 +260,28 @@ describe('A5: a change that is asked for again is not made again', () => {
     const reply = await send(service, { ...extension(id), key: header });
     expect([reply.status, problemIn(reply).code]).toEqual([422, 'invalid_request']);
     expect(await service.get(id)).toMatchObject({ revision: 1 });
+  });
+
+  it('tells a key again to whoever asked for it, and keeps it where nobody else can read it', async () => {
+    const directory = temporaryFolder();
+    const first = await TestService.start({ journal: await openSqlite(directory) });
+    await first.protect();
+    const { token } = first;
+    const asked = { path: '/keys', body: { role: 'observer', label: 'Proctor' }, key: KEY };
+    const answer = essenceOf(await send(first, asked));
+    const { key } = z.object({ key: z.string() }).parse(JSON.parse(answer.text));
+    const [, , secret = ''] = key.split('_');
+    for (const drawer of ['answers', 'keys']) {
+      const documents = await first.journal.documents.list(drawer);
+      expect(documents.length).toBeGreaterThan(0);
+      for (const { text } of documents) expect(text).not.toContain(secret);
+    }
+    await first.stop();
+    const second = await TestService.start({ journal: await openSqlite(directory) });
+    second.token = token;
+    expect(essenceOf(await send(second, asked))).toEqual(answer);
+    const { body } = await second.request('GET', '/keys');
+    expect(z.array(z.unknown()).parse(body)).toHaveLength(2);
   });
 });
 
