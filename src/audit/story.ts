@@ -1,4 +1,5 @@
 /** The history of a timer as a story: what happened in words, and the timer before and after it. */
+import { ANONYMOUS } from '../../machines/entry.js';
 import { applyEntry, createRecord, remainingMs, stateOf } from '../../machines/record.js';
 import { type HistoryItem, publicAuthorOf } from '../protocol/record.js';
 import { isoTime, WIRE_STATES } from '../protocol/timer.js';
@@ -44,7 +45,7 @@ function standingOf(record: TimerRecord, atMs: number): NonNullable<HistoryItem[
 function summaryOf(entry: RecordedEntry, record: TimerRecord): string {
   const what = eventOf(entry, record);
   if (entry.type === 'expired') return what;
-  return `${what} by ${entry.by.label ?? entry.by.credential}${reasonOf(entry)}`;
+  return `${what}${authorOf(entry)}${reasonOf(entry)}`;
 }
 
 function eventOf(entry: RecordedEntry, record: TimerRecord): string {
@@ -73,6 +74,11 @@ function eventOf(entry: RecordedEntry, record: TimerRecord): string {
         : `Time was up, noticed ${lengthText(lateMs)} later`;
     }
   }
+}
+
+/** Who it was; nobody in particular where nobody needs a credential. */
+function authorOf({ by }: RecordedEntry): string {
+  return by.credential === ANONYMOUS ? '' : ` by ${by.label ?? by.credential}`;
 }
 
 function reasonOf({ reason }: RecordedEntry): string {

@@ -9,6 +9,7 @@ import {
 } from '../protocol/audit.js';
 import { CONSOLE_MESSAGES } from '../protocol/console.js';
 import { problemSchema } from '../protocol/problems.js';
+import { type HistoryItem, historySchema } from '../protocol/record.js';
 import { bulkResultSchema, type ReasonBody, type RequestSchemas } from '../protocol/requests.js';
 import { type TimerResource, timerSchema, type WireTimerState } from '../protocol/timer.js';
 import {
@@ -71,6 +72,14 @@ export class Api {
 
   get(timerId: string): Promise<TimerResource> {
     return this.#call({ method: 'GET', path: pathOf(timerId), schema: timerSchema });
+  }
+
+  history(timerId: string): Promise<HistoryItem[]> {
+    return this.#call({
+      method: 'GET',
+      path: `${pathOf(timerId)}/history`,
+      schema: historySchema,
+    });
   }
 
   control(timerId: string, body: Control): Promise<TimerResource> {

@@ -5,6 +5,7 @@ import { addAudit } from './audit.js';
 import { addControls } from './control.js';
 import { addCreate } from './create.js';
 import { addDelete } from './delete.js';
+import { addHistory } from './history.js';
 import { addExamples, addGlobalOptions } from './options.js';
 import { addReceipt } from './receipt.js';
 import { addServe } from './serve.js';
@@ -35,6 +36,7 @@ export function createProgram(): Command {
   addCreate(program);
   addList(program);
   addShow(program);
+  addHistory(program);
   addControls(program);
   addDelete(program);
   addWatch(program);

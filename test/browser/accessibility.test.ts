@@ -1,30 +1,10 @@
 /** What axe-core, which knows the rules of WCAG, finds on the pages: nothing. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { needBrowser, openPage } from '../support/browser.js';
 import { ServiceProcess } from '../support/process.js';
 import { temporaryFolder } from '../support/sqlite.js';
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-const findings = z.object({
-  violations: z.array(z.object({ id: z.string(), nodes: z.array(z.object({ html: z.string() })) })),
-});
-
-/** What is found on a page, in its light and in its dark colours. */
-async function violationsOn(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  const all: string[] = [];
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    const found = findings.parse(await page.evaluate('axe.run(document)'));
-    all.push(...found.violations.map(({ id, nodes }) => `${colorScheme} ${id}: ${nodes[0]?.html}`));
-  }
-  return all;
-}
+import { violationsOn } from './axe.js';
 
 async function startClass(): Promise<ServiceProcess> {
   const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });

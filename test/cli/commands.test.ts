@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { historySchema } from '../../src/protocol/record.js';
 import { bulkResultSchema } from '../../src/protocol/requests.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { type Fate, startBreakingProxy } from '../support/breaking-proxy.js';
@@ -289,6 +290,28 @@ describe('A7: a reason', () => {
   });
 });
 
+describe('history', () => {
+  it('A7: tells what happened, by whom and why, also after the timer is gone', async () => {
+    const { id } = await service.create({ name: 'Quiz' });
+    await output('start', id);
+    await output('pause', id, '--reason-category', 'environment', '--reason', 'Fire\u001b alarm');
+    await output('delete', id, '--yes');
+    expect(linesOf(await output('history', id))).toEqual([
+      '2026-01-15T10:00:00.000Z  Created as “Quiz” of 5 min',
+      '2026-01-15T10:00:00.000Z  Started with 5 min left',
+      '2026-01-15T10:00:00.000Z  Paused with 5 min left (environment: Fire\ufffd alarm)',
+      '2026-01-15T10:00:00.000Z  Deleted',
+    ]);
+    const history = await json(historySchema, 'history', id);
+    expect(history.map(({ revision, type }) => [revision, type])).toEqual([
+      [1, 'created'],
+      [2, 'started'],
+      [3, 'paused'],
+      [4, 'deleted'],
+    ]);
+  });
+});
+
 describe('delete', () => {
   it('deletes timers in whatever state when told not to ask', async () => {
     const ids = [(await service.create()).id, (await service.create({ auto_start: true })).id];
@@ -402,7 +425,7 @@ describe('a service that cannot be reached', () => {
 describe('help', () => {
   const commands = [
     ...['serve', 'create', 'list', 'show', 'start', 'pause', 'resume', 'stop', 'extend', 'delete'],
-    'watch',
+    ...['history', 'watch'],
   ];
 
   it.each(['', ...commands])('of %j has examples and the exit codes', async (command) => {

@@ -237,19 +237,29 @@ describe('C5: a service that is heard, but is silent about what is due', () => {
   });
 });
 
+/** A key that lets a display follow every timer. */
+async function displayKey(service: TestService): Promise<string> {
+  return (await service.createKey({ role: 'display', timers: '*' })).key;
+}
+
 describe('what a display says of itself when it connects', () => {
   it('is its token, as the name of a protocol', async () => {
     const { service, platform } = await startRoom();
     const { id } = await service.create();
-    for (const token of ['secret', async () => 'fetched', undefined]) {
+    const { display: unnamed } = follow(service, id, platform);
+    await until(isLive(unnamed));
+    unnamed.close();
+    await service.protect();
+    const [given, fetched] = [await displayKey(service), await displayKey(service)];
+    for (const token of [given, async () => fetched]) {
       const { display } = follow(service, id, platform, { token });
       await until(isLive(display));
       expect(display.transport).toBe('websocket');
     }
     expect(platform.opened.map(({ protocols }) => protocols)).toEqual([
-      ['synchronized-timer', 'bearer.secret'],
-      ['synchronized-timer', 'bearer.fetched'],
       [],
+      ['synchronized-timer', `bearer.${given}`],
+      ['synchronized-timer', `bearer.${fetched}`],
     ]);
   });
 
@@ -257,14 +267,13 @@ describe('what a display says of itself when it connects', () => {
     const { service, platform, advance } = await startRoom();
     platform.isWebSocketRefused = true;
     const { id } = await service.create({ duration_seconds: 600, auto_start: true });
-    let connections = 0;
-    const token = (): string => {
-      connections += 1;
-      return `secret${connections}`;
-    };
+    await service.protect();
+    // The first is for the WebSocket that is refused.
+    const keys = [await displayKey(service), await displayKey(service), await displayKey(service)];
+    const given = keys.values();
+    const token = (): string => given.next().value ?? '';
     const { display } = follow(service, id, platform, { token });
-    // The first was for the WebSocket that was refused.
-    for (const expected of ['Bearer secret2', 'Bearer secret3']) {
+    for (const expected of keys.slice(1).map((key) => `Bearer ${key}`)) {
       await until(isLive(display));
       await advance(60 * SECOND);
       const asked = platform.asked.splice(0);

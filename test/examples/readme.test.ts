@@ -100,7 +100,9 @@ describe('the examples of the README', () => {
       expect(output).toContain(`${seat.id}: extended by 300s\n`);
       expect(output).toMatch(new RegExp(`^${seat.id} +${seat.name} +running +3[45]:`, 'm'));
     }
-    expect(output).toMatch(/Egg: running.*\n(.*remaining\n)+the time is up\n$/);
+    expect(output).toMatch(
+      /Egg: running.*\n(.*remaining\n)+the time is up\n.* Created as “Egg”.*\n.* Time was up\n$/,
+    );
   });
 
   it('show a timer with JavaScript', async () => {

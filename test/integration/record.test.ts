@@ -63,11 +63,11 @@ describe('R2: the history of a timer', () => {
     const story = await historyOf(service, id);
     expect(story.map(({ revision }) => revision)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(story.map(({ summary }) => summary)).toEqual([
-      'Created as “Algebra” of 10 min by anonymous',
-      'Started with 10 min left by anonymous',
-      'Extended by 5 min by anonymous (environment: Fire alarm)',
-      'Paused with 13 min 29.5 s left by anonymous',
-      'Resumed with 13 min 29.5 s left by anonymous',
+      'Created as “Algebra” of 10 min',
+      'Started with 10 min left',
+      'Extended by 5 min (environment: Fire alarm)',
+      'Paused with 13 min 29.5 s left',
+      'Resumed with 13 min 29.5 s left',
       'Time was up',
     ]);
     expect(story[2]).toMatchObject({
@@ -113,7 +113,7 @@ describe('R2: the history of a timer', () => {
     expect((await service.request('GET', `/timers/${retired.id}`)).status).toBe(404);
     expect((await historyOf(service, retired.id)).at(-1)).toMatchObject({ type: 'stopped' });
     expect((await historyOf(service, deleted.id)).at(-1)).toMatchObject({
-      summary: 'Deleted by anonymous (staff)',
+      summary: 'Deleted (staff)',
       before: { state: 'created' },
       after: null,
     });

@@ -27,6 +27,8 @@ export class ServiceProcess {
   /** Everything it wrote to standard error. */
   stderr = '';
   url = '';
+  /** The key or token that requests show from now on. */
+  token: string | undefined;
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #lines: Interface;
@@ -95,7 +97,11 @@ export class ServiceProcess {
     others: Readonly<Record<string, string>> = {},
   ): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const headers = { 'Content-Type': 'application/json', ...others };
+      const headers = {
+        'Content-Type': 'application/json',
+        ...(this.token !== undefined && { Authorization: `Bearer ${this.token}` }),
+        ...others,
+      };
       const request = httpRequest(`${this.url}${path}`, { method, headers, agent: this.#agent });
       request.once('error', reject);
       request.once('response', (response) => {

@@ -20,6 +20,8 @@ const ADDRESS = ['timer', 'server', 'token', 'label'] as const;
 const IDLE_MS = 1000;
 const UNKNOWN_TIMER: readonly number[] = [4004, 404];
 const DELETED_TIMER: readonly number[] = [4000, 4001];
+const UNAUTHENTICATED = 401;
+const FORBIDDEN = 403;
 
 export class SynchronizedTimer extends LitElement {
   static override styles = styles;
@@ -184,10 +186,7 @@ export class SynchronizedTimer extends LitElement {
     const words = this.#words;
     const display = this.#display;
     const code = display?.connection === 'closed' ? display.closeReason?.code : undefined;
-    if (code !== undefined) {
-      if (DELETED_TIMER.includes(code)) return words.deleted;
-      return UNKNOWN_TIMER.includes(code) ? words.unknown : words.refused;
-    }
+    if (code !== undefined) return this.#refusalText(code);
     switch (display?.state) {
       case undefined:
         return words.connecting;
@@ -203,6 +202,15 @@ export class SynchronizedTimer extends LitElement {
         if (!this.#isUnverified) return words.running;
         return display?.remaining() === 0 ? words.timeIsUpUnverified : words.unverified;
     }
+  }
+
+  /** Why the connection is over for good; a credential that ended is refused at the next attempt. */
+  #refusalText(code: number): string {
+    const words = this.#words;
+    if (DELETED_TIMER.includes(code)) return words.deleted;
+    if (UNKNOWN_TIMER.includes(code)) return words.unknown;
+    if (code === UNAUTHENTICATED) return words.unauthenticated;
+    return code === FORBIDDEN ? words.forbidden : words.refused;
   }
 
   #syncText(): string {

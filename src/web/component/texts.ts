@@ -11,6 +11,8 @@ export interface Texts {
   readonly unverified: string;
   readonly deleted: string;
   readonly unknown: string;
+  readonly unauthenticated: string;
+  readonly forbidden: string;
   readonly refused: string;
   readonly synchronizing: string;
   /** How far the display may be off at most. */
@@ -32,6 +34,8 @@ export const ENGLISH: Texts = {
   unverified: 'No connection; counting on, not confirmed',
   deleted: 'This timer was deleted',
   unknown: 'There is no such timer',
+  unauthenticated: 'The access of this display has ended or is not valid; it needs a new link',
+  forbidden: 'This display may not show this timer; it needs another link',
   refused: 'The connection was refused',
   synchronizing: 'Synchronizing…',
   inSync: (errorBoundMs) => `In sync, ±${Math.ceil(errorBoundMs)} ms`,

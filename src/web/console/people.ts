@@ -1,10 +1,9 @@
 /** Who uses the console and who changed what, in words, and what they may do. */
+import { ANONYMOUS, BY_ITSELF } from '../../../machines/entry.js';
 import type { Caller } from './messages.js';
 
-/** Stands on record for whoever calls a service that knows no credentials. */
-const ANONYMOUS = 'anonymous';
 /** Authors that are nobody in particular: callers without names, and the clock. */
-const NOBODY = [ANONYMOUS, 'service'];
+const NOBODY = [ANONYMOUS, BY_ITSELF.by.credential];
 
 export const NOT_FOR_CONSOLE =
   'This is the credential of a display: it shows timers, but may not use the console.';

@@ -11,6 +11,7 @@ export class DisplayPage extends LitElement {
   static override properties = {
     timer: { attribute: false },
     label: { attribute: false },
+    token: { attribute: false },
     name: { state: true },
     isSoundOn: { state: true },
     isFullScreen: { state: true },
@@ -19,6 +20,8 @@ export class DisplayPage extends LitElement {
 
   declare timer: string;
   declare label: string | undefined;
+  /** What the service lets this display in by, where it lets not everybody in. */
+  declare token: string | undefined;
   declare name: string;
   declare isSoundOn: boolean;
   declare isFullScreen: boolean;
@@ -52,6 +55,7 @@ export class DisplayPage extends LitElement {
       </header>
       <main>
         <synchronized-timer timer=${this.timer} server=${location.origin} label=${this.label ?? nothing}
+          .token=${this.token ?? null}
           @timer-change=${this.#rename}
           @timer-warning=${() => this.isSoundOn && this.#chime.playWarning()}
           @timer-expired=${() => this.isSoundOn && this.#chime.playEnd()}></synchronized-timer>

@@ -1,0 +1,24 @@
+/** `history`: everything that ever happened to a timer, by whom and why. */
+import type { Command } from 'commander';
+import { addExamples, connectionOf, timerIdOf } from './options.js';
+import { columns, onOneLine, print, printJson } from './output.js';
+
+export function addHistory(program: Command): void {
+  const command = program
+    .command('history')
+    .description('Tell what happened to a timer, by whom and why, also after it was deleted.')
+    .argument('<id>', 'the id of a timer', timerIdOf)
+    .action((timerId: string) => tellHistory(timerId, command));
+  addExamples(command, {
+    'history timer_0mjx3k2p9a1b2c3d4e5f6': 'A line for each change, oldest first',
+    'history timer_0mjx3k2p9a1b2c3d4e5f6 --json': 'All that is on record, for a program',
+  });
+}
+
+async function tellHistory(timerId: string, command: Command): Promise<void> {
+  const { api, json } = connectionOf(command);
+  const history = await api.history(timerId);
+  if (json) return printJson(history);
+  const rows = history.map(({ at, summary }) => [at, onOneLine(summary)]);
+  for (const row of columns(rows)) print(row.join('  '));
+}
