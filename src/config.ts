@@ -195,7 +195,8 @@ export const SETTINGS = {
   },
   MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: {
     default: '60',
-    description: 'Credentials that are not valid which one address may show; 0 is no limit',
+    description:
+      'Different credentials that are not valid which one address may show; 0 is no limit',
     ...wholeNumber(0, 1_000_000),
   },
   MAX_CONNECTIONS_PER_ADDRESS: {

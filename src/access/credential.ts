@@ -19,10 +19,9 @@ export function credentialIn(request: Incoming, mayBeInQuery: boolean): string |
   return offered ?? (mayBeInQuery ? tokenInQuery(request) : undefined);
 }
 
-/** Whether a request shows anything that is meant to be a credential. */
-export function showsCredential(request: Incoming): boolean {
-  const { authorization } = request.headers;
-  return (authorization ?? offeredToken(request) ?? tokenInQuery(request)) !== undefined;
+/** Whatever a request shows that is meant to be a credential, be it one or not. */
+export function shownIn(request: Incoming): string | undefined {
+  return request.headers.authorization ?? offeredToken(request) ?? tokenInQuery(request);
 }
 
 /** The names of the protocols that a WebSocket client offers. */

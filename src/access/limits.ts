@@ -2,13 +2,15 @@
  * How much one credential and one address may ask: requests, failed authentications, connections that stay.
  * Counts in memory on the clock it is given; what is counted is bounded, however many addresses there are.
  */
+
+import { hash } from 'node:crypto';
 import { Tally } from '../../machines/tally.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import { LimitProblem, PROBLEMS, Problem, type Quota } from '../protocol/problems.js';
 import { type Addresses, type Incoming, membership, siteOf } from './address.js';
 import { ANONYMOUS, type Caller } from './caller.js';
-import { showsCredential } from './credential.js';
+import { shownIn } from './credential.js';
 import { bucketFor, TokenBucket } from './token-bucket.js';
 
 /** Those that were longest not heard of are forgotten; their buckets have most likely refilled. */
@@ -51,6 +53,8 @@ export class Limits {
   readonly #requestsOfAddresses: Buckets;
   readonly #requestsOfCredentials: Buckets;
   readonly #failures: Buckets;
+  /** Hashes of what was shown and is not valid, with the address; the last ones come last. */
+  readonly #wrong = new Set<string>();
   readonly #connectionsOfAddresses = new Tally<string>();
   readonly #connectionsOfCredentials = new Tally<string>();
 
@@ -102,7 +106,7 @@ export class Limits {
       return await check();
     } catch (error) {
       const isFailure = error instanceof Problem && error.code === 'unauthenticated';
-      if (isFailure && showsCredential(request)) failures?.take();
+      if (isFailure && this.#isNewGuess(request)) failures?.take();
       throw error;
     }
   }
@@ -127,6 +131,20 @@ export class Limits {
       leaveAddress();
       leaveCredential();
     };
+  }
+
+  /**
+   * Whether a request shows a credential that was not known to be wrong. The same one again is no guess but a
+   * device that does not know better, and must not shut out everybody at its address.
+   */
+  #isNewGuess(request: Incoming): boolean {
+    const shown = shownIn(request);
+    if (shown === undefined) return false;
+    const guess = hash('sha256', `${this.#addresses.of(request)} ${shown}`);
+    const isNew = !this.#wrong.delete(guess);
+    this.#wrong.add(guess);
+    if (this.#wrong.size > MOST_BUCKETS) forgetFirst(this.#wrong);
+    return isNew;
   }
 
   /** What an address is counted as; nothing for one that is not counted. */
@@ -183,6 +201,11 @@ function enter(tally: Tally<string>, key: string | undefined): () => void {
   return () => tally.remove(key);
 }
 
+function forgetFirst(all: Map<string, unknown> | Set<string>): void {
+  const [first] = all.keys();
+  if (first !== undefined) all.delete(first);
+}
+
 /** One bucket for each that asks. */
 class Buckets {
   readonly #make: () => TokenBucket | undefined;
@@ -199,14 +222,7 @@ class Buckets {
     if (bucket === undefined) return undefined;
     this.#buckets.delete(key);
     this.#buckets.set(key, bucket);
-    if (this.#buckets.size > MOST_BUCKETS) this.#forgetOldest();
+    if (this.#buckets.size > MOST_BUCKETS) forgetFirst(this.#buckets);
     return bucket;
-  }
-
-  #forgetOldest(): void {
-    for (const key of this.#buckets.keys()) {
-      this.#buckets.delete(key);
-      return;
-    }
   }
 }
