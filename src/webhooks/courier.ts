@@ -5,8 +5,8 @@
  * and written now and then, so that a crash repeats what was delivered since, under the same ids.
  *
  *   READING ──► FOLLOWING ──► READING   more waits than it holds, or a timer was restarted
- *      │            │
- *      └────────────┴──► STOPPED        disabled, deleted, or the service stops
+ *
+ * Once it is stopped it takes nothing any more, whichever of the two it did.
  */
 import { setMaxListeners } from 'node:events';
 import { recordOf } from '../../machines/record.js';
@@ -34,6 +34,8 @@ const SAVE_INTERVAL_MS = 1000;
 const REREAD_INTERVAL_MS = 1000;
 /** A warning is noticed later than it was due when the process was busy, but not by more than this. */
 const LATEST_WARNING_MS = 5000;
+/** A timer that fails is restarted before so much time has passed. */
+const LONGEST_DOWN_MS = 60_000;
 /** Delays are up to this part longer, by chance, so that receivers do not meet all retries at once. */
 const JITTER = 0.2;
 const GONE = 410;
@@ -75,7 +77,8 @@ interface Lane {
 export class Courier {
   readonly #options: CourierOptions;
   readonly #abort = new AbortController();
-  #state: 'READING' | 'FOLLOWING' | 'STOPPED' = 'READING';
+  #state: 'READING' | 'FOLLOWING' = 'READING';
+  #isStopped = false;
   #isReading = false;
   /** Everything up to here is waiting or settled. */
   #takenPosition: number;
@@ -85,6 +88,8 @@ export class Courier {
   #takenWarningsMs: number;
   /** Warnings later than that which were looked for all the same. */
   readonly #soughtIds = new Set<string>();
+  /** Timers that were restarted, and since when they may have been down, in epoch ms. */
+  readonly #downSinceMs = new Map<string, number>();
   readonly #lanes = new Map<string, Lane>();
   /** All that waits, in the order it came. */
   readonly #waiting = new Set<Waiting>();
@@ -115,14 +120,19 @@ export class Courier {
   }
 
   warned(warning: Warning): void {
-    if (this.#state !== 'FOLLOWING') return;
+    if (this.#isStopped || this.#state !== 'FOLLOWING') return;
     const event = warningEvent(warning);
     if (event.atMs > this.#takenWarningsMs) this.#take(event, this.#takenPosition);
     this.#bound();
   }
 
-  /** Reads anew what may have escaped it. */
-  reread(): void {
+  /** Tells warnings that a timer could not tell of because it was down. */
+  recover(timerId: string): void {
+    this.#downSinceMs.set(timerId, this.#options.clock.now() - LONGEST_DOWN_MS);
+    this.#readAgain();
+  }
+
+  #readAgain(): void {
     if (this.#state !== 'FOLLOWING') return;
     this.#state = 'READING';
     this.#takenWarningsMs = this.#options.clock.now() - LATEST_WARNING_MS;
@@ -148,7 +158,7 @@ export class Courier {
   /** Begins nothing any more, and gives what is under way a little time to end. */
   async stop(graceMs: number): Promise<void> {
     const { clock } = this.#options;
-    this.#state = 'STOPPED';
+    this.#isStopped = true;
     clock.clearTimeout(this.#save);
     for (const { retry } of this.#lanes.values()) clock.clearTimeout(retry);
     if (graceMs === 0) this.#abort.abort();
@@ -165,9 +175,10 @@ export class Courier {
 
   #follow({ entry, position, record }: Change): void {
     this.#toldPosition = Math.max(this.#toldPosition, position);
-    if (this.#state !== 'FOLLOWING' || position <= this.#takenPosition) return;
+    if (this.#isStopped || this.#state !== 'FOLLOWING') return;
+    if (position <= this.#takenPosition) return;
     if (record === undefined || position > this.#takenPosition + 1) {
-      this.reread();
+      this.#readAgain();
       return;
     }
     this.#take(entryEvent(entry, record), this.#takenPosition);
@@ -177,7 +188,7 @@ export class Courier {
 
   /** When too much waits, the rest is left in the journal until there is room. */
   #bound(): void {
-    if (this.#waiting.size >= MOST_WAITING) this.reread();
+    if (this.#waiting.size >= MOST_WAITING) this.#readAgain();
   }
 
   #take(event: TimerEvent, settledBefore: number): void {
@@ -205,7 +216,7 @@ export class Courier {
   }
 
   #sendReady(): void {
-    if (this.#state === 'STOPPED') return;
+    if (this.#isStopped) return;
     const free = Math.max(0, MOST_IN_FLIGHT - this.#inFlight);
     for (const lane of this.#ready.splice(0, free)) void this.#deliver(lane);
   }
@@ -218,7 +229,7 @@ export class Courier {
     const outcome = await attempt({ ...this.#options, signal }, first.event, lane.failures + 1);
     this.#inFlight -= 1;
     if (outcome.success) this.#settle(lane, first);
-    else if (this.#state !== 'STOPPED') this.#retry(lane, outcome);
+    else if (!this.#isStopped) this.#retry(lane, outcome);
     if (this.#inFlight === 0) this.#whenIdle();
     this.#sendReady();
   }
@@ -256,7 +267,7 @@ export class Courier {
     if (this.#isReading) return;
     this.#isReading = true;
     try {
-      while (this.#state === 'READING' && this.#waiting.size <= MOST_WAITING / 2) {
+      while (this.#mayRead) {
         await this.#readOn();
       }
     } catch (err) {
@@ -267,6 +278,11 @@ export class Courier {
     }
   }
 
+  get #mayRead(): boolean {
+    const hasRoom = this.#waiting.size <= MOST_WAITING / 2;
+    return this.#state === 'READING' && !this.#isStopped && hasRoom;
+  }
+
   async #readOn(): Promise<void> {
     const { clock, journal } = this.#options;
     const page = await journal.read(this.#takenPosition, PAGE_ENTRIES);
@@ -275,9 +291,10 @@ export class Courier {
     const timerIds = this.#timersWithWarnings(nowMs);
     if (timerIds.length > 0) return this.#takeWarnings(timerIds, nowMs);
     // From here on nothing waits, so nothing can come between the last look and the first change.
-    if (this.#state !== 'READING' || this.#toldPosition > this.#takenPosition) return;
+    if (this.#toldPosition > this.#takenPosition) return;
     this.#takenWarningsMs = nowMs;
     this.#soughtIds.clear();
+    this.#downSinceMs.clear();
     this.#state = 'FOLLOWING';
   }
 
@@ -333,7 +350,9 @@ export class Courier {
   }
 
   #isNew(event: TimerEvent): boolean {
-    return event.atMs > this.#takenWarningsMs && !this.#soughtIds.has(this.#idOf(event));
+    const { atMs, record } = event;
+    const takenMs = this.#downSinceMs.get(record.id) ?? this.#takenWarningsMs;
+    return atMs > takenMs && !this.#soughtIds.has(this.#idOf(event));
   }
 
   #idOf(event: TimerEvent): string {
@@ -341,7 +360,7 @@ export class Courier {
   }
 
   #saveSoon(afterMs = SAVE_INTERVAL_MS): void {
-    if (this.#state === 'STOPPED' || this.#save !== undefined) return;
+    if (this.#isStopped || this.#save !== undefined) return;
     this.#save = this.#options.clock.setTimeout(() => void this.#saveNow(), afterMs);
   }
 

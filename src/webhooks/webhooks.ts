@@ -247,7 +247,7 @@ export class Webhooks implements Watcher {
   touched(timerId: string): void {
     const found = this.#options.registry.lookUp(timerId);
     if (!found.ok || found.timer.state !== 'RUNNING') return;
-    for (const courier of this.#couriers()) courier.reread();
+    for (const courier of this.#couriers()) courier.recover(timerId);
   }
 
   #couriers(): Courier[] {

@@ -1,12 +1,16 @@
 /** Webhooks: the real service and a real receiver, with a clock that stands still until a test moves it. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
+import { shardMachine } from '../../machines/shard.machine.js';
+import { timerMachine } from '../../machines/timer.machine.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import {
   attemptsSchema,
   webhookSchema,
   webhookWithSecretSchema,
 } from '../../src/protocol/webhooks.js';
+import { ACTIONS } from '../../src/registry.js';
+import { eventsOf, messageIdOf, messageOf } from '../../src/webhooks/events.js';
 import { type Delivery, Receiver, typesOf, verify } from '../support/receiver.js';
 import { problemIn, TestService, type TestServiceOptions } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -16,6 +20,26 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
 afterEach(() => void vi.useRealTimers());
+
+/** Numbers that look random and are the same in every run. */
+function* numbersFrom(seed: number): Generator<number, never> {
+  let state = seed;
+  for (;;) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    yield state >>> 8;
+  }
+}
+
+/** A journal whose entries of all timers cannot be read so many times. */
+class UnreadableJournal extends MemoryJournal {
+  failures = 0;
+
+  override async read(afterPosition: number, limit: number) {
+    this.failures -= 1;
+    if (this.failures >= 0) throw new Error('disk I/O error');
+    return super.read(afterPosition, limit);
+  }
+}
 
 interface Hooked {
   readonly service: TestService;
@@ -182,6 +206,101 @@ describe('W1: every event is delivered at least once, those of a timer in their 
     const third = await TestService.start({ journal, clock });
     await advance(third, MINUTE);
     expect(receiver.deliveries).toHaveLength(told);
+  });
+
+  it('W1, T11: tells the warnings of a timer that was down when they were due', async () => {
+    // With the fourth it is down from the 7th second to the 11th.
+    let faults = 4;
+    const timer = timerMachine.provide({
+      actions: {
+        tellTick: () => {
+          faults -= 1;
+          if (faults >= 0) throw new Error('a bug');
+        },
+      },
+    });
+    const shardLogic = shardMachine.provide({ actors: { timer } });
+    const { service, receiver } = await hooked({ shardLogic });
+    const thresholds = [290, 289, 200];
+    const { id } = await service.create({ warning_thresholds: thresholds, auto_start: true });
+    await service.display(id);
+    await advance(service, 15 * SECOND);
+    expect(faults).toBeLessThan(0);
+    await service.act(id, 'pause');
+    await settle(service);
+    expect(receiver.received.map(({ message }) => message.type)).toEqual([
+      ...['timer.created', 'timer.warning', 'timer.warning', 'timer.paused'],
+    ]);
+  });
+
+  it('W1: what it is told at once is what the history says, whatever is done to timers', async () => {
+    const { service, receiver, id: webhookId } = await hooked();
+    const numbers = numbersFrom(7);
+    const ids: string[] = [];
+    for (let count = 0; count < 5; count += 1) {
+      const definition = { duration_seconds: 60, warning_thresholds: [55, 50, 30, 10, 5] };
+      ids.push((await service.create({ ...definition, auto_start: count % 2 === 0 })).id);
+    }
+    for (let step = 0; step < 100; step += 1) {
+      const action = ACTIONS[numbers.next().value % ACTIONS.length] ?? 'start';
+      const id = ids[numbers.next().value % ids.length] ?? '';
+      await service.control(id, action, action === 'extend' ? 7 : undefined);
+      await advance(service, (numbers.next().value % 20) * 250);
+    }
+    await advance(service, 10 * MINUTE);
+    for (const id of ids) {
+      const told = receiver.received.filter(({ message }) => message.data.timer.id === id);
+      const happened = eventsOf(await service.journal.history(id), service.clock.now());
+      const expected = happened.map(({ event }) => [
+        messageIdOf(webhookId, event),
+        messageOf(event),
+      ]);
+      expect(told.map((delivery) => [delivery.id, delivery.message])).toEqual(expected);
+    }
+    expect(receiver.deliveries).toHaveLength(receiver.received.length);
+  });
+
+  it('W1: tells after a restart what was still in the journal when it stopped, warnings too', async () => {
+    const journal = new MemoryJournal();
+    const clock = new SimulatedClock();
+    const { service, receiver } = await hooked({ journal, clock });
+    receiver.answer = () => 503;
+    const ids: string[] = [];
+    for (let count = 0; count < 40; count += 1) {
+      const definition = { duration_seconds: 300, warning_thresholds: [290, 280] };
+      ids.push((await service.create(definition)).id);
+    }
+    for (let round = 0; round < 30; round += 1) {
+      await service.request('POST', '/timers/bulk/start', ids);
+      await service.request('POST', '/timers/bulk/pause', ids);
+    }
+    await service.request('POST', '/timers/bulk/start', ids);
+    await settle(service);
+    await advance(service, 18 * SECOND);
+    // To stop takes 10 s here, in which the second warning comes due.
+    await service.stop();
+    receiver.answer = () => 204;
+    const restarted = await TestService.start({ journal, clock });
+    await settle(restarted);
+    for (const id of ids) {
+      const types = typesOf(receiver.received, id);
+      expect(types).toHaveLength(64);
+      expect(types.slice(-3)).toEqual(['resumed', 'warning', 'warning']);
+    }
+  });
+
+  it('W1: a journal that cannot be read for a moment is read again', async () => {
+    const journal = new UnreadableJournal();
+    const { service, receiver } = await hooked({ journal });
+    receiver.answer = () => 503;
+    await service.create();
+    await settle(service);
+    await service.stop();
+    receiver.answer = () => 204;
+    journal.failures = 3;
+    const restarted = await TestService.start({ journal, clock: service.clock });
+    await advance(restarted, 5 * SECOND);
+    expect(receiver.received).toHaveLength(1);
   });
 
   it('W1: keeps a bounded number in memory and reads the others from the journal, in order', async () => {
