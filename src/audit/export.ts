@@ -6,7 +6,8 @@ import type { ExportHead, SignedHead } from '../protocol/audit.js';
 import type { Signer } from '../signing.js';
 import type { Heads } from './heads.js';
 
-const PAGE_ENTRIES = 500;
+/** Few enough that ticks of displays need not wait for a page; more at once are no faster. */
+const PAGE_ENTRIES = 100;
 
 export interface AuditOptions {
   readonly journal: Journal;

@@ -1,0 +1,137 @@
+/** Signed heads, when days, clocks, keys and disks are not as they should be. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { exportJWK, generateKeyPair, type JWK } from 'jose';
+import { describe, expect, it } from 'vitest';
+import { Heads } from '../../src/audit/heads.js';
+import type { Journal, RecordedEntry } from '../../src/journal/journal.js';
+import { MemoryJournal } from '../../src/journal/memory.js';
+import { Signer } from '../../src/signing.js';
+import { created, START_MS } from '../support/entries.js';
+import { type ReadableLog, readableLog } from '../support/log-lines.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
+import { temporaryFolder } from '../support/sqlite.js';
+
+const DAY = 24 * 60 * 60 * 1000;
+
+interface Started {
+  readonly heads: Heads;
+  readonly log: ReadableLog;
+}
+
+async function start(journal: Journal, clock: SimulatedClock, keys = ''): Promise<Started> {
+  const signer = await Signer.open(journal.documents, keys);
+  const log = readableLog();
+  const heads = new Heads({ journal, signer, clock, log: log.log });
+  heads.start();
+  return { heads, log };
+}
+
+async function newKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('EdDSA', { extractable: true });
+  return exportJWK(privateKey);
+}
+
+function keysFile(...keys: readonly JWK[]): string {
+  const path = join(temporaryFolder(), 'keys.json');
+  writeFileSync(path, JSON.stringify({ keys }));
+  return path;
+}
+
+/** A journal that cannot be read while a test says so. */
+class UnreadableJournal extends MemoryJournal {
+  isBroken = false;
+
+  override async read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]> {
+    if (this.isBroken) throw new Error('disk I/O error');
+    return super.read(afterPosition, limit);
+  }
+}
+
+describe('R4: signed heads', () => {
+  it('are one for each day with entries, however many days are caught up at once', async () => {
+    const journal = new MemoryJournal();
+    const days = [0, 0, 1, 5, 5, 40];
+    await journal.append(days.map((day, index) => created(`t${index}`, START_MS + day * DAY)));
+    const { heads } = await start(journal, new SimulatedClock(START_MS + 40 * DAY));
+    expect((await heads.list()).map(({ date, position }) => [date, position])).toEqual([
+      ['2026-01-15', 2],
+      ['2026-01-16', 3],
+      ['2026-01-20', 5],
+    ]);
+    await heads.stop();
+  });
+
+  it('are of another day when the clock of the machine went back over midnight', async () => {
+    const journal = new MemoryJournal();
+    const clock = new SimulatedClock(START_MS + DAY);
+    await journal.append([created('a', START_MS)]);
+    const before = await start(journal, clock);
+    const [first] = await before.heads.list();
+    expect(first).toMatchObject({ date: '2026-01-15', position: 1 });
+    await before.heads.stop();
+    await journal.append([created('b', START_MS + 1)]);
+    const later = await start(journal, new SimulatedClock(START_MS + 2 * DAY));
+    expect(await later.heads.list()).toEqual([
+      first,
+      expect.objectContaining({ date: '2026-01-16', position: 2 }),
+    ]);
+    await later.heads.stop();
+  });
+
+  it('are signed the next time when the journal cannot be read at midnight', async () => {
+    const journal = new UnreadableJournal();
+    const clock = new SimulatedClock(START_MS);
+    const { heads, log } = await start(journal, clock);
+    await journal.append([created('a')]);
+    journal.isBroken = true;
+    await clock.advance(DAY);
+    expect(await heads.list()).toEqual([]);
+    expect(log.messages.join()).toContain('could not be signed');
+    journal.isBroken = false;
+    await clock.advance(DAY);
+    expect(await heads.list()).toMatchObject([{ date: '2026-01-15', position: 1 }]);
+    await heads.stop();
+    expect(clock.pendingTimeouts).toBe(0);
+  });
+
+  it('can be checked when keys were added, and stay as they are when keys were taken away', async () => {
+    const journal = new MemoryJournal();
+    const clock = new SimulatedClock(START_MS + DAY);
+    await journal.append([created('a')]);
+    const [old, fresh] = [await newKey(), await newKey()];
+    const first = await start(journal, clock, keysFile(old));
+    const signed = await first.heads.list();
+    expect(signed).toHaveLength(1);
+    await first.heads.stop();
+    const rotated = await start(journal, clock, keysFile(fresh, old));
+    expect(await rotated.heads.list()).toEqual(signed);
+    await rotated.heads.stop();
+    const kept = await journal.documents.list('heads');
+    const replaced = await start(journal, clock, keysFile(fresh));
+    expect(await replaced.heads.list()).toEqual([]);
+    expect(replaced.log.messages.join()).toContain('2026-01-15 bears no signature of the keys');
+    await replaced.heads.stop();
+    expect(await journal.documents.list('heads')).toEqual(kept);
+  });
+
+  it('tell at the start that entries are missing', async () => {
+    const journal = new MemoryJournal();
+    const clock = new SimulatedClock(START_MS + DAY);
+    await journal.append([created('a'), created('b')]);
+    const { heads } = await start(journal, clock);
+    await heads.list();
+    await heads.stop();
+    const shorter = new MemoryJournal();
+    await shorter.append([created('a')]);
+    for (const drawer of ['heads', 'signing-keys']) {
+      for (const document of await journal.documents.list(drawer)) {
+        await shorter.documents.put(drawer, document, null);
+      }
+    }
+    const { log, heads: again } = await start(shorter, clock);
+    await again.list();
+    expect(log.messages.join()).toContain('THE RECORD WAS CHANGED: the entry at position 2');
+    await again.stop();
+  });
+});
