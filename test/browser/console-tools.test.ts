@@ -5,7 +5,9 @@ import { describe, expect, it, type TestContext } from 'vitest';
 import { z } from 'zod';
 import { timerSchema } from '../../src/client/messages.js';
 import { needBrowser, openPage } from '../support/browser.js';
+import { DelayProxy } from '../support/delay-proxy.js';
 import { ServiceProcess } from '../support/process.js';
+import { Room } from './room.js';
 
 const LONGEST_MS = 60_000;
 
@@ -132,6 +134,48 @@ describe('the link of a display', { timeout: LONGEST_MS }, () => {
       url,
     );
     expect(await dialog.getByRole('link', { name: 'Open' }).getAttribute('href')).toBe(url);
+  });
+});
+
+describe('the displays of a timer', { timeout: LONGEST_MS }, () => {
+  it('D4: are said to be old when the network swallows what is told, and are new when it is back', async (test) => {
+    await needBrowser(test);
+    const service = await ServiceProcess.start({ JOURNAL: 'memory', KEEPALIVE_SECONDS: '1' });
+    const timer = { name: 'Algebra', duration_seconds: 600 };
+    const { text } = await service.request('POST', '/timers', timer);
+    const { id } = timerSchema.parse(JSON.parse(text));
+    let delayMs = 0;
+    const proxy = await DelayProxy.start(service.url, { there: () => 0, back: () => delayMs });
+    test.onTestFinished(() => proxy.close());
+    await Room.open(test, service.url, id, { query: '?label=Seat 14' });
+    const page = await openPage(test, proxy.url);
+    await page.getByRole('button', { name: /display shows? this/ }).click();
+    const dialog = page.getByRole('dialog', { name: 'Displays of Algebra' });
+    await dialog.getByRole('rowheader', { name: 'Seat 14' }).waitFor();
+    delayMs = LONGEST_MS;
+    await dialog.getByText('The connection is interrupted').waitFor();
+    delayMs = 0;
+    proxy.cut();
+    await dialog.getByText('The connection is interrupted').waitFor({ state: 'detached' });
+    await Room.open(test, service.url, id, { query: '?label=Seat 15' });
+    await dialog.getByRole('rowheader', { name: 'Seat 15' }).waitFor();
+  });
+});
+
+describe('stopping more timers than one command takes', { timeout: LONGEST_MS }, () => {
+  it('T7: says before that they will not stop at one instant', async (test) => {
+    await needBrowser(test);
+    const service = await ServiceProcess.start({ JOURNAL: 'memory', MAX_BULK_TIMERS: '2' });
+    for (const name of ['A', 'B', 'C']) {
+      await service.request('POST', '/timers', { name, duration_seconds: 600, auto_start: true });
+    }
+    const page = await openPage(test, service.url);
+    await page.locator('timer-row').nth(2).waitFor();
+    await page.keyboard.press('a');
+    await untilSelected(page, 3);
+    await page.keyboard.press('x');
+    const dialog = page.getByRole('dialog', { name: 'Stop 3 timers?' });
+    await dialog.getByText('They are stopped in 2 parts, each at an instant of its own.').waitFor();
   });
 });
 

@@ -209,6 +209,34 @@ describe('the feed', () => {
     expect(store.state.feed).toHaveLength(4);
   });
 
+  it('A7: says who did it and why, and nobody where nobody is known', () => {
+    const store = loaded();
+    const by = { credential: 'key:4f2a91c07b3e', role: 'instructor', label: 'Ms Meyer' };
+    const paused = change('1', { change: 'paused' });
+    const alarm = { category: 'environment', text: 'Fire alarm' };
+    store.dispatch(
+      update({
+        changes: [
+          paused,
+          { ...paused, by: author('service') },
+          { ...paused, by: author('user:meyer') },
+          { ...paused, by },
+          { ...paused, by, reason: alarm },
+          { ...paused, by, reason: { category: 'staff', text: null } },
+          { ...paused, timer_id: '2', by, reason: { category: 'staff', text: null } },
+        ],
+      }),
+    );
+    const told = store.state.feed.map(({ by, reason, count }) => [by, reason, count]);
+    expect(told.reverse()).toEqual([
+      [undefined, undefined, 2],
+      ['user:meyer', undefined, 1],
+      ['Ms Meyer', undefined, 1],
+      ['Ms Meyer', 'Environment: Fire alarm', 1],
+      ['Ms Meyer', 'Staff', 2],
+    ]);
+  });
+
   it('does not grow for ever', () => {
     const store = loaded();
     const day = Array.from({ length: 1000 }, (_, index) =>
