@@ -105,7 +105,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         config,
         registry,
         access,
-        addresses,
         limits,
         signer,
         documents,
@@ -118,6 +117,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         version,
         webDirectory,
       }),
+      addresses,
     ),
   );
   realtime.acceptWebSockets(server);

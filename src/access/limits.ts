@@ -4,6 +4,7 @@
  */
 
 import { hash } from 'node:crypto';
+import type { Writable } from 'node:stream';
 import { Tally } from '../../machines/tally.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
@@ -44,6 +45,9 @@ export interface LimitsOptions {
   /** Somebody was refused because of a limit. */
   readonly onLimited?: (limit: LimitName) => void;
 }
+
+/** A socket, or an answer that is streamed. */
+type Connection = Pick<Writable, 'destroyed' | 'once'>;
 
 export class Limits {
   readonly #config: LimitSettings;
@@ -112,10 +116,10 @@ export class Limits {
   }
 
   /**
-   * Counts a connection that stays, until the function it gives is called.
+   * Counts a connection that stays, until it has closed.
    * @throws {LimitProblem} if there are too many.
    */
-  connect({ address, credential }: Caller): () => void {
+  connect({ address, credential }: Caller, connection: Connection): void {
     const { maxConnectionsPerAddress, maxConnectionsPerCredential } = this.#config;
     const site = this.#siteOf(address);
     const holder = holderOf(credential);
@@ -125,12 +129,8 @@ export class Limits {
     if (isFull(this.#connectionsOfCredentials, holder, maxConnectionsPerCredential)) {
       throw this.#full(maxConnectionsPerCredential, 'connections_per_credential');
     }
-    const leaveAddress = enter(this.#connectionsOfAddresses, site);
-    const leaveCredential = enter(this.#connectionsOfCredentials, holder);
-    return () => {
-      leaveAddress();
-      leaveCredential();
-    };
+    hold(this.#connectionsOfAddresses, site, connection);
+    hold(this.#connectionsOfCredentials, holder, connection);
   }
 
   /**
@@ -194,11 +194,11 @@ function isFull(tally: Tally<string>, key: string | undefined, limit: number): b
   return key !== undefined && limit > 0 && tally.of(key) >= limit;
 }
 
-/** Counts one more, until the function it gives is called, once. */
-function enter(tally: Tally<string>, key: string | undefined): () => void {
-  if (key === undefined) return () => {};
+/** Counts one more, until its connection has closed, which it may have while its credential was checked. */
+function hold(tally: Tally<string>, key: string | undefined, connection: Connection): void {
+  if (key === undefined || connection.destroyed) return;
   tally.add(key);
-  return () => tally.remove(key);
+  connection.once('close', () => tally.remove(key));
 }
 
 function forgetFirst(all: Map<string, unknown> | Set<string>): void {

@@ -51,7 +51,6 @@ export interface AppOptions {
   readonly config: Config;
   readonly registry: Registry;
   readonly access: Access;
-  readonly addresses: Addresses;
   readonly limits: Limits;
   readonly signer: Signer;
   readonly documents: Documents;
@@ -67,7 +66,7 @@ export interface AppOptions {
 }
 
 export function createApp(options: AppOptions): Express {
-  const { config, registry, access, addresses, limits, signer, documents, audit } = options;
+  const { config, registry, access, limits, signer, documents, audit } = options;
   const { realtime, webhooks, metrics, clock, log, version, webDirectory } = options;
   const schemas = requestSchemas(config);
   const operations = operationsOf(schemas);
@@ -85,7 +84,6 @@ export function createApp(options: AppOptions): Express {
   app.disable('x-powered-by');
   app.set('etag', false);
   app.set('query parser', 'simple');
-  app.use(securityHeaders(addresses));
   const exposedHeaders = ['ETag', 'Link', 'Location', 'Retry-After', ...RATE_LIMIT_HEADERS];
   app.use(
     cors({ origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins, exposedHeaders }),
@@ -246,8 +244,10 @@ function answer(response: ServerResponse, problem: Problem): void {
 }
 
 /** Express answers an address that it cannot read in a form of its own, so it never sees one. */
-export function listenerOf(app: Express): RequestListener {
+export function listenerOf(app: Express, addresses: Addresses): RequestListener {
+  const harden = securityHeaders(addresses);
   return (request, response) => {
+    harden(request, response);
     if (URL.canParse(request.url ?? '', 'http://service')) app(request, response);
     else answer(response, new Problem('invalid_request', 'The address cannot be read'));
   };

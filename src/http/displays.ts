@@ -17,7 +17,7 @@ export function displayRoutes(realtime: Realtime, schemas: RequestSchemas, limit
         response.set(EVENT_STREAM_HEADERS).end();
         return undefined;
       }
-      response.once('close', limits.connect(caller));
+      limits.connect(caller, response);
       return handler(exchange);
     };
   }

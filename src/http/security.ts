@@ -2,6 +2,7 @@
  * What every answer says to browsers about itself, by helmet. Answers of the API are data and may do nothing;
  * pages say what they may do where they are served.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 import type { Addresses } from '../access/address.js';
@@ -30,8 +31,10 @@ export const documentationPolicy: RequestHandler = (_, response, next) => {
   next();
 };
 
-/** The headers of every answer. Only one that came over TLS may ask browsers to insist on it. */
-export function securityHeaders(addresses: Addresses): RequestHandler {
+/** Puts the headers of every answer. Only one that came over TLS may ask browsers to insist on it. */
+export function securityHeaders(
+  addresses: Addresses,
+): (request: IncomingMessage, response: ServerResponse) => void {
   const common = helmet({
     contentSecurityPolicy: false,
     strictTransportSecurity: false,
@@ -39,11 +42,9 @@ export function securityHeaders(addresses: Addresses): RequestHandler {
     xFrameOptions: false,
   });
   const insist = helmet.strictTransportSecurity({ maxAge: A_YEAR_SECONDS });
-  return (request, response, next) => {
+  return (request, response) => {
     response.setHeader('Content-Security-Policy', NOTHING);
-    common(request, response, (error) => {
-      if (error !== undefined || !addresses.isSecure(request)) next(error);
-      else insist(request, response, next);
-    });
+    common(request, response, () => {});
+    if (addresses.isSecure(request)) insist(request, response, () => {});
   };
 }

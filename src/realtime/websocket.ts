@@ -96,7 +96,7 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
     const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
     if (!query.success) throw new Problem('invalid_request', complaint(query.error));
     const { ticks, label } = query.data;
-    socket.once('close', limits.connect(caller));
+    limits.connect(caller, socket);
     return { caller, timerId, wantsTicks: ticks === 'true', label };
   }
 

@@ -1048,7 +1048,6 @@ async function mountedRoutes({ clock, journal, service }: TestService): Promise<
   const heads = new Heads({ ...parts, journal, signer });
   const app = createApp({
     ...parts,
-    addresses,
     metrics,
     signer,
     documents,

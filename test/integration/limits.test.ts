@@ -1,4 +1,6 @@
 /** Limits of addresses and credentials, and who is at an address. */
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { Addresses, siteOf } from '../../src/access/address.js';
@@ -349,19 +351,46 @@ describe('A4: a credential', () => {
     expect(limits.takeRequestOf({ ...caller, credential: 'anonymous' })).toBeUndefined();
   });
 
-  it('A4: can have so many connections', () => {
+  it('A4: can have so many connections', async () => {
     const { limits, limited } = limitsOf({ MAX_CONNECTIONS_PER_CREDENTIAL: '2' });
-    const leave = limits.connect(caller);
-    limits.connect({ ...caller, address: OTHER });
+    const connection = new PassThrough();
+    limits.connect(caller, connection);
+    limits.connect({ ...caller, address: OTHER }, new PassThrough());
     const full = expect.objectContaining({ code: 'too_many_connections' });
-    expect(() => limits.connect(caller)).toThrow(full);
+    expect(() => limits.connect(caller, new PassThrough())).toThrow(full);
     expect(limited).toEqual(['connections_per_credential']);
-    leave();
-    limits.connect(caller);
-    expect(() => limits.connect(caller)).toThrow(full);
+    connection.destroy();
+    await once(connection, 'close');
+    limits.connect(caller, new PassThrough());
+    expect(() => limits.connect(caller, new PassThrough())).toThrow(full);
     for (let count = 0; count < 5; count += 1) {
-      limits.connect({ ...caller, credential: 'anonymous', address: '192.0.2.1' });
+      const nobody = { ...caller, credential: 'anonymous', address: '192.0.2.1' };
+      limits.connect(nobody, new PassThrough());
     }
+  });
+
+  it('A4: has no connections that ended while it was checked', async () => {
+    const { limits } = limitsOf({ MAX_CONNECTIONS_PER_CREDENTIAL: '1' });
+    for (let count = 0; count < 5; count += 1) {
+      const gone = new PassThrough();
+      gone.destroy();
+      await once(gone, 'close');
+      limits.connect(caller, gone);
+    }
+    limits.connect(caller, new PassThrough());
+  });
+
+  it('A4: costs bounded memory, and so does an address: the first of 50,000 is forgotten', () => {
+    const { limits } = limitsOf({ MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '1' });
+    const ask = (remoteAddress: string) =>
+      limits.takeRequest({ headers: {}, socket: { remoteAddress } })?.remaining;
+    expect(ask(HOME)).toBe(4);
+    for (let count = 0; count < 49_999; count += 1)
+      ask(`10.${count >> 16}.${(count >> 8) & 255}.${count & 255}`);
+    expect(ask(HOME)).toBe(3);
+    for (let count = 0; count < 50_000; count += 1)
+      ask(`11.${count >> 16}.${(count >> 8) & 255}.${count & 255}`);
+    expect(ask(HOME)).toBe(4);
   });
 
   it('A4: can have so many timers that have not ended, however many are created at once', async () => {
