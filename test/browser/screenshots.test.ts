@@ -5,6 +5,7 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, it, type TestContext } from 'vitest';
 import { z } from 'zod';
+import { newKeySchema } from '../../src/protocol/credentials.js';
 import { needBrowser, openPage } from '../support/browser.js';
 import { ServiceProcess } from '../support/process.js';
 import { Room } from './room.js';
@@ -26,8 +27,19 @@ async function create(
   return z.object({ id: z.string() }).parse(JSON.parse(text)).id;
 }
 
-async function openRoom(test: TestContext, service: ServiceProcess, id: string): Promise<Room> {
-  const room = await Room.open(test, service.url, id, { query: '?label=Seat 14' });
+async function createKey(service: ServiceProcess, role: string, label: string): Promise<string> {
+  const body = { role, label, ...(role === 'display' && { timers: '*' }) };
+  const { text } = await service.request('POST', '/keys', body);
+  return newKeySchema.parse(JSON.parse(text)).key;
+}
+
+async function openRoom(
+  test: TestContext,
+  service: ServiceProcess,
+  id: string,
+  query = '?label=Seat 14',
+): Promise<Room> {
+  const room = await Room.open(test, service.url, id, { query });
   await room.page.setViewportSize(ROOM);
   return room;
 }
@@ -38,8 +50,16 @@ describe.runIf(isWanted)('the pictures of the README', { timeout: 60_000 }, () =
   it('the console of a class', async (test) => {
     await needBrowser(test);
     const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+    service.token = await createKey(service, 'admin', 'The office');
+    const key = await createKey(service, 'admin', 'Ms Meyer');
     const page = await openPage(test, service.url, { viewport: { width: 1280, height: 760 } });
+    const field = page.getByLabel('Key or token');
+    await field.waitFor();
+    await take(page, 'sign-in');
+    await field.fill(key);
+    await page.keyboard.press('Enter');
     await page.getByText(/no timers yet/i).waitFor();
+    service.token = key;
     await create(service, {
       name: 'Biology',
       duration_seconds: 290,
@@ -52,10 +72,13 @@ describe.runIf(isWanted)('the pictures of the README', { timeout: 60_000 }, () =
     });
     const id = await create(service, { name: 'Mathematics', duration_seconds: 5400 });
     await create(service, { name: 'Physics', duration_seconds: 2700, auto_start: false });
-    await openRoom(test, service, id);
-    await openRoom(test, service, id);
-    const control = { action: 'extend', extend_seconds: 300 };
+    const query = `?label=Seat 14&access_token=${await createKey(service, 'display', 'Seat 14')}`;
+    await openRoom(test, service, id, query);
+    await openRoom(test, service, id, query);
+    const reason = { category: 'environment', text: 'Fire alarm' };
+    const control = { action: 'extend', extend_seconds: 300, reason };
     await service.request('POST', `/timers/${id}/control`, control);
+    await page.getByText('Mathematics extended by 5 min by Ms Meyer').waitFor();
     await page.getByText('2 of 2 displays show this').waitFor();
     await take(page, 'console');
   });

@@ -364,7 +364,8 @@ function isThere(timer: Timer | undefined): timer is Timer {
 function emptinessOf({ timers, isLoaded, connection }: ConsoleState): Emptiness {
   if (timers.size > 0) return 'filtered';
   if (isLoaded) return 'none';
-  return connection.phase === 'offline' ? 'offline' : 'loading';
+  const { phase } = connection;
+  return phase === 'offline' || phase === 'locked' ? phase : 'loading';
 }
 
 function defaultFeed(): 'open' | 'closed' {

@@ -9,7 +9,7 @@ import './timer-row.js';
 import { TimerRow } from './timer-row.js';
 import { SelectEvent } from './wish.js';
 
-export type Emptiness = 'none' | 'filtered' | 'loading' | 'offline';
+export type Emptiness = 'none' | 'filtered' | 'loading' | 'offline' | 'locked';
 
 export class TimerList extends LitElement {
   static override properties = {
@@ -105,6 +105,8 @@ export class TimerList extends LitElement {
       case 'offline':
         return html`<div class="empty">
           <p>The timers appear as soon as the service answers.</p></div>`;
+      case 'locked':
+        return html`<div class="empty"><p>Sign in to see the timers.</p></div>`;
       case 'none':
         return this.#invitation();
     }
