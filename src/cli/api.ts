@@ -61,9 +61,12 @@ interface Reply {
 
 export class Api {
   readonly server: string;
+  /** What the service knows the caller by. */
+  readonly token: string | undefined;
 
-  constructor(server: string) {
+  constructor(server: string, token?: string) {
     this.server = server;
+    this.token = token;
   }
 
   create(body: TimerDefinition): Promise<TimerResource> {
@@ -206,8 +209,10 @@ export class Api {
     read: (response: Response) => Promise<T>,
   ): Promise<{ readonly response: Response; readonly value: T }> {
     const signal = AbortSignal.timeout(LONGEST_ANSWER_MS);
+    const headers = new Headers(init.headers);
+    if (this.token !== undefined) headers.set('Authorization', `Bearer ${this.token}`);
     try {
-      const response = await fetch(`${this.server}${path}`, { signal, ...init });
+      const response = await fetch(`${this.server}${path}`, { signal, ...init, headers });
       return { response, value: await read(response) };
     } catch (error) {
       throw new UnreachableError(this.server, reasonOf(error));
@@ -220,9 +225,15 @@ export class Api {
       if (result.success) return result.data;
     }
     const problem = problemSchema.safeParse(value);
-    if (problem.success) throw new RefusedError(onOneLine(problem.data.detail));
+    if (problem.success) throw new RefusedError(onOneLine(wordsOf(problem.data)));
     throw new UnreachableError(this.server, 'what answers there is no Synchronized Timer Service');
   }
+}
+
+/** What the service says of headers is for programs; people say it in another way here. */
+function wordsOf({ code, detail }: z.output<typeof problemSchema>): string {
+  if (code !== 'unauthenticated') return detail;
+  return 'The service wants a key or token that is valid: SYNCHRONIZED_TIMER_TOKEN, or --token.';
 }
 
 function pathOf(timerId: string): string {

@@ -3,11 +3,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { TIMER_STATES, type WireTimerState } from '../protocol/timer.js';
 import { Api } from './api.js';
 import { DURATION_FORMS, parseDuration } from './duration.js';
+import { UsageError } from './errors.js';
 
 const DEFAULT_SERVER = 'http://127.0.0.1:8003';
 
 interface GlobalOptions {
   readonly server: string;
+  readonly token?: string;
   readonly json?: true;
 }
 
@@ -16,13 +18,25 @@ export function addGlobalOptions(program: Command): void {
     .env('SYNCHRONIZED_TIMER_SERVER')
     .default(DEFAULT_SERVER)
     .argParser(serverOf);
-  program.addOption(server).option('--json', 'write results as JSON, for programs');
+  // Other users of a machine see the arguments of a command, but not its environment.
+  const token = new Option('--token <token>', 'the key or token to show; safer in the environment');
+  program
+    .addOption(server)
+    .addOption(token.env('SYNCHRONIZED_TIMER_TOKEN'))
+    .option('--json', 'write results as JSON, for programs');
 }
 
 /** The service that a command talks to, and whether a program reads what it says. */
 export function connectionOf(command: Command): { readonly api: Api; readonly json: boolean } {
-  const { server, json = false } = command.optsWithGlobals<GlobalOptions>();
-  return { api: new Api(server), json };
+  const { server, token = '', json = false } = command.optsWithGlobals<GlobalOptions>();
+  return { api: new Api(server, credentialOf(token)), json };
+}
+
+/** Not checked where options are, because what is wrong with one is told with its value. */
+function credentialOf(token: string): string | undefined {
+  const credential = token.trim();
+  if (/^[\x21-\x7e]*$/.test(credential)) return credential || undefined;
+  throw new UsageError('A key or token is one word of letters, digits and signs.');
 }
 
 export function serverOf(text: string): string {

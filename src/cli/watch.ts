@@ -29,7 +29,7 @@ async function watch(timerId: string, command: Command): Promise<void> {
     import('../client/node.js'),
     import('./watch-view.js'),
   ]);
-  const display = client.connectTimer({ server: api.server, timer: timerId });
+  const display = client.connectTimer({ server: api.server, timer: timerId, token: api.token });
   // Signals are caught before the view hides the cursor, or it could stay hidden.
   const ended = untilEnd(display);
   const endView = show(view, display, known, json);

@@ -290,6 +290,48 @@ describe('A7: a reason', () => {
   });
 });
 
+describe('A7: a key or token', () => {
+  it('is shown by every command, and what is done is on record with it', async () => {
+    await service.protect();
+    const { key, id: keyId } = await service.createKey({ role: 'instructor', label: 'Ms Meyer' });
+    const asMeyer = {
+      SYNCHRONIZED_TIMER_SERVER: service.service.url,
+      SYNCHRONIZED_TIMER_TOKEN: key,
+    };
+    const runAsMeyer = (...args: string[]) => startCommand(args, asMeyer).ended;
+    const ids: string[] = [];
+    for (const name of ['A', 'B']) {
+      const { stdout } = await runAsMeyer('create', name, '--duration', '5m');
+      ids.push(stdout.trim());
+    }
+    for (const args of [['list'], ['start', ...ids], ['history', ids[0] ?? '']]) {
+      expect(await runAsMeyer(...args)).toMatchObject({ code: 0, stderr: '' });
+    }
+    const [created, started] = await service.journal.history(ids[0] ?? '');
+    for (const entry of [created, started]) {
+      expect(entry?.by).toMatchObject({ credential: `key:${keyId}`, label: 'Ms Meyer' });
+    }
+    const watching = startCommand(['watch', ids[0] ?? '', '--json'], asMeyer);
+    await watching.until('running');
+    await service.act(ids[0] ?? '', 'stop');
+    expect((await watching.ended).code).toBe(0);
+    expect(await run('show', ids[1] ?? '', '--token', `${key}\n`)).toMatchObject({ code: 0 });
+  });
+
+  it('is asked for in words where there is none, or one that is not valid, and is not repeated', async () => {
+    await service.protect();
+    for (const args of [[], ['--token', 'sts_secret']]) {
+      const { code, stderr } = await run('list', ...args);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/wants a key or token that is valid: SYNCHRONIZED_TIMER_TOKEN/);
+      expect(stderr).not.toContain('sts_secret');
+    }
+    const { code, stderr } = await run('list', '--token', 'two secrets');
+    expect(code).toBe(2);
+    expect(stderr).not.toContain('secrets');
+  });
+});
+
 describe('history', () => {
   it('A7: tells what happened, by whom and why, also after the timer is gone', async () => {
     const { id } = await service.create({ name: 'Quiz' });
