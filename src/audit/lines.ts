@@ -20,6 +20,8 @@ export interface BrokenLine {
   readonly timerId: string | null;
   readonly revision: number | null;
   readonly why: string;
+  /** What can be read of it, though it does not fit its hash. */
+  readonly entry: AuditEntry | undefined;
 }
 
 const headLineSchema = z.strictObject({ head: z.string() });
@@ -48,7 +50,7 @@ export async function readLine(
 
 function entryLine(text: string, number: number, entry: AuditEntry): Line {
   if (hashOf(entry) !== entry.hash) {
-    return broken(number, '', 'it does not fit its own hash', entry);
+    return { ...broken(number, '', 'it does not fit its own hash', entry), entry };
   }
   if (lineOf(entry, entry.hash) !== text) {
     return broken(number, '', 'it is not written as the service writes it', entry);
@@ -94,7 +96,7 @@ function broken(number: number, text: string, why: string, value?: unknown): Bro
   // Where one of the marks of a head was hit, the other is still there.
   const hasMark = text.startsWith('{"head":') || text.includes('.eyJ');
   const isHead = hasMark && !text.includes('"previous_hash":');
-  return { kind: 'broken', number, isHead, timerId: timer_id, revision, why };
+  return { kind: 'broken', number, isHead, timerId: timer_id, revision, why, entry: undefined };
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

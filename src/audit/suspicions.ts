@@ -2,6 +2,7 @@
  * What does not fit is seen at one line, and what was done can often be told only from the lines behind it. A
  * suspicion takes these, until it knows.
  */
+import { hashOf } from '../journal/chain.js';
 import type { AuditEntry, ExportHead, Head } from '../protocol/audit.js';
 import {
   changed,
@@ -31,17 +32,97 @@ export interface Place {
 export type EntryLine = Extract<Line, { kind: 'entry' }>;
 export type HeadLine = Extract<Line, { kind: 'head' }>;
 
+/** Where more entries were taken away at once, and the others numbered anew, it is not told how many. */
+const MOST_MISSING = 1000;
+
 const FOREIGN = 'the entries before and behind it follow each other';
 
-/** A line that is not as it was written was changed, or was never there. */
-export function suspectBroken(line: BrokenLine, place: Place): Suspicion {
+/**
+ * A line that is not as it was written was changed, or was never there. Or entries were given other places than
+ * they were written at, because one before them was taken away or put in.
+ */
+export function suspectBroken(
+  line: BrokenLine,
+  place: Place,
+  last: EntryLine | undefined,
+  revisions: Revisions,
+): Suspicion {
+  const missing = revisions.missingFrom(line.entry);
+  const changedHere = changedAt(line, place);
+  const putIn = last !== undefined && fitsAt(line.entry, placeOf(last.entry));
+  let missingCount = 0;
+  const decide = (next: Line): Finding | undefined => {
+    if (line.isHead) return changedHere;
+    if (isAt(next, place)) return inserted(line, place.position, FOREIGN);
+    if (next.kind === 'broken' && fitsAt(next.entry, place)) {
+      return swappedOrInserted(line, next.entry, place);
+    }
+    missingCount = entriesMissing(line.entry, place, next);
+    return missingCount === 0 ? changedHere : undefined;
+  };
   return {
     take: (next) => {
-      const isForeign = !line.isHead && isAt(next, place);
-      return isForeign ? inserted(line, place.position, FOREIGN) : changedAt(line, place);
+      if (last !== undefined && putIn) return putInFinding(last);
+      if (next.kind !== 'head' && next.entry !== undefined) missing.take(next.entry);
+      if (missingCount === 0) return decide(next);
+      const isMissing = next.kind === 'broken' && fitsAt(next.entry, place);
+      return isMissing ? movedFrom(next, place.position) : undefined;
     },
-    end: () => changedAt(line, place),
+    end: () => {
+      if (last !== undefined && putIn) return putInFinding(last);
+      const { position } = place;
+      return missingCount === 0
+        ? changedHere
+        : removed(position, position + missingCount - 1, missing.only);
+    },
   };
+}
+
+function putInFinding(last: EntryLine): Finding {
+  const { position } = last.entry;
+  return inserted(last, position, 'the entry behind it was written at its place');
+}
+
+/** The entry that belongs to a place is only the next one. */
+function swappedOrInserted(line: BrokenLine, next: AuditEntry | undefined, place: Place): Finding {
+  const position = place.position + 1;
+  return fitsAt(line.entry, { position, previousHash: next?.hash ?? '' })
+    ? movedFrom(line, position)
+    : inserted(line, place.position, 'the entry behind it was written at its place');
+}
+
+function movedFrom(line: BrokenLine, position: number): Finding {
+  const { entry, number } = line;
+  const why = `it was written as entry ${position}`;
+  if (entry === undefined) return moved(line, why);
+  return moved({ kind: 'entry', number, entry: { ...entry, position } }, why);
+}
+
+/**
+ * How many entries are missing before one that does not fit: those that its place leaves out, or as many places as
+ * the entry behind it, which follows it, was written later.
+ */
+function entriesMissing(entry: AuditEntry | undefined, place: Place, next: Line): number {
+  if (entry === undefined || next.kind === 'head' || next.entry === undefined) return 0;
+  const following = { position: entry.position + 1, previousHash: entry.hash };
+  if (isAt(next, following)) return Math.max(0, entry.position - place.position);
+  const { position, previous_hash } = next.entry;
+  if (previous_hash !== entry.hash) return 0;
+  for (let count = 1; count <= MOST_MISSING; count += 1) {
+    const later = { position: position + count, previousHash: previous_hash };
+    if (fitsAt(next.entry, later)) return count;
+  }
+  return 0;
+}
+
+/** Whether an entry has the hash that it would have at a place. */
+function fitsAt(entry: AuditEntry | undefined, { position, previousHash }: Place): boolean {
+  if (entry === undefined) return false;
+  return hashOf({ ...entry, position, previous_hash: previousHash }) === entry.hash;
+}
+
+function placeOf({ position, previous_hash }: AuditEntry): Place {
+  return { position, previousHash: previous_hash };
 }
 
 function changedAt(line: BrokenLine, { position }: Place): Finding {

@@ -92,8 +92,11 @@ export class Verification {
     if (line.kind === 'entry') this.#takeEntry(line);
     else if (line.kind === 'head') this.#takeHead(line);
     else {
-      const place = this.#place;
-      this.#suspicion = place === undefined ? suspectBrokenFirst(line) : suspectBroken(line, place);
+      const place = this.#place ?? (line.entry?.position === 1 ? FIRST_PLACE : undefined);
+      this.#suspicion =
+        place === undefined
+          ? suspectBrokenFirst(line)
+          : suspectBroken(line, place, this.#last, this.#revisions);
     }
   }
 
@@ -211,6 +214,8 @@ export class Verification {
     return isMissing ? removed(end.position + 1, head.position, undefined) : undefined;
   }
 }
+
+const FIRST_PLACE: Place = { position: 1, previousHash: NO_HASH };
 
 /** An export may begin anywhere; only the first entry of all has nothing before it. */
 function firstPlaceOf({ entry }: EntryLine): Place {

@@ -271,6 +271,50 @@ describe('R3: the first entry that was tampered with is named', () => {
   });
 });
 
+describe('R3: entries that were numbered anew, as they are after a change in the database', () => {
+  /** What an export has of entries in some order, whatever their hashes cover. */
+  function exportedAs(entries: readonly AuditEntry[]): string[] {
+    return entries.map((one, index) => {
+      const previous_hash = entries[index - 1]?.hash ?? '0'.repeat(64);
+      return lineOf({ ...one, position: index + 1, previous_hash }, one.hash);
+    });
+  }
+
+  it('lead to the one that was taken away, put in or moved', async () => {
+    const { lines, verify } = await recordOf();
+    const entries = entriesOf(lines).map((found) => found.entry);
+    const judge = async (changed: readonly AuditEntry[]) =>
+      (await verdictOn(exportedAs(changed), verify)).finding;
+    for (let index = 0; index < 6; index += 1) {
+      const position = index + 1;
+      expect(await judge(entries.toSpliced(index, 1)), `without ${position}`).toMatchObject({
+        kind: 'removed',
+        position,
+      });
+      const real = entries[index];
+      if (real === undefined) throw new Error('There is no such entry');
+      const other = { ...real, ...label('Forger'), timer_id: 'timer_c', revision: 1 };
+      const fitting = { ...other, hash: hashOf(other) };
+      for (const fake of [fitting, other]) {
+        expect(await judge(entries.toSpliced(index, 0, fake)), `at ${position}`).toMatchObject({
+          kind: 'inserted',
+          position,
+          timerId: fake === fitting ? 'timer_c' : null,
+        });
+      }
+      const swapped = entries.toSpliced(index, 1).toSpliced(index + 1, 0, real);
+      expect(await judge(swapped), `${position} swapped`).toMatchObject({
+        kind: 'moved',
+        position: position + 1,
+      });
+    }
+    expect(await judge(entries.toSpliced(1, 3))).toMatchObject({ kind: 'removed', position: 2 });
+    const [, second] = entries;
+    const late = entries.toSpliced(1, 1).toSpliced(5, 0, ...(second === undefined ? [] : [second]));
+    expect(await judge(late)).toMatchObject({ kind: 'moved', position: 2 });
+  });
+});
+
 describe('R3, R4: a record of which all hashes were written anew', () => {
   /** Changes one entry, and makes everything fit that needs no private key. */
   function rewrite(lines: readonly string[], at: number): string[] {

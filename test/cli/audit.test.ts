@@ -1,6 +1,7 @@
 /** `audit` and `receipt`: the compiled command line against the real service and real files. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'libsql';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { signedHeadsSchema } from '../../src/protocol/audit.js';
 import { receiptSchema } from '../../src/protocol/receipts.js';
@@ -111,6 +112,47 @@ describe('R3: audit verify', () => {
         finding: { kind, timer_id: timerId, position: 3 },
       });
     }
+  });
+
+  it.each([
+    ['changed', "UPDATE entries SET data = replace(data, '60000', '60001') WHERE position = 3"],
+    ['removed', 'DELETE FROM entries WHERE position = 3'],
+    [
+      'removed',
+      `DELETE FROM entries WHERE position = 3;
+       UPDATE entries SET position = position - 1 WHERE position > 3`,
+    ],
+    [
+      'inserted',
+      `UPDATE entries SET position = -position - 1 WHERE position >= 3;
+       UPDATE entries SET position = -position WHERE position < 0;
+       INSERT INTO entries SELECT 3, 'timer_forged', 1, at_ms, type, data, recorded_at_ms, caused_by,
+         reason, request_id, hash FROM entries WHERE position = 1`,
+    ],
+    [
+      'moved',
+      `UPDATE entries SET position = -7 + position WHERE position IN (3, 4);
+       UPDATE entries SET position = -position WHERE position < 0`,
+    ],
+  ])('tells that an entry in the file of the journal was %s', async (kind, statements) => {
+    const directory = temporaryFolder();
+    const { clock } = service;
+    const settings = { RETAIN_FINISHED_SECONDS: '0' };
+    const first = await TestService.start({ journal: await openSqlite(directory), settings });
+    const { id } = await first.create();
+    for (let count = 0; count < 4; count += 1) await first.act(id, 'extend', 60);
+    await first.act(id, 'stop');
+    await first.stop();
+    const database = new Database(join(directory, 'journal.db'));
+    database.exec(statements);
+    database.close();
+    const journal = await openSqlite(directory);
+    service = await TestService.start({ journal, settings, clock });
+    const { code, stdout } = await run('audit', 'verify', '--json');
+    expect(code).toBe(1);
+    const position = kind === 'moved' ? 4 : 3;
+    const named = kind === 'inserted' ? {} : { timer_id: id, revision: position };
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, finding: { kind, position, ...named } });
   });
 
   it('exits with 3 when there is nothing to read', async () => {

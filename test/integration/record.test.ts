@@ -6,10 +6,11 @@ import { compactVerify, createLocalJWKSet } from 'jose';
 import Database from 'libsql';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { MemoryJournal } from '../../src/journal/memory.js';
 import { auditEntrySchema, publicKeysSchema, signedHeadsSchema } from '../../src/protocol/audit.js';
 import { receiptSchema } from '../../src/protocol/receipts.js';
 import { historySchema } from '../../src/protocol/record.js';
-import { BY_TEST } from '../support/entries.js';
+import { BY_TEST, created, entry } from '../support/entries.js';
 import { readableLog } from '../support/log-lines.js';
 import { TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -193,6 +194,66 @@ describe('R1: the export of the record', () => {
     }
     expect(lines).toBe(1802);
     expect(length).toBeGreaterThan(500_000);
+  });
+});
+
+describe('R1: an export of which the reader or the disk is too slow or gone', () => {
+  /** A journal that counts what is read of it, and fails after so many pages. */
+  class PagedJournal extends MemoryJournal {
+    pages = 0;
+    failsAfter = Number.POSITIVE_INFINITY;
+
+    override async read(afterPosition: number, limit: number) {
+      if (limit > 1) this.pages += 1;
+      if (this.pages > this.failsAfter) throw new Error('disk I/O error');
+      return super.read(afterPosition, limit);
+    }
+  }
+
+  async function filled(entries: number) {
+    const journal = new PagedJournal();
+    const log = readableLog();
+    // Large entries of one timer, so that few of them fill what the network holds.
+    const requestId = 'x'.repeat(2000);
+    const extensions = Array.from({ length: entries }, (_, index) => {
+      const body = { type: 'extended', data: { addedMs: 1000 } } as const;
+      return { ...entry('t', index + 2, body), requestId };
+    });
+    await journal.append([created('t'), ...extensions]);
+    return { journal, log, service: await TestService.start({ journal, log: log.log }) };
+  }
+
+  it('is not read ahead for a reader that does not read', async () => {
+    const { journal, service } = await filled(12_000);
+    const gone = new AbortController();
+    const response = await fetch(`${service.service.url}/audit`, { signal: gone.signal });
+    expect(response.status).toBe(200);
+    let quiet = 0;
+    for (let last = 0; quiet < 50; last = journal.pages) {
+      await service.request('GET', '/time');
+      quiet = journal.pages === last ? quiet + 1 : 0;
+    }
+    expect(journal.pages).toBeLessThan(100);
+    const before = journal.pages;
+    gone.abort();
+    await response.text().catch(() => {});
+    for (let round = 0; round < 50; round += 1) await service.request('GET', '/time');
+    expect(journal.pages).toBeLessThanOrEqual(before + 1);
+  });
+
+  it('is cut off where it can be seen, when the record cannot be read on', async () => {
+    const { journal, log, service } = await filled(1000);
+    journal.failsAfter = 3;
+    const response = await fetch(`${service.service.url}/audit`);
+    await expect(response.text()).rejects.toThrow();
+    expect(log.messages.join()).toContain('an export of the record was cut off');
+    const refused = await service.request('GET', '/audit');
+    expect(refused).toMatchObject({ status: 503, body: { code: 'journal_unavailable' } });
+    const history = await fetch(`${service.service.url}/audit`, { method: 'HEAD' });
+    expect(history.status).toBe(503);
+    journal.failsAfter = Number.POSITIVE_INFINITY;
+    const head = await fetch(`${service.service.url}/audit`, { method: 'HEAD' });
+    expect([head.status, head.headers.get('content-type')]).toEqual([200, 'application/x-ndjson']);
   });
 });
 
