@@ -51,6 +51,7 @@ export function addAudit(program: Command): void {
     .argument(
       '[source]',
       'a file, - for standard input, or the URL of a service (default: --server)',
+      sourceOf,
     )
     .option('--keys <source>', 'file or URL of the public keys (default: those of the service)')
     .option('--heads <source>', 'file or URL of signed heads that were kept')
@@ -63,6 +64,10 @@ export function addAudit(program: Command): void {
     'audit verify record.ndjson --keys jwks.json --heads heads.json':
       'The same, against heads that were kept elsewhere',
   });
+}
+
+function sourceOf(text: string): string {
+  return isUrl(text) ? serverOf(text) : text;
 }
 
 async function exportRecord({ from, to }: ExportOptions, command: Command): Promise<void> {
@@ -81,7 +86,7 @@ async function verify(
 ): Promise<void> {
   const { api, json } = connectionOf(command);
   const isFile = source !== undefined && !isUrl(source);
-  const service = source === undefined || isFile ? api : new Api(serverOf(source));
+  const service = source === undefined || isFile ? api : new Api(source, api.token);
   const material = await (isFile ? ofFile(source, options) : ofService(service, options));
   const verdict = await verdictOn(material);
   const areSigned = material.verify !== undefined;

@@ -155,6 +155,20 @@ describe('R3: audit verify', () => {
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, finding: { kind, position, ...named } });
   });
 
+  it('shows the credential that it is given, and needs one that may see the record', async () => {
+    await service.protect();
+    const { token = '' } = service;
+    const verify = (key: string) =>
+      startCommand(['audit', 'verify', service.service.url], {
+        SYNCHRONIZED_TIMER_TOKEN: key,
+      }).ended;
+    expect(await verify(token)).toMatchObject({ code: 0, stderr: '' });
+    const { key } = await service.createKey({ role: 'instructor' });
+    expect(await verify(key)).toMatchObject({ code: 1, stdout: '' });
+    const usage = await run('audit', 'verify', 'http://user:pw@127.0.0.1');
+    expect(usage).toMatchObject({ code: 2, stderr: expect.stringContaining('without a name') });
+  });
+
   it('exits with 3 when there is nothing to read', async () => {
     const missing = await run('audit', 'verify', '/nowhere/record.ndjson');
     expect(missing).toMatchObject({ code: 3, stderr: expect.stringContaining('/nowhere/record') });
