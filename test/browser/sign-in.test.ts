@@ -190,6 +190,27 @@ describe('A7: a reason', { timeout: LONGEST_MS }, () => {
   });
 });
 
+describe('A7: a reason that was forgotten', { timeout: LONGEST_MS }, () => {
+  it('is on record with nothing that is done more than five minutes later', async (test) => {
+    await needBrowser(test);
+    const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+    await service.request('POST', '/timers', { name: 'Algebra', duration_seconds: 6000 });
+    const window = await openWindow(test);
+    const page = await window.newPage();
+    await page.clock.install();
+    await page.goto(service.url);
+    await page.locator('timer-row').waitFor();
+    const reason = page.getByLabel('Reason', { exact: true });
+    await reason.selectOption('Staff');
+    await page.clock.fastForward('04:00');
+    await page.getByLabel('Reason in words').fill('Wrong room');
+    await page.clock.fastForward('04:50');
+    expect(await reason.inputValue()).toBe('Staff');
+    await page.clock.fastForward('00:20');
+    await expect.poll(() => reason.inputValue()).toBe('None given');
+  });
+});
+
 const DISPLAY = 'synchronized-timer';
 
 describe('A7: the link of a display', { timeout: LONGEST_MS }, () => {

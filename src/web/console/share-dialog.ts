@@ -7,6 +7,7 @@ import { ConsoleDialog } from './console-dialog.js';
 import { dateAndTime } from './figures.js';
 import { controls, dialogStyles } from './styles.js';
 
+const LONG_LINK = 200;
 const LOCAL_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
 
 /** Where a display is found, and until when. */
@@ -39,6 +40,12 @@ export class ShareDialog extends ConsoleDialog {
         border-radius: var(--radius);
         background: #fff;
         color: #000;
+      }
+      .code.large {
+        width: min(100%, 24rem, 60dvh);
+      }
+      label input {
+        width: 100%;
       }
     `,
   ];
@@ -132,12 +139,14 @@ export class ShareDialog extends ConsoleDialog {
 
 /** One path for all dark squares: `h1` to the right, `v1` down, back. */
 function codeOf(url: string, name: string): TemplateResult {
-  const { data, size } = encode(url, { ecc: 'M', border: 3 });
+  // A token makes a long link: its squares are not to become too small for a camera.
+  const isLong = url.length > LONG_LINK;
+  const { data, size } = encode(url, { ecc: isLong ? 'L' : 'M', border: 3 });
   const squares = data.flatMap((row, y) =>
     row.flatMap((isDark, x) => (isDark ? [`M${x} ${y}h1v1h-1z`] : [])),
   );
   return html`
-    <svg class="code" viewBox="0 0 ${size} ${size}" role="img"
+    <svg class="code ${isLong ? 'large' : ''}" viewBox="0 0 ${size} ${size}" role="img"
       aria-label="QR code of the link to the display of ${name}" shape-rendering="crispEdges">
       ${svg`<path fill="currentColor" d=${squares.join('')} />`}
     </svg>
