@@ -8,6 +8,15 @@ import {
   signedHeadsSchema,
 } from '../protocol/audit.js';
 import { CONSOLE_MESSAGES } from '../protocol/console.js';
+import {
+  type createKeySchema,
+  type createTokenSchema,
+  type KeyResource,
+  keySchema,
+  type NewKey,
+  newKeySchema,
+  tokenSchema,
+} from '../protocol/credentials.js';
 import { problemSchema } from '../protocol/problems.js';
 import { type HistoryItem, historySchema } from '../protocol/record.js';
 import { bulkResultSchema, type ReasonBody, type RequestSchemas } from '../protocol/requests.js';
@@ -29,6 +38,8 @@ import { onOneLine } from './output.js';
 
 export type TimerDefinition = z.input<RequestSchemas['create']>;
 export type Control = z.input<RequestSchemas['control']>;
+export type KeyDefinition = z.input<typeof createKeySchema>;
+export type TokenDefinition = z.input<typeof createTokenSchema>;
 export type WebhookDefinition = z.input<typeof createWebhookSchema>;
 export type BulkResults = z.output<typeof bulkResultSchema>;
 
@@ -153,6 +164,23 @@ export class Api {
     } catch (error) {
       throw new UnreachableError(this.server, `the record broke off (${reasonOf(error)})`);
     }
+  }
+
+  createKey(body: KeyDefinition): Promise<NewKey> {
+    return this.#call({ method: 'POST', path: '/keys', body, schema: newKeySchema });
+  }
+
+  keys(): Promise<KeyResource[]> {
+    return this.#call({ method: 'GET', path: '/keys', schema: z.array(keySchema) });
+  }
+
+  async revokeKey(keyId: string): Promise<void> {
+    await this.#call({ method: 'DELETE', path: `/keys/${keyId}`, schema: nothing });
+  }
+
+  createToken(timerId: string, body: TokenDefinition): Promise<z.output<typeof tokenSchema>> {
+    const path = `${pathOf(timerId)}/tokens`;
+    return this.#call({ method: 'POST', path, body, schema: tokenSchema });
   }
 
   createWebhook(body: WebhookDefinition): Promise<WebhookWithSecret> {

@@ -64,3 +64,9 @@ export function columns(rows: readonly (readonly string[])[]): string[][] {
     }),
   );
 }
+
+export function printTable(headings: readonly string[], rows: readonly string[][]): void {
+  const [first = [], ...others] = columns([headings, ...rows]);
+  print(styled('bold', first.join('  ')));
+  for (const row of others) print(row.join('  '));
+}

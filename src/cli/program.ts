@@ -6,6 +6,7 @@ import { addControls } from './control.js';
 import { addCreate } from './create.js';
 import { addDelete } from './delete.js';
 import { addHistory } from './history.js';
+import { addKeys, addToken } from './keys.js';
 import { addExamples, addGlobalOptions } from './options.js';
 import { addReceipt } from './receipt.js';
 import { addServe } from './serve.js';
@@ -41,6 +42,8 @@ export function createProgram(): Command {
   addDelete(program);
   addWatch(program);
   addWebhooks(program);
+  addKeys(program);
+  addToken(program);
   addAudit(program);
   addReceipt(program);
   addExamples(program, {

@@ -9,7 +9,7 @@ import {
 } from '../protocol/webhooks.js';
 import { RefusedError } from './errors.js';
 import { addExamples, connectionOf, countOf, timerIdOf } from './options.js';
-import { columns, onOneLine, print, printJson, styled, tell } from './output.js';
+import { onOneLine, print, printJson, printTable, tell } from './output.js';
 
 const MOST_ATTEMPTS = 1000;
 
@@ -168,10 +168,4 @@ async function redeliverMessage(id: string, messageId: string, command: Command)
   if (json) printJson(attempt);
   else if (attempt.success) print(`${messageId}: delivered`);
   if (!attempt.success) throw new RefusedError(onOneLine(`${messageId}: ${resultOf(attempt)}`));
-}
-
-function printTable(headings: readonly string[], rows: readonly string[][]): void {
-  const [first = [], ...others] = columns([headings, ...rows]);
-  print(styled('bold', first.join('  ')));
-  for (const row of others) print(row.join('  '));
 }

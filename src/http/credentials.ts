@@ -1,9 +1,7 @@
 /** The routes that make credentials, and of those who look after keys. */
-import type { z } from 'zod';
 import type { Access } from '../access/access.js';
-import type { ApiKey } from '../access/api-keys.js';
 import type { Clock } from '../clock.js';
-import { createKeySchema, createTokenSchema, type keySchema } from '../protocol/credentials.js';
+import { createKeySchema, createTokenSchema, keyResource } from '../protocol/credentials.js';
 import { problemOf } from '../protocol/problems.js';
 import { isoTime } from '../protocol/timer.js';
 import type { Registry } from '../registry.js';
@@ -65,17 +63,5 @@ export function credentialRoutes(
     listKeys,
     revokeKey: idempotency.handler(revokeKey),
     createToken: idempotency.handler(createToken),
-  };
-}
-
-function keyResource(key: ApiKey): z.output<typeof keySchema> {
-  return {
-    id: key.id,
-    role: key.role,
-    label: key.label,
-    timers: key.timers,
-    created_at: isoTime(key.createdAtMs),
-    created_by: key.createdBy,
-    expires_at: key.expiresAtMs === null ? null : isoTime(key.expiresAtMs),
   };
 }

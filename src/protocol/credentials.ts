@@ -1,8 +1,9 @@
 /** What is said of credentials: API keys, and tokens of displays. */
 import { z } from 'zod';
+import type { ApiKey } from '../access/api-keys.js';
 import { CALLER_ROLES, givenTimersSchema } from '../access/caller.js';
 import { labelSchema } from './displays.js';
-import { instant } from './timer.js';
+import { instant, isoTime } from './timer.js';
 
 const DAY_SECONDS = 24 * 60 * 60;
 /** An exam and the hours before it. */
@@ -82,3 +83,18 @@ export const tokenSchema = z
     expires_at: instant('When it ends.'),
   })
   .meta({ id: 'Token', description: 'Lets a display follow one timer.' });
+
+export type KeyResource = z.output<typeof keySchema>;
+export type NewKey = z.output<typeof newKeySchema>;
+
+export function keyResource(key: ApiKey): KeyResource {
+  return {
+    id: key.id,
+    role: key.role,
+    label: key.label,
+    timers: key.timers,
+    created_at: isoTime(key.createdAtMs),
+    created_by: key.createdBy,
+    expires_at: key.expiresAtMs === null ? null : isoTime(key.expiresAtMs),
+  };
+}

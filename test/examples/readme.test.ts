@@ -105,6 +105,16 @@ describe('the examples of the README', () => {
     );
   });
 
+  it('A1, A2: protect a service, and let a teacher and a display in', async (context) => {
+    const script = example('protect');
+    need(context, 'curl', canRun('curl', '--version'));
+    const output = await runText('bash', '-ec', `${COMMAND_ON_PATH}\n${script}`);
+    expect(output).toMatch(/^[0-9a-f]{12} +admin +Ms Meyer .*\n[0-9a-f]{12} +instructor +Mr Li /m);
+    const shown = output.slice(output.indexOf('{'));
+    expect(timerSchema.parse(JSON.parse(shown))).toMatchObject({ name: 'Algebra' });
+    expect((await service.request('GET', '/timers')).status).toBe(401);
+  });
+
   it('show a timer with JavaScript', async () => {
     const timerId = await create(2);
     const page = {
