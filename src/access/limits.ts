@@ -15,7 +15,7 @@ import { shownIn } from './credential.js';
 import { bucketFor, TokenBucket } from './token-bucket.js';
 
 /** Those that were longest not heard of are forgotten; their buckets have most likely refilled. */
-const MOST_BUCKETS = 50_000;
+const MOST_KEPT = 50_000;
 const A_MINUTE_SECONDS = 60;
 
 /** What can be limited, as metrics call it. */
@@ -57,8 +57,8 @@ export class Limits {
   readonly #requestsOfAddresses: Buckets;
   readonly #requestsOfCredentials: Buckets;
   readonly #failures: Buckets;
-  /** Hashes of what was shown and is not valid, with the address; the last ones come last. */
-  readonly #wrong = new Set<string>();
+  /** By the hash of what was shown and is not valid, with the address. */
+  readonly #wrong = new Recent<true>();
   readonly #connectionsOfAddresses = new Tally<string>();
   readonly #connectionsOfCredentials = new Tally<string>();
 
@@ -141,9 +141,8 @@ export class Limits {
     const shown = shownIn(request);
     if (shown === undefined) return false;
     const guess = hash('sha256', `${this.#addresses.of(request)} ${shown}`);
-    const isNew = !this.#wrong.delete(guess);
-    this.#wrong.add(guess);
-    if (this.#wrong.size > MOST_BUCKETS) forgetFirst(this.#wrong);
+    const isNew = this.#wrong.get(guess) === undefined;
+    this.#wrong.set(guess, true);
     return isNew;
   }
 
@@ -201,16 +200,10 @@ function hold(tally: Tally<string>, key: string | undefined, connection: Connect
   connection.once('close', () => tally.remove(key));
 }
 
-function forgetFirst(all: Map<string, unknown> | Set<string>): void {
-  const [first] = all.keys();
-  if (first !== undefined) all.delete(first);
-}
-
 /** One bucket for each that asks. */
 class Buckets {
   readonly #make: () => TokenBucket | undefined;
-  /** Those that asked last come last. */
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #buckets = new Recent<TokenBucket>();
 
   constructor(make: () => TokenBucket | undefined) {
     this.#make = make;
@@ -219,10 +212,27 @@ class Buckets {
   of(key: string | undefined): TokenBucket | undefined {
     if (key === undefined) return undefined;
     const bucket = this.#buckets.get(key) ?? this.#make();
-    if (bucket === undefined) return undefined;
-    this.#buckets.delete(key);
-    this.#buckets.set(key, bucket);
-    if (this.#buckets.size > MOST_BUCKETS) forgetFirst(this.#buckets);
+    if (bucket !== undefined) this.#buckets.set(key, bucket);
     return bucket;
+  }
+}
+
+/**
+ * What was used last. When the young are as many as half of what may be kept, they become the old, and what was
+ * old is forgotten at once: taking single entries off the front of a map takes longer with each.
+ */
+class Recent<V> {
+  #young = new Map<string, V>();
+  #old = new Map<string, V>();
+
+  get(key: string): V | undefined {
+    return this.#young.get(key) ?? this.#old.get(key);
+  }
+
+  set(key: string, value: V): void {
+    this.#young.set(key, value);
+    if (this.#young.size < MOST_KEPT / 2) return;
+    this.#old = this.#young;
+    this.#young = new Map();
   }
 }
