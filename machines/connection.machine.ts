@@ -69,6 +69,9 @@ const LONGEST_BACKOFF_MS = 30_000;
 /** How much longer each failure makes the wait, and how much longer chance makes it at the most. */
 const BACKOFF_FACTOR = 1.5;
 
+/** The service closes a WebSocket with this code when the credential that it came with ends. */
+export const CREDENTIAL_ENDED = 4401;
+
 const ASKED_FOR: CloseReason = { code: 1000, message: 'Closed by the display' };
 
 /** Stands for the link until `provide` gives the real one. */
@@ -96,6 +99,8 @@ export const connectionMachine = setup({
     }),
   },
   guards: {
+    hasCredentialEnded: ({ event }) =>
+      event.type === 'link.closed' && event.reason.code === CREDENTIAL_ENDED,
     isFinal: ({ event }) => event.type === 'link.closed' && event.isFinal,
     isWebSocket: ({ context }) => context.transport === 'websocket',
     isBurstOver: ({ context }) =>
@@ -135,6 +140,12 @@ export const connectionMachine = setup({
       on: {
         'link.closed': [
           { guard: 'isFinal', target: 'closed', actions: 'noteReason' },
+          {
+            description: 'Nothing is wrong with the network: a new credential is all it takes.',
+            guard: 'hasCredentialEnded',
+            target: 'linked',
+            reenter: true,
+          },
           { target: 'waiting' },
         ],
       },

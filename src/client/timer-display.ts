@@ -6,6 +6,7 @@ import { type ActorRefFrom, createActor, fromCallback, type SnapshotFrom } from 
 import {
   type CloseReason,
   type ConnectionState,
+  CREDENTIAL_ENDED,
   connectionMachine,
   type LinkInput,
   type LinkReport,
@@ -28,7 +29,10 @@ export interface TimerOptions {
   readonly timer: string;
   /** Who or where this display is, for those who watch over the room; at most 100 characters. */
   readonly label?: string | undefined;
-  /** What the service knows this display by, or how to get one; asked for again at each connection. */
+  /**
+   * What the service knows this display by. A function is asked for one at each connection, so also when the
+   * last one has ended; with a fixed one that is the end, which `connection` and `closeReason` tell.
+   */
   readonly token?: string | (() => string | Promise<string>) | undefined;
   /** Whether the service is to tell every second; by default the display counts for itself. */
   readonly ticks?: boolean | undefined;
@@ -59,6 +63,8 @@ const SOON_MS = 250;
 const LATER_MS = 15_000;
 /** An error bound so many times larger or smaller than the one acknowledged is acknowledged anew. */
 const NEWS_FACTOR = 1.5;
+/** A link was refused, or ended, because of the token that was shown. */
+const CREDENTIAL_CODES: readonly number[] = [401, CREDENTIAL_ENDED];
 /** A device that was stopped first reads what the network has for it, and then counts by itself. */
 const WAKING_MS = 1500;
 
@@ -208,7 +214,11 @@ export class TimerDisplay {
         this.#takeExchange(exchange);
         report({ type: 'link.exchanged' });
       },
-      onClosed: (reason, isFinal) => report({ type: 'link.closed', reason, isFinal }),
+      onClosed: (reason, isFinal) => {
+        // With another token the service may well let the display in again.
+        const isRenewable = typeof token === 'function' && CREDENTIAL_CODES.includes(reason.code);
+        report({ type: 'link.closed', reason, isFinal: isFinal && !isRenewable });
+      },
     };
   }
 

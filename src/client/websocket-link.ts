@@ -1,9 +1,10 @@
 /** The usual link: a WebSocket to `/ws/{timer_id}`. */
+import { CREDENTIAL_ENDED } from '../../machines/connection.machine.js';
 import { type Link, type LinkOptions, queryOf } from './link.js';
 import { parseServerMessage } from './messages.js';
 
-/** Close codes after which the same connection would be refused again: gone, or not known. */
-const FINAL_CODES: readonly number[] = [4000, 4001, 4004];
+/** Close codes after which the same connection would be refused again: gone, not known, not let in. */
+const FINAL_CODES: readonly number[] = [4000, 4001, 4004, CREDENTIAL_ENDED];
 /** Browsers can send no header with a WebSocket, so the token goes with the names of protocols. */
 const PROTOCOL = 'synchronized-timer';
 

@@ -58,6 +58,7 @@ describe('C4: a display tries again', () => {
     [4000, 'never: the timer was deleted'],
     [4001, 'never: it left memory'],
     [4004, 'never: there is no such timer'],
+    [4401, 'never: its token has ended'],
     [1006, 'when the network broke'],
     [1009, 'when a message was too large'],
     [1012, 'when the service restarts'],

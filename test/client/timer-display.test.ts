@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { TimerDisplay, type TimerOptions } from '../../src/client/timer-display.js';
+import { tokenSchema } from '../../src/protocol/credentials.js';
+import { PROBLEMS } from '../../src/protocol/problems.js';
 import { TestService, type TestServiceOptions } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { SimulatedPlatform, until } from '../support/simulated-platform.js';
@@ -285,6 +287,55 @@ describe('what a display says of itself when it connects', () => {
       await until(() => display.connection === 'waiting');
       platform.wake();
     }
+  });
+
+  it.each([
+    ['at once, when the last one ended', false],
+    ['after a pause, where WebSocket is refused', true],
+  ])('C8, A1: is another token %s', async (_, isWebSocketRefused) => {
+    const { service, platform, advance } = await startRoom();
+    platform.isWebSocketRefused = isWebSocketRefused;
+    const { id } = await service.create();
+    const newToken = async (): Promise<string> => {
+      const made = await service.request('POST', `/timers/${id}/tokens`, {
+        expires_in_seconds: 60,
+      });
+      return tokenSchema.parse(made.body).token;
+    };
+    const first = await newToken();
+    // Where WebSocket is refused, it was tried with the same token before.
+    const given = (isWebSocketRefused ? [first, first] : [first]).values();
+    let renewed = 0;
+    const token = (): string | Promise<string> => {
+      const { value } = given.next();
+      if (value === undefined) renewed += 1;
+      return value ?? newToken();
+    };
+    const { display } = follow(service, id, platform, { token });
+    await until(isLive(display));
+    await service.protect();
+    await advance(66 * SECOND);
+    if (isWebSocketRefused) await advance(2 * SECOND);
+    await until(() => renewed > 0 && display.connection === 'live');
+    expect(display.transport).toBe(isWebSocketRefused ? 'sse' : 'websocket');
+    expect(display.closeReason).toBeUndefined();
+  });
+
+  it('C8, A1: is nothing any more, which it says, when its only token ended', async () => {
+    const { service, platform, advance } = await startRoom();
+    const { id } = await service.create();
+    const made = await service.request('POST', `/timers/${id}/tokens`, { expires_in_seconds: 60 });
+    const { token } = tokenSchema.parse(made.body);
+    const { display } = follow(service, id, platform, { token });
+    const told: string[] = [];
+    display.on('connection', (connection) => told.push(connection));
+    await until(isLive(display));
+    await advance(66 * SECOND);
+    await until(() => told.includes('closed'));
+    expect(display.closeReason).toEqual({
+      code: PROBLEMS.credential_ended.closeCode,
+      message: PROBLEMS.credential_ended.title,
+    });
   });
 
   it('D2: is the last revision it knows, when it comes back over an event stream', async () => {

@@ -15,12 +15,12 @@ const HOME = new URL(import.meta.url).origin;
 const RADIUS = 46;
 const CIRCUMFERENCE = 2 * Math.PI * RADIUS;
 /** A change of any of these means another connection. */
-const ADDRESS = ['timer', 'server', 'token', 'label'] as const;
+const ADDRESS = ['timer', 'server', 'token', 'tokenProvider', 'label'] as const;
 /** While nothing counts, what is known of the clock is still shown anew from time to time. */
 const IDLE_MS = 1000;
 const UNKNOWN_TIMER: readonly number[] = [4004, 404];
 const DELETED_TIMER: readonly number[] = [4000, 4001];
-const UNAUTHENTICATED = 401;
+const UNAUTHENTICATED: readonly number[] = [401, 4401];
 const FORBIDDEN = 403;
 
 export class SynchronizedTimer extends LitElement {
@@ -31,6 +31,7 @@ export class SynchronizedTimer extends LitElement {
     server: { type: String },
     token: { type: String },
     label: { type: String },
+    tokenProvider: { attribute: false },
     texts: { attribute: false },
     announcement: { state: true },
   };
@@ -41,6 +42,8 @@ export class SynchronizedTimer extends LitElement {
   declare server: string | null;
   /** What the service knows this display by. */
   declare token: string | null;
+  /** Gets a token, and another one when that has ended; instead of `token`, which stays what it is. */
+  declare tokenProvider: (() => string | Promise<string>) | undefined;
   /** Who or where this display is, such as a seat. */
   declare label: string | null;
   /** Other words than the English ones. */
@@ -55,6 +58,7 @@ export class SynchronizedTimer extends LitElement {
     this.timer = '';
     this.server = HOME;
     this.token = null;
+    this.tokenProvider = undefined;
     this.label = null;
     this.texts = {};
     this.announcement = '';
@@ -143,7 +147,7 @@ export class SynchronizedTimer extends LitElement {
       timer: this.timer,
       server: this.server ?? HOME,
       label: this.label ?? undefined,
-      token: this.token ?? undefined,
+      token: this.tokenProvider ?? this.token ?? undefined,
     });
     this.#display = display;
     display.on('change', () => {
@@ -209,7 +213,7 @@ export class SynchronizedTimer extends LitElement {
     const words = this.#words;
     if (DELETED_TIMER.includes(code)) return words.deleted;
     if (UNKNOWN_TIMER.includes(code)) return words.unknown;
-    if (code === UNAUTHENTICATED) return words.unauthenticated;
+    if (UNAUTHENTICATED.includes(code)) return words.unauthenticated;
     return code === FORBIDDEN ? words.forbidden : words.refused;
   }
 
