@@ -72,8 +72,10 @@ describe('a display', { timeout: LONGEST_MS }, () => {
     const { id } = await createTimer(service, {
       duration_seconds: 11,
       warning_thresholds: [8, 3],
+      auto_start: false,
     });
     const rooms = await Promise.all([1, 2, 3].map(() => Room.open(test, service.url, id)));
+    await service.request('POST', `/timers/${id}/control`, { action: 'start' });
     await Promise.all(rooms.map((room) => room.until(({ remainingMs }) => remainingMs < 7500)));
     await service.kill();
     const away = await Promise.all(rooms.map((room) => room.until((seen) => seen.isUnverified)));

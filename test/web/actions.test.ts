@@ -5,6 +5,7 @@ import { Actions } from '../../src/web/console/actions.js';
 import { Api, displayUrl } from '../../src/web/console/api.js';
 import { ConsoleStore } from '../../src/web/console/store.js';
 import { type Fate, startBreakingProxy } from '../support/breaking-proxy.js';
+import { BY_TEST } from '../support/entries.js';
 import { TestService } from '../support/service.js';
 
 async function start(settings: Readonly<Record<string, string>> = {}) {
@@ -263,7 +264,9 @@ describe('deleting', () => {
 describe('reading', () => {
   it('gets a list page by page', async () => {
     const { service, api } = await start();
-    await Promise.all(Array.from({ length: 1100 }, () => service.create()));
+    const { registry } = service.service;
+    const timer = { name: 'T', durationMs: 60_000, warningThresholdsMs: [], autoStart: false };
+    await Promise.all(Array.from({ length: 1100 }, () => registry.create(timer, BY_TEST)));
     const sizes: number[] = [];
     for await (const page of api.list()) sizes.push(page.length);
     expect(sizes).toEqual([1000, 100]);
