@@ -70,7 +70,6 @@ interface Waiting {
 /** The events of one timer that wait; the first of them is under way, or is tried again. */
 interface Lane {
   readonly queue: Waiting[];
-  failures: number;
   retry: Timeout;
 }
 
@@ -204,7 +203,7 @@ export class Courier {
       lane.queue.push(waiting);
       return;
     }
-    const opened = { queue: [waiting], failures: 0, retry: undefined };
+    const opened = { queue: [waiting], retry: undefined };
     this.#lanes.set(timerId, opened);
     this.#makeReady(opened);
   }
@@ -226,10 +225,11 @@ export class Courier {
     if (first === undefined) return;
     this.#inFlight += 1;
     const { signal } = this.#abort;
-    const outcome = await attempt({ ...this.#options, signal }, first.event, lane.failures + 1);
+    const failures = this.#options.deliveries.failuresOf(this.#idOf(first.event));
+    const outcome = await attempt({ ...this.#options, signal }, first.event, failures + 1);
     this.#inFlight -= 1;
     if (outcome.success) this.#settle(lane, first);
-    else if (!this.#isStopped) this.#retry(lane, outcome);
+    else if (!this.#isStopped) this.#retry(lane, failures, outcome);
     if (this.#inFlight === 0) this.#whenIdle();
     this.#sendReady();
   }
@@ -239,21 +239,19 @@ export class Courier {
     this.#waiting.delete(settled);
     if (event.entry === undefined) this.#lastWarningMs = Math.max(this.#lastWarningMs, event.atMs);
     lane.queue.shift();
-    lane.failures = 0;
     if (lane.queue.length === 0) this.#lanes.delete(event.record.id);
     else this.#makeReady(lane);
     this.#saveSoon();
     if (this.#state === 'READING') void this.#read();
   }
 
-  #retry(lane: Lane, outcome: Outcome): void {
+  #retry(lane: Lane, failuresBefore: number, outcome: Outcome): void {
     const { clock, onGivenUp, random, retryMs } = this.#options;
-    const plannedMs = retryMs[lane.failures];
-    lane.failures += 1;
+    const plannedMs = retryMs[failuresBefore];
     this.#saveSoon();
     if (outcome.status === GONE) onGivenUp('The receiver answered 410: it is gone');
     else if (plannedMs === undefined) {
-      onGivenUp(`${lane.failures} attempts failed; the last: ${outcome.error}`);
+      onGivenUp(`${failuresBefore + 1} attempts failed; the last: ${outcome.error}`);
     } else {
       const delayMs = Math.round(plannedMs * (1 + JITTER * random()));
       const retry = (): void => this.#makeReady(lane);

@@ -24,6 +24,8 @@ export class DeliveryLog {
   /** Oldest first. */
   #attempts: Attempt[] = [];
   #unwritten: Attempt[] = [];
+  /** How often messages failed that were not delivered since. */
+  readonly #failures = new Map<string, number>();
   /** Oldest first. */
   #batches: Batch[] = [];
 
@@ -37,9 +39,10 @@ export class DeliveryLog {
     for (const { name, text } of await documents.list(DRAWER, `${webhookId}/`)) {
       const attempts = batchSchema.parse(JSON.parse(text));
       log.#batches.push({ name, size: attempts.length });
-      log.#attempts.push(...attempts.filter(({ at }) => Date.parse(at) > nowMs - KEPT_MS));
+      for (const attempt of attempts) {
+        if (Date.parse(attempt.at) > nowMs - KEPT_MS) log.#note(attempt);
+      }
     }
-    log.#attempts = log.#attempts.slice(-MOST_ATTEMPTS);
     return log;
   }
 
@@ -53,10 +56,19 @@ export class DeliveryLog {
     return this.#attempts.findLast(({ message_id }) => message_id === messageId);
   }
 
+  /** How often a message failed since it was delivered, or since `forgive`. */
+  failuresOf(messageId: string): number {
+    return this.#failures.get(messageId) ?? 0;
+  }
+
+  /** Lets every message begin its schedule anew. */
+  forgive(): void {
+    this.#failures.clear();
+  }
+
   add(attempt: Attempt): void {
-    this.#attempts.push(attempt);
+    this.#note(attempt);
     this.#unwritten.push(attempt);
-    if (this.#attempts.length > MOST_ATTEMPTS) this.#attempts.shift();
     if (this.#unwritten.length > MOST_ATTEMPTS) this.#unwritten.shift();
   }
 
@@ -80,6 +92,14 @@ export class DeliveryLog {
   async remove(): Promise<void> {
     for (const { name } of this.#batches) await this.#documents.remove(DRAWER, name);
     this.#batches = [];
+  }
+
+  #note(attempt: Attempt): void {
+    const { message_id, success } = attempt;
+    this.#attempts.push(attempt);
+    if (this.#attempts.length > MOST_ATTEMPTS) this.#attempts.shift();
+    if (success) this.#failures.delete(message_id);
+    else this.#failures.set(message_id, attempt.attempt);
   }
 
   async #removeSurplus(): Promise<void> {

@@ -206,6 +206,7 @@ export class Webhooks implements Watcher {
       const webhook = this.#find(id);
       await this.#stopCourier(webhook, 0);
       await this.#change(webhook, { disabled: null });
+      webhook.deliveries.forgive();
       this.#startCourier(webhook);
       return resourceOf(webhook.endpoint);
     });
@@ -226,12 +227,9 @@ export class Webhooks implements Watcher {
     const found = events.find(({ event }) => messageIdOf(id, event) === messageId);
     if (found === undefined) throw unknownMessage(messageId);
     const { signal } = this.#stopped;
-    const sender = this.#sender;
-    await attempt(
-      { destination, clock, sender, deliveries, signal },
-      found.event,
-      last.attempt + 1,
-    );
+    const options = { destination, clock, sender: this.#sender, deliveries, signal };
+    // It is none of those that the schedule counts.
+    await attempt(options, found.event, last.attempt);
     return deliveries.find(messageId) ?? last;
   }
 

@@ -527,6 +527,26 @@ describe('W4: what fails is tried again on a schedule, and a webhook that never 
     expect(typesOf(receiver.received, timerId)).toEqual(['created', 'started']);
   });
 
+  it('W4: goes on with the schedule after a restart, and begins it anew when it is enabled', async () => {
+    const journal = new MemoryJournal();
+    const { service, receiver, id } = await hooked({ settings, journal });
+    receiver.answer = () => 500;
+    await service.create();
+    await settle(service);
+    await service.stop();
+    const sent = receiver.deliveries.length;
+    const restarted = await TestService.start({ journal, clock: service.clock, settings });
+    await settle(restarted);
+    expect((await attempts(restarted, id))[0]).toMatchObject({ attempt: sent + 1 });
+    await advance(restarted, HOUR);
+    await vi.waitFor(async () => expect((await show(restarted, id)).disabled).not.toBeNull());
+    expect(receiver.deliveries).toHaveLength(3);
+    await restarted.request('POST', `/webhooks/${id}/enable`);
+    await settle(restarted);
+    expect((await attempts(restarted, id))[0]).toMatchObject({ attempt: 1, success: false });
+    expect((await show(restarted, id)).disabled).toBeNull();
+  });
+
   it('W4: to enable one that waits for its next attempt is to try now', async () => {
     const { service, receiver, id } = await hooked({ settings });
     receiver.answer = () => 500;
@@ -548,7 +568,7 @@ describe('looking after webhooks', () => {
     const [delivery] = receiver.deliveries;
     const path = `/webhooks/${id}/deliveries/${delivery?.id}/redeliver`;
     const answer = await service.request('POST', path);
-    expect(answer.body).toMatchObject({ attempt: 2, success: true, message_id: delivery?.id });
+    expect(answer.body).toMatchObject({ attempt: 1, success: true, message_id: delivery?.id });
     const again = receiver.deliveries[1];
     if (again === undefined) throw new Error('Nothing came');
     expect(again.body).toBe(delivery?.body);
