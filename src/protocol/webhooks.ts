@@ -137,13 +137,9 @@ export const attemptSchema = z
     timer_id: z.string(),
     revision: z.int().min(1),
     threshold_seconds: z.int().nullable().meta({ description: 'Of a warning.' }),
-    attempt: z
-      .int()
-      .min(1)
-      .meta({
-        description:
-          'Counts from 1, anew when the webhook was enabled; a redelivery does not count.',
-      }),
+    attempt: z.int().min(1).meta({
+      description: 'Counts from 1, anew when the webhook was enabled; a redelivery does not count.',
+    }),
     at: z.iso.datetime(),
     duration_ms: z.int().min(0),
     success: z.boolean(),

@@ -27,7 +27,7 @@ import {
 import type { Outcome } from './sender.js';
 
 /** Events that wait in memory; the others wait in the journal. */
-const MOST_WAITING = 2000;
+const MOST_WAITING = 1000;
 const MOST_IN_FLIGHT = 32;
 const PAGE_ENTRIES = 500;
 const SAVE_INTERVAL_MS = 1000;

@@ -266,7 +266,7 @@ describe('W1: every event is delivered at least once, those of a timer in their 
     const { service, receiver } = await hooked({ journal, clock });
     receiver.answer = () => 503;
     const ids: string[] = [];
-    for (let count = 0; count < 40; count += 1) {
+    for (let count = 0; count < 20; count += 1) {
       const definition = { duration_seconds: 300, warning_thresholds: [290, 280] };
       ids.push((await service.create(definition)).id);
     }
@@ -307,7 +307,7 @@ describe('W1: every event is delivered at least once, those of a timer in their 
     const { service, receiver } = await hooked();
     receiver.answer = () => 503;
     const ids: string[] = [];
-    for (let count = 0; count < 40; count += 1) ids.push((await service.create()).id);
+    for (let count = 0; count < 20; count += 1) ids.push((await service.create()).id);
     for (let round = 0; round < 30; round += 1) {
       await service.request('POST', '/timers/bulk/start', ids);
       await service.request('POST', '/timers/bulk/pause', ids);
