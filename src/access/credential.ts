@@ -5,7 +5,7 @@ import type { Incoming } from './address.js';
 /** The subprotocol of displays; beside it a page names its token, because it can set no header. */
 export const SUBPROTOCOL = 'synchronized-timer';
 const BEARER_PROTOCOL = 'bearer.';
-const QUERY_PARAMETER = 'access_token';
+export const QUERY_PARAMETER = 'access_token';
 
 /**
  * The key or token that a request shows, if any. In the address only where a link must be enough, because

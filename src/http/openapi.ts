@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 document, generated from the table of operations and the zod schemas. */
 import { z } from 'zod';
+import { QUERY_PARAMETER } from '../access/credential.js';
 import { EVENT_STREAM_TYPE } from '../protocol/events.js';
 import {
   type HttpProblemCode,
@@ -16,6 +17,16 @@ import {
 import { type Operation, type Operations, pathSchemas } from './operations.js';
 
 type Json = Record<string, unknown>;
+
+const SECURITY_SCHEMES = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'A key, or a token.' },
+  link: {
+    type: 'apiKey',
+    in: 'query',
+    name: QUERY_PARAMETER,
+    description: 'The same, where a link must be enough; proxies may write it down.',
+  },
+};
 
 export function openApiDocument(operations: Operations, version: string): Json {
   const { reference, definitions } = referencedSchemas('#/components/schemas/');
@@ -48,7 +59,7 @@ export function openApiDocument(operations: Operations, version: string): Json {
     ],
     paths,
     webhooks: describeWebhooks(reference),
-    components: { schemas: definitions() },
+    components: { schemas: definitions(), securitySchemes: SECURITY_SCHEMES },
   };
 }
 
@@ -85,6 +96,7 @@ function describe(operation: Operation, reference: (schema: z.ZodType) => unknow
     operationId: id,
     tags: [tag],
     summary,
+    security: securityOf(operation),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined
       ? {}
@@ -100,6 +112,12 @@ function describe(operation: Operation, reference: (schema: z.ZodType) => unknow
       ...problemResponses(problems, reference(problemSchema)),
     },
   };
+}
+
+/** Whichever of these is shown will do; a service without credentials asks for none. */
+function securityOf({ right, success }: Operation): Json[] {
+  if (right === 'public') return [];
+  return [{ bearer: [] }, ...(success.isStream === true ? [{ link: [] }] : [])];
 }
 
 /** What stands in braces in an address. */

@@ -79,6 +79,7 @@ const openApiSchema = z.strictObject({
         operationId: z.string().min(1),
         tags: z.array(z.string()),
         summary: z.string().min(1),
+        security: z.array(z.partialRecord(z.enum(['bearer', 'link']), z.tuple([]))),
         parameters: z
           .array(
             z.strictObject({
@@ -128,7 +129,22 @@ const openApiSchema = z.strictObject({
       }),
     }),
   ),
-  components: z.strictObject({ schemas: z.record(z.string().regex(/^[\w.-]+$/), jsonObject) }),
+  components: z.strictObject({
+    schemas: z.record(z.string().regex(/^[\w.-]+$/), jsonObject),
+    securitySchemes: z.strictObject({
+      bearer: z.strictObject({
+        type: z.literal('http'),
+        scheme: z.literal('bearer'),
+        description: z.string(),
+      }),
+      link: z.strictObject({
+        type: z.literal('apiKey'),
+        in: z.literal('query'),
+        name: z.literal('access_token'),
+        description: z.string(),
+      }),
+    }),
+  }),
 });
 type OpenApi = z.output<typeof openApiSchema>;
 
@@ -339,6 +355,19 @@ describe('the OpenAPI document is valid and complete', () => {
       expect(duplicatesIn(parameters.map((parameter) => parameter.name))).toEqual([]);
       expect(Object.keys(responses)).toContainEqual(expect.stringMatching(/^2/));
     }
+  });
+
+  it('A1: says of every operation what may be shown to be let in', async () => {
+    const service = await TestService.start();
+    const { document } = await openApiOf(service);
+    const shown = describedOperations(document).map(({ operationId, security }) => {
+      return [operationId, security.flatMap((scheme) => Object.keys(scheme)).join(' ')];
+    });
+    const expected = OPERATIONS.map(({ id, right, success }) => {
+      const ways = success.isStream === true ? 'bearer link' : 'bearer';
+      return [id, right === 'public' ? '' : ways];
+    });
+    expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(expected));
   });
 
   it('has only valid JSON Schemas, which accept their own examples and defaults', async () => {
