@@ -67,6 +67,11 @@ function isNetwork(text: string): boolean {
 const NETWORKS = 'addresses or subnets such as 10.0.0.0/8, separated by commas';
 const networks = list(NETWORKS, z.string().refine(isNetwork));
 
+const NATS_SERVER = /^(nats|tls):\/\/([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?$/;
+const natsServers = list('addresses', z.string().regex(NATS_SERVER)).schema.pipe(
+  z.array(z.string()).min(1),
+);
+
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
 
 /** Who reads tokens on their way to the identity provider can be anyone, so the way must be a safe one. */
@@ -118,8 +123,54 @@ export const SETTINGS = {
   },
   JOURNAL: {
     default: 'sqlite',
-    description: 'Where changes are recorded; memory forgets everything at the end',
-    ...oneOf('sqlite', 'memory'),
+    description:
+      'Where changes are recorded: sqlite, servers of NATS such as nats://host:4222, or memory, which forgets everything at the end',
+    takes:
+      'sqlite or memory or servers such as nats://host:4222 or tls://host:4222, separated by commas',
+    schema: z.union([z.enum(['sqlite', 'memory']), natsServers]),
+  },
+  NATS_STREAM: {
+    default: 'timers',
+    description: 'JetStream stream of the journal; made if it is not there',
+    takes: 'up to 64 letters, digits, - and _',
+    schema: z.string().regex(/^[\w-]{1,64}$/),
+  },
+  NATS_REPLICAS: {
+    default: '',
+    description:
+      'Copies of a new stream; empty is 3 in a cluster, and 1 on a server that stands alone',
+    takes: 'a whole number from 1 to 5, or nothing',
+    schema: z.union([z.literal('').transform(() => undefined), wholeNumber(1, 5).schema]),
+  },
+  NATS_CREDS: {
+    default: '',
+    description: 'File with the credentials of a NATS user: its JWT and its seed',
+    takes: 'the path of a file',
+    schema: z.string(),
+  },
+  NATS_NKEY_SEED: {
+    default: '',
+    description: 'File with the seed of the NKey of a NATS user',
+    takes: 'the path of a file',
+    schema: z.string(),
+  },
+  NATS_CA: {
+    default: '',
+    description: 'File with the certificates that servers of NATS are checked against',
+    takes: 'the path of a file',
+    schema: z.string(),
+  },
+  NATS_CERT: {
+    default: '',
+    description: 'File with the certificate that is shown to servers of NATS',
+    takes: 'the path of a file',
+    schema: z.string(),
+  },
+  NATS_KEY: {
+    default: '',
+    description: 'File with the private key of that certificate',
+    takes: 'the path of a file',
+    schema: z.string(),
   },
   CORS_ORIGINS: {
     default: '*',
@@ -304,6 +355,13 @@ export interface Config {
   readonly allowOpen: ValueOf<'ALLOW_OPEN'>;
   readonly dataDir: ValueOf<'DATA_DIR'>;
   readonly journal: ValueOf<'JOURNAL'>;
+  readonly natsStream: ValueOf<'NATS_STREAM'>;
+  readonly natsReplicas: ValueOf<'NATS_REPLICAS'>;
+  readonly natsCreds: ValueOf<'NATS_CREDS'>;
+  readonly natsNkeySeed: ValueOf<'NATS_NKEY_SEED'>;
+  readonly natsCa: ValueOf<'NATS_CA'>;
+  readonly natsCert: ValueOf<'NATS_CERT'>;
+  readonly natsKey: ValueOf<'NATS_KEY'>;
   readonly corsOrigins: ValueOf<'CORS_ORIGINS'>;
   readonly maxTimers: ValueOf<'MAX_TIMERS'>;
   readonly maxClientsPerTimer: ValueOf<'MAX_CLIENTS_PER_TIMER'>;
@@ -359,6 +417,13 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     allowOpen: read('ALLOW_OPEN', SETTINGS.ALLOW_OPEN),
     dataDir: read('DATA_DIR', SETTINGS.DATA_DIR),
     journal: read('JOURNAL', SETTINGS.JOURNAL),
+    natsStream: read('NATS_STREAM', SETTINGS.NATS_STREAM),
+    natsReplicas: read('NATS_REPLICAS', SETTINGS.NATS_REPLICAS),
+    natsCreds: read('NATS_CREDS', SETTINGS.NATS_CREDS),
+    natsNkeySeed: read('NATS_NKEY_SEED', SETTINGS.NATS_NKEY_SEED),
+    natsCa: read('NATS_CA', SETTINGS.NATS_CA),
+    natsCert: read('NATS_CERT', SETTINGS.NATS_CERT),
+    natsKey: read('NATS_KEY', SETTINGS.NATS_KEY),
     corsOrigins: read('CORS_ORIGINS', SETTINGS.CORS_ORIGINS),
     maxTimers: read('MAX_TIMERS', SETTINGS.MAX_TIMERS),
     maxClientsPerTimer: read('MAX_CLIENTS_PER_TIMER', SETTINGS.MAX_CLIENTS_PER_TIMER),

@@ -9,6 +9,7 @@ import { type Config, readConfig, SettingError } from './config.js';
 import { startInspection } from './inspection.js';
 import { type Journal, JournalError } from './journal/journal.js';
 import { MemoryJournal } from './journal/memory.js';
+import { NatsJournal } from './journal/nats.js';
 import { SqliteJournal } from './journal/sqlite.js';
 import { createLog, type Log } from './log.js';
 import { type Service, startService } from './service.js';
@@ -31,7 +32,30 @@ async function openJournal(
       return new MemoryJournal();
     case 'sqlite':
       return openSqlite(config.dataDir, log, signal, onCrash);
+    default:
+      return openNats(config, config.journal, onCrash);
   }
+}
+
+function openNats(
+  config: Config,
+  servers: readonly string[],
+  onCrash: (error: Error) => void,
+): Promise<Journal> {
+  return NatsJournal.open({
+    access: {
+      servers,
+      credentials: config.natsCreds,
+      nkeySeed: config.natsNkeySeed,
+      ca: config.natsCa,
+      certificate: config.natsCert,
+      key: config.natsKey,
+    },
+    stream: config.natsStream,
+    replicas: config.natsReplicas,
+    clock: systemClock,
+    onCrash,
+  });
 }
 
 async function openSqlite(

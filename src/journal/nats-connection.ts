@@ -1,0 +1,167 @@
+/**
+ * The way to the engine: how it is reached, and the stream that holds the entries, which is made if it is
+ * not there. Reads the files of credentials.
+ */
+import { readFileSync } from 'node:fs';
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import {
+  type Authenticator,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  nkeyAuthenticator,
+  type TlsOptions,
+} from '@nats-io/transport-node';
+import { JournalError } from './journal.js';
+
+const CONNECT_TIMEOUT_MS = 5000;
+const RECONNECT_WAIT_MS = 250;
+const PING_INTERVAL_MS = 5000;
+const MOST_REPLICAS = 3;
+/** A server on its own was asked for replicas. */
+const REPLICAS_NOT_SUPPORTED = 10074;
+
+export interface NatsAccess {
+  /**
+   * Such as `nats://host:4222`; one of them suffices to find the others of its cluster. If one begins with
+   * `tls:`, no connection that is not encrypted is taken.
+   */
+  readonly servers: readonly string[];
+  /** Paths of files; empty where there is none. */
+  readonly credentials: string;
+  readonly nkeySeed: string;
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** @throws {JournalError} if no server can be reached, or none lets us in. */
+export async function connectTo(access: NatsAccess, name: string): Promise<NatsConnection> {
+  const { servers } = access;
+  const tls = tlsOf(access);
+  const authenticator = authenticatorsOf(access);
+  try {
+    return await connect({
+      servers: servers.map((server) => server.replace(/^\w+:\/\//, '')),
+      name,
+      timeout: CONNECT_TIMEOUT_MS,
+      // It comes back by itself, however long it was away.
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_WAIT_MS,
+      pingInterval: PING_INTERVAL_MS,
+      ignoreAuthErrorAbort: true,
+      ...(tls === undefined ? {} : { tls }),
+      ...(authenticator.length === 0 ? {} : { authenticator }),
+    });
+  } catch (error) {
+    throw new JournalError(
+      `NATS at ${servers.join(', ')} cannot be used: ${wordsOf(error)}. ` +
+        'Start it, or set JOURNAL and the settings that begin with NATS_ to what it takes.',
+      { cause: error },
+    );
+  }
+}
+
+function tlsOf({ servers, ca, certificate, key }: NatsAccess): TlsOptions | undefined {
+  const requiresTls = servers.some((server) => server.startsWith('tls:'));
+  if (!requiresTls && ca + certificate + key === '') return undefined;
+  return {
+    ...(ca === '' ? {} : { ca: contentOf(ca, 'NATS_CA') }),
+    ...(certificate === '' ? {} : { cert: contentOf(certificate, 'NATS_CERT') }),
+    ...(key === '' ? {} : { key: contentOf(key, 'NATS_KEY') }),
+  };
+}
+
+function authenticatorsOf({ credentials, nkeySeed }: NatsAccess): Authenticator[] {
+  const bytesOf = (path: string, setting: string): Uint8Array =>
+    new TextEncoder().encode(contentOf(path, setting).trim());
+  return [
+    ...(credentials === '' ? [] : [credsAuthenticator(bytesOf(credentials, 'NATS_CREDS'))]),
+    ...(nkeySeed === '' ? [] : [nkeyAuthenticator(bytesOf(nkeySeed, 'NATS_NKEY_SEED'))]),
+  ];
+}
+
+function contentOf(path: string, setting: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new JournalError(`${setting} cannot be read: ${wordsOf(error)}`, { cause: error });
+  }
+}
+
+/**
+ * The stream of that name, which is made if it is not there.
+ * @throws {JournalError} if it is the stream of something else, or forgets what a journal must keep.
+ */
+export async function openStream(
+  manager: JetStreamManager,
+  name: string,
+  replicas: number | undefined,
+): Promise<StreamInfo> {
+  try {
+    const there = await manager.streams.info(name);
+    requireJournal(there);
+    return there;
+  } catch (error) {
+    if (error instanceof JournalError) throw error;
+    if (!(error instanceof Error) || error.name !== 'StreamNotFoundError') throw refusal(error);
+  }
+  try {
+    return await addStream(manager, name, replicas ?? MOST_REPLICAS);
+  } catch (error) {
+    const isAlone = error instanceof JetStreamApiError && error.code === REPLICAS_NOT_SUPPORTED;
+    if (!isAlone || replicas !== undefined) throw refusal(error);
+    return addStream(manager, name, 1);
+  }
+}
+
+/** Two nodes that make it at the same moment ask for the same, which is no contradiction. */
+function addStream(manager: JetStreamManager, name: string, replicas: number): Promise<StreamInfo> {
+  return manager.streams.add({
+    name,
+    subjects: [`${name}.*`],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    // A stream that is full takes no more; it never drops what it has.
+    discard: DiscardPolicy.New,
+    deny_delete: true,
+    deny_purge: true,
+    num_replicas: replicas,
+  });
+}
+
+function requireJournal({ config, state }: StreamInfo): void {
+  const keepsAll =
+    config.retention === RetentionPolicy.Limits &&
+    config.storage === StorageType.File &&
+    config.discard === DiscardPolicy.New &&
+    config.max_age === 0 &&
+    config.max_msgs_per_subject === -1 &&
+    state.first_seq <= 1 &&
+    (state.num_deleted ?? 0) === 0;
+  const [subject, ...others] = config.subjects;
+  if (keepsAll && subject === `${config.name}.*` && others.length === 0) return;
+  throw new JournalError(
+    `The stream ${config.name} is no journal, or something was taken out of it. ` +
+      'Set NATS_STREAM to another name, or restore the stream from a backup.',
+  );
+}
+
+function refusal(error: unknown): JournalError {
+  return new JournalError(
+    `JetStream does not give us a stream: ${wordsOf(error)}. It must be enabled on the server and for ` +
+      'our account, and have as many servers as NATS_REPLICAS says.',
+    { cause: error },
+  );
+}
+
+export function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,292 @@
+/** The journal in NATS, on real servers: one that stands alone, and a cluster of three. */
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { createUser } from '@nats-io/nkeys';
+import { connect } from '@nats-io/transport-node';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Entry, Journal } from '../../src/journal/journal.js';
+import { created, entry, START_MS, started } from '../support/entries.js';
+import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import { TestService } from '../support/service.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
+import { temporaryFolder } from '../support/sqlite.js';
+import { need } from '../support/tools.js';
+import { expectChained, journalContract } from './contract.js';
+
+const isThere = hasNatsServer();
+
+/** What a journal delivers from now on. */
+function deliveredBy(journal: Journal): Entry[] {
+  const delivered: Entry[] = [];
+  journal.subscribe(({ entries }) => delivered.push(...entries));
+  return delivered;
+}
+
+/** Appends one entry as soon as the engine is there again, and gives what became of it. */
+function appendAgain(journal: Journal, proposed: Entry): Promise<readonly string[]> {
+  return vi.waitFor(() => journal.append([proposed]), { timeout: 15_000, interval: 50 });
+}
+
+beforeEach((context) => need(context, 'nats-server', isThere));
+
+describe('the journal in NATS', () => {
+  let server: NatsServer;
+
+  beforeAll(async () => {
+    if (isThere) server = await NatsServer.start();
+  });
+
+  journalContract(() => openNats(server));
+
+  it('delivers the one stream to every node, and all of them compute the same chain', async () => {
+    const stream = newStream();
+    const nodes = [await openNats(server, { stream }), await openNats(server, { stream })];
+    const delivered = nodes.map(deliveredBy);
+    const appends = nodes.flatMap((node, which) =>
+      Array.from({ length: 50 }, (_, index) => node.append([created(`t${which}_${index}`)])),
+    );
+    await Promise.all(appends);
+    await vi.waitFor(() => expect(delivered.map(({ length }) => length)).toEqual([100, 100]));
+    expect(delivered[0]).toEqual(delivered[1]);
+    const [ours, theirs] = await Promise.all(nodes.map((node) => node.read(0, 1000)));
+    expect(ours).toEqual(theirs);
+    expectChained(ours ?? []);
+    const late = await openNats(server, { stream });
+    expect(await late.read(0, 1000)).toEqual(ours);
+  });
+
+  it('lets one of several nodes win each revision, and delivers it before the others are answered', async () => {
+    const stream = newStream();
+    const nodes = await Promise.all([1, 2, 3].map(() => openNats(server, { stream })));
+    await nodes[0]?.append([created('a')]);
+    for (const node of nodes) {
+      await vi.waitFor(async () => expect(await node.history('a')).toHaveLength(1));
+    }
+    const outcomes = nodes.map(async (node, index) => {
+      const delivered = deliveredBy(node);
+      const [answer] = await node.append([started('a', 2, START_MS + index)]);
+      expect(delivered.at(-1)).toMatchObject({ timerId: 'a', revision: 2 });
+      return answer;
+    });
+    const answers = await Promise.all(outcomes);
+    expect(answers.toSorted()).toEqual(['committed', 'conflict', 'conflict']);
+    expect(await nodes[0]?.history('a')).toHaveLength(2);
+  });
+
+  it('delivers what is committed while a replay is read after it, and once', async () => {
+    const stream = newStream();
+    const node = await openNats(server, { stream });
+    const other = await openNats(server, { stream });
+    await node.append(Array.from({ length: 600 }, (_, index) => created(`t${index}`)));
+    await vi.waitFor(async () => expect(await other.read(599, 1)).toHaveLength(1));
+    const delivered = deliveredBy(other);
+    const replay = other.replay(0)[Symbol.asyncIterator]();
+    const first = await replay.next();
+    expect(first.value).toMatchObject({ timersLeft: 100 });
+    await node.append([created('late')]);
+    const own = other.append([created('own')]);
+    await vi.waitFor(async () => expect(await node.read(601, 1)).toHaveLength(1));
+    expect(delivered).toEqual([]);
+    expect(await replay.next()).toMatchObject({ value: { timersLeft: 0 } });
+    expect(await replay.next()).toMatchObject({ done: true });
+    expect(await own).toEqual(['committed']);
+    expect(delivered).toEqual([created('late'), created('own')]);
+  });
+
+  it('takes timers of any name', async () => {
+    const journal = await openNats(server);
+    const names = ['a.b', '*', '>', 'ä ö', '=a', `${'x'.repeat(200)}`];
+    expect(await journal.append(names.map((name) => created(name)))).toEqual(
+      names.map(() => 'committed'),
+    );
+    for (const name of names) expect(await journal.history(name)).toHaveLength(1);
+  });
+
+  it('keeps the documents of one node for all', async () => {
+    const stream = newStream();
+    const nodes = [await openNats(server, { stream }), await openNats(server, { stream })];
+    await nodes[0]?.documents.put('keys', { name: 'ä/ö.*', text: '"x"' }, null);
+    expect(await nodes[1]?.documents.get('keys', 'ä/ö.*', START_MS)).toBe('"x"');
+    expect(await nodes[1]?.documents.list('keys')).toEqual([{ name: 'ä/ö.*', text: '"x"' }]);
+    expect(await nodes[1]?.documents.list('other')).toEqual([]);
+    await nodes[1]?.documents.put('keys', { name: '', text: '1' }, START_MS);
+    await nodes[0]?.documents.purge(START_MS);
+    expect(await nodes[0]?.documents.list('keys')).toHaveLength(1);
+  });
+
+  describe('runs the service', () => {
+    it('T5: which recovers from it what was acknowledged', async () => {
+      const stream = newStream();
+      const clock = new SimulatedClock();
+      const first = await TestService.start({ clock, journal: await openNats(server, { stream }) });
+      const { id } = await first.create({ duration_seconds: 60 });
+      await first.act(id, 'start');
+      await clock.advance(10_000);
+      await first.stop();
+      await clock.advance(60_000);
+      const second = await TestService.start({
+        clock,
+        journal: await openNats(server, { stream }),
+      });
+      const recovered = await second.get(id);
+      expect(recovered).toMatchObject({ state: 'expired', remaining_seconds: 0, revision: 3 });
+    });
+
+    it('T4: on two nodes, which end a timer once', async () => {
+      const stream = newStream();
+      const clock = new SimulatedClock();
+      const journals = [await openNats(server, { stream }), await openNats(server, { stream })];
+      const [one, two] = await Promise.all(
+        journals.map((journal) => TestService.start({ clock, journal })),
+      );
+      if (one === undefined || two === undefined) throw new Error('two services were started');
+      const { id } = await one.create({ duration_seconds: 60 });
+      await vi.waitFor(async () => expect(await two.get(id)).toMatchObject({ state: 'created' }));
+      await two.act(id, 'start');
+      await vi.waitFor(async () => expect(await one.get(id)).toMatchObject({ state: 'running' }));
+      await clock.advance(60_000, async () => {
+        await Promise.all([one.settle(), two.settle()]);
+      });
+      for (const service of [one, two]) {
+        await vi.waitFor(async () =>
+          expect(await service.get(id)).toMatchObject({ state: 'expired', revision: 3 }),
+        );
+      }
+      expect((await journals[0]?.read(0, 10))?.map(({ type }) => type)).toEqual([
+        'created',
+        'started',
+        'expired',
+      ]);
+    });
+  });
+
+  describe('refuses at start, in words,', () => {
+    async function refusalOf(opening: Promise<unknown>): Promise<string> {
+      return opening.then(
+        () => 'none',
+        (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : ''),
+      );
+    }
+
+    it('an address where nobody is', async () => {
+      const access = { servers: ['nats://127.0.0.1:1'] };
+      expect(await refusalOf(openNats(server, { access }))).toMatch(
+        /^JournalError: NATS at nats:\/\/127\.0\.0\.1:1 cannot be used: .*Start it, or set JOURNAL/,
+      );
+    });
+
+    it('a server that does not encrypt, when it is asked to', async () => {
+      const access = { servers: [server.url.replace('nats:', 'tls:')] };
+      expect(await refusalOf(openNats(server, { access }))).toMatch(/does not support 'tls'/);
+    });
+
+    it('more replicas than there are servers', async () => {
+      expect(await refusalOf(openNats(server, { replicas: 3 }))).toMatch(/NATS_REPLICAS/);
+    });
+
+    it('files of credentials that are not there', async () => {
+      const access = { credentials: '/nowhere/user.creds' };
+      expect(await refusalOf(openNats(server, { access }))).toMatch(/NATS_CREDS cannot be read/);
+    });
+
+    it('a stream of something else, and one that others wrote to', async () => {
+      const connection = await connect({ servers: server.url });
+      const manager = await jetstreamManager(connection);
+      const [foreign, spoilt, gapped] = [newStream(), newStream(), newStream()];
+      await manager.streams.add({
+        name: foreign,
+        subjects: [`${foreign}.*`],
+        max_msgs_per_subject: 1,
+      });
+      const journal = await openNats(server, { stream: spoilt });
+      await journal.append([created('a')]);
+      await journal.close();
+      await jetstream(connection).publish(`${spoilt}.a`, 'Dear diary');
+      await (await openNats(server, { stream: gapped })).close();
+      await jetstream(connection).publish(`${gapped}.a`, JSON.stringify(started('a', 2)));
+      await connection.close();
+      expect(await refusalOf(openNats(server, { stream: foreign }))).toMatch(/is no journal/);
+      expect(await refusalOf(openNats(server, { stream: spoilt }))).toMatch(
+        /message 2 of the stream is not readable/,
+      );
+      expect(await refusalOf(openNats(server, { stream: gapped }))).toMatch(/does not follow/);
+    });
+  });
+
+  it('shows the NKey it was given, and is refused without it', async () => {
+    const user = createUser();
+    const guarded = await NatsServer.start(
+      `authorization { users: [{ nkey: ${user.getPublicKey()} }] }`,
+    );
+    const seed = join(temporaryFolder(), 'seed');
+    writeFileSync(seed, `${new TextDecoder().decode(user.getSeed())}\n`);
+    const journal = await openNats(guarded, { access: { nkeySeed: seed } });
+    expect(await journal.append([created('a')])).toEqual(['committed']);
+    await expect(openNats(guarded)).rejects.toThrow(/Authorization/i);
+  });
+});
+
+describe('when the engine fails, the journal in NATS', () => {
+  it('T5: keeps what was acknowledged when the server is killed, and goes on by itself', async () => {
+    const server = await NatsServer.start();
+    const journal = await openNats(server, { stream: 'kept' });
+    const delivered = deliveredBy(journal);
+    await journal.append([created('a')]);
+    await server.kill();
+    await expect(journal.append([created('lost')])).rejects.toThrow(/NATS/);
+    await server.restart();
+    expect(await appendAgain(journal, started('a', 2))).toEqual(['committed']);
+    expect(delivered).toEqual([created('a'), started('a', 2)]);
+    const other = await openNats(server, { stream: 'kept' });
+    const recorded = await other.read(0, 10);
+    expect(recorded).toMatchObject([created('a'), started('a', 2)]);
+    expectChained(recorded);
+  });
+
+  it('T3: records once what it published several times because nobody answered', async () => {
+    const server = await NatsServer.start();
+    const journal = await openNats(server);
+    const delivered = deliveredBy(journal);
+    await journal.append([created('a')]);
+    server.freeze();
+    await expect(journal.append([started('a', 2)])).rejects.toThrow(/did not record/);
+    server.goOn();
+    expect(await appendAgain(journal, entry('b', 1, created('b')))).toEqual(['committed']);
+    expect(delivered).toEqual([created('a'), started('a', 2), created('b')]);
+    expect(await journal.append([started('a', 2)])).toEqual(['conflict']);
+  });
+});
+
+describe('in a cluster of three servers, the journal in NATS', () => {
+  it('T5: keeps three copies, and goes on when one server is lost', async () => {
+    const cluster = await NatsServer.startCluster();
+    const stream = newStream();
+    const servers = cluster.map(({ url }) => url);
+    const open = () =>
+      vi.waitFor(() => openNats(cluster[0], { access: { servers }, stream }), {
+        timeout: 15_000,
+        interval: 100,
+      });
+    const journal = await open();
+    const other = await open();
+    const connection = await connect({ servers });
+    const { config, cluster: copies } = await (await jetstreamManager(connection)).streams.info(
+      stream,
+    );
+    await connection.close();
+    expect(config.num_replicas).toBe(3);
+    const delivered = deliveredBy(other);
+    const entries = Array.from({ length: 200 }, (_, index) => created(`t${index}`));
+    expect(await journal.append(entries)).toEqual(entries.map(() => 'committed'));
+    await vi.waitFor(() => expect(delivered).toEqual(entries));
+    const follower = cluster.find(({ name }) => name !== copies?.leader);
+    await follower?.kill();
+    expect(await appendAgain(journal, started('t0', 2))).toEqual(['committed']);
+    await vi.waitFor(() => expect(delivered.at(-1)).toEqual(started('t0', 2)), 15_000);
+    const recorded = await vi.waitFor(() => other.read(0, 1000), 15_000);
+    expect(recorded).toHaveLength(201);
+    expectChained(recorded);
+  });
+});

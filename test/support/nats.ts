@@ -1,0 +1,170 @@
+/** Real nats-servers, each a process with a folder of its own that goes with the file of tests. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { systemClock } from '../../src/clock.js';
+import { NatsJournal, type NatsJournalOptions } from '../../src/journal/nats.js';
+import type { NatsAccess } from '../../src/journal/nats-connection.js';
+import { endWithFile, endWithTest } from './endings.js';
+import { canRun } from './tools.js';
+
+export const hasNatsServer = (): boolean => canRun('nats-server', '--version');
+
+const servers = new Set<NatsServer>();
+const journals = new Set<NatsJournal>();
+
+endWithTest('storage', async () => {
+  const open = [...journals];
+  journals.clear();
+  await Promise.all(open.map((journal) => journal.close()));
+});
+
+endWithFile(async () => {
+  const running = [...servers];
+  servers.clear();
+  await Promise.all(running.map((server) => server.remove()));
+});
+
+export class NatsServer {
+  readonly url: string;
+  readonly name: string;
+  readonly #folder: string;
+  readonly #file: string;
+  #process: ChildProcess | undefined;
+
+  private constructor(name: string, port: number, folder: string, file: string) {
+    this.name = name;
+    this.url = `nats://127.0.0.1:${port}`;
+    this.#folder = folder;
+    this.#file = file;
+  }
+
+  /** Starts one server, with more in its configuration if that is said. */
+  static async start(configuration = ''): Promise<NatsServer> {
+    const [port = 0] = await freePorts(1);
+    const server = NatsServer.#prepare('n0', port, configuration);
+    await server.restart();
+    return server;
+  }
+
+  /** Starts three servers that are a cluster. */
+  static async startCluster(): Promise<readonly NatsServer[]> {
+    const ports = await freePorts(6);
+    const routes = ports.slice(3).map((port) => `nats://127.0.0.1:${port}`);
+    const cluster = routes.map((route, index) =>
+      NatsServer.#prepare(
+        `n${index}`,
+        ports[index] ?? 0,
+        `cluster { name: c, listen: "${route.slice('nats://'.length)}", routes: [${routes.join(', ')}] }`,
+      ),
+    );
+    await Promise.all(cluster.map((server) => server.restart()));
+    return cluster;
+  }
+
+  static #prepare(name: string, port: number, configuration: string): NatsServer {
+    const folder = mkdtempSync(join(tmpdir(), 'timer-nats-'));
+    const file = join(folder, 'nats.conf');
+    writeFileSync(
+      file,
+      `server_name: ${name}\nlisten: "127.0.0.1:${port}"\njetstream { store_dir: "${join(folder, 'store')}" }\n${configuration}\n`,
+    );
+    const server = new NatsServer(name, port, folder, file);
+    servers.add(server);
+    return server;
+  }
+
+  /** Starts it, again after it was killed, and settles when it takes connections. */
+  async restart(): Promise<void> {
+    const process = spawn('nats-server', ['-c', this.#file], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#process = process;
+    const lines: string[] = [];
+    for await (const line of createInterface({ input: process.stderr })) {
+      lines.push(line);
+      if (!line.includes('Server is ready')) continue;
+      process.stderr.resume();
+      return;
+    }
+    throw new Error(`nats-server did not start:\n${lines.join('\n')}`);
+  }
+
+  /** Ends it as a crash would. */
+  async kill(): Promise<void> {
+    const process = this.#process;
+    this.#process = undefined;
+    if (process === undefined || process.exitCode !== null) return;
+    const exited = once(process, 'exit');
+    process.kill('SIGKILL');
+    await exited;
+  }
+
+  /** Stops it where it is, so that connections stay and nothing answers, until it is told to go on. */
+  freeze(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
+  async remove(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Ports that nobody listens on; all are held at once, so that they are different ones. */
+async function freePorts(count: number): Promise<number[]> {
+  const holders = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(holders.map((holder) => once(holder, 'listening')));
+  const ports = holders.map((holder) => {
+    const address = holder.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  });
+  await Promise.all(holders.map((holder) => once(holder.close(), 'close')));
+  return ports;
+}
+
+export interface TestNatsOptions extends Partial<Omit<NatsJournalOptions, 'access'>> {
+  readonly access?: Partial<NatsAccess>;
+}
+
+let lastStream = 0;
+
+/** Opens a journal that is closed after the test; on a stream of its own if none is named. */
+export async function openNats(
+  server: NatsServer | undefined,
+  { access, ...options }: TestNatsOptions = {},
+): Promise<NatsJournal> {
+  const journal = await NatsJournal.open({
+    access: {
+      servers: server === undefined ? [] : [server.url],
+      credentials: '',
+      nkeySeed: '',
+      ca: '',
+      certificate: '',
+      key: '',
+      ...access,
+    },
+    stream: newStream(),
+    replicas: undefined,
+    clock: systemClock,
+    onCrash: (error) => {
+      throw error;
+    },
+    ...options,
+  });
+  journals.add(journal);
+  return journal;
+}
+
+export function newStream(): string {
+  lastStream += 1;
+  return `stream${lastStream}`;
+}
