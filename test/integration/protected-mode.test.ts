@@ -180,3 +180,40 @@ describe('the first key', () => {
     expect((await service.request('GET', '/timers')).status).toBe(200);
   });
 });
+
+describe('a key that is revoked', () => {
+  it('A1: ends the connections that came with it, and no others', async () => {
+    const service = await TestService.start();
+    await service.protect();
+    const admin = service.token;
+    const { id } = await service.create();
+    const other = await service.display(id);
+    const observer = await service.createKey({ role: 'observer' });
+    service.token = observer.key;
+    const display = await service.display(id);
+    const console = await EventReader.open(
+      `${service.service.url}/events`,
+      consoleMessageSchema,
+      service.authorization,
+    );
+    await console.next();
+    service.token = admin;
+    expect((await service.request('DELETE', `/keys/${observer.id}`)).status).toBe(204);
+    expect((await display.closed).code).toBe(PROBLEMS.credential_ended.closeCode);
+    await console.ended;
+    await service.act(id, 'start');
+    await other.next('timer_started');
+  });
+
+  it('A2: leaves one, when the last two administrators revoke each other at once', async () => {
+    const service = await TestService.start();
+    await service.protect();
+    const [first] = z.array(keySchema).parse((await service.request('GET', '/keys')).body);
+    const second = await service.createKey({ role: 'admin' });
+    const answers = await Promise.all(
+      [first?.id, second.id].map((id) => service.request('DELETE', `/keys/${id}`)),
+    );
+    expect(answers.map(({ status }) => status).sort()).not.toEqual([204, 204]);
+    expect((await fetch(`${service.service.url}/timers`)).status).toBe(401);
+  });
+});
