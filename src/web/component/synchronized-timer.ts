@@ -208,7 +208,7 @@ export class SynchronizedTimer extends LitElement {
     }
   }
 
-  /** Why the connection is over for good; a credential that ended is refused at the next attempt. */
+  /** Why the connection is over for good. */
   #refusalText(code: number): string {
     const words = this.#words;
     if (DELETED_TIMER.includes(code)) return words.deleted;
