@@ -23,6 +23,7 @@ export interface DeskCommand extends StampedCommand {
 }
 
 interface InHand extends DeskCommand {
+  atMs: number;
   proposal?: {
     readonly entry: Entry;
     /** This entry records an expiry that had to come first; the command itself is still to be decided. */
@@ -30,6 +31,8 @@ interface InHand extends DeskCommand {
     answer: JournalAnswer | undefined;
     /** The timer has applied this entry, or the one that came in its place. */
     isApplied: boolean;
+    /** It was this entry, so it is committed, whatever the journal answers. */
+    isOwnApplied: boolean;
   };
 }
 
@@ -74,10 +77,13 @@ export class CommandDesk {
 
   /** Notes that committed entries were applied, which may be what commands in hand were waiting for. */
   applied(entries: readonly Entry[]): Entry[] {
-    return entries.flatMap(({ timerId, revision }) => {
+    for (const { timerId, atMs } of entries) this.#putOff(timerId, atMs);
+    return entries.flatMap((entry) => {
+      const { timerId, revision } = entry;
       this.#conclude(timerId);
       const proposal = this.#queues.get(timerId)?.[0]?.proposal;
       if (proposal !== undefined && revision >= proposal.entry.revision) proposal.isApplied = true;
+      if (proposal !== undefined && isSame(entry, proposal.entry)) proposal.isOwnApplied = true;
       return this.#proceed(timerId);
     });
   }
@@ -91,10 +97,19 @@ export class CommandDesk {
     });
   }
 
-  /** Notes that the journal could not take proposed entries: their commands are refused, nothing changed. */
+  /**
+   * Notes that the journal did not confirm proposed entries: their commands are refused. An entry that
+   * came all the same was committed, and only its confirmation got lost. One that comes later is applied
+   * like anybody's.
+   */
   failed(entries: readonly Entry[]): Entry[] {
     return entries.flatMap((entry) => {
-      if (this.#proposalOf(entry) === undefined) return [];
+      const proposal = this.#proposalOf(entry);
+      if (proposal === undefined) return [];
+      if (proposal.isOwnApplied) {
+        proposal.answer = 'committed';
+        return this.#proceed(entry.timerId);
+      }
       this.#settle(entry.timerId, refused({ reason: 'journal_unavailable' }));
       return this.#decideNext(entry.timerId);
     });
@@ -124,7 +139,13 @@ export class CommandDesk {
       if (decision.type !== 'refuse') {
         const isExpiryFirst = decision.type === 'expire_first';
         const { entry } = decision;
-        inHand.proposal = { entry, isExpiryFirst, answer: undefined, isApplied: false };
+        inHand.proposal = {
+          entry,
+          isExpiryFirst,
+          answer: undefined,
+          isApplied: false,
+          isOwnApplied: false,
+        };
         return [entry];
       }
       this.#settle(timerId, refused(decision.refusal));
@@ -164,6 +185,13 @@ export class CommandDesk {
     return proposal?.entry === entry ? proposal : undefined;
   }
 
+  /** Commands that wait while another change is applied take effect no earlier than it did. */
+  #putOff(timerId: string, atMs: number): void {
+    for (const inHand of this.#queues.get(timerId) ?? []) {
+      inHand.atMs = Math.max(inHand.atMs, atMs);
+    }
+  }
+
   /** Takes the first command of a timer out of the queue and settles it. */
   #settle(timerId: string, outcome: Outcome): void {
     const queue = this.#queues.get(timerId);
@@ -173,6 +201,17 @@ export class CommandDesk {
     if (settled.command.type === 'create') this.#conclude(timerId);
     settled.settle(outcome);
   }
+}
+
+/** Whether an entry that was committed is the one that was proposed, and not another's of that revision. */
+function isSame(committed: Entry, proposed: Entry): boolean {
+  return (
+    committed.revision === proposed.revision &&
+    committed.type === proposed.type &&
+    committed.recordedAtMs === proposed.recordedAtMs &&
+    committed.requestId === proposed.requestId &&
+    committed.by.credential === proposed.by.credential
+  );
 }
 
 function refused(refusal: Refusal): Outcome {

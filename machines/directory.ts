@@ -55,6 +55,8 @@ export class TimerDirectory {
   readonly #census = new TimerCensus();
   /** How often each failing timer failed since it last applied an entry. */
   readonly #failures = new Map<string, number>();
+  /** Entries that came for timers while they were down, which the history they come back with may not have yet. */
+  readonly #missed = new Map<string, Entry[]>();
   /** Timers whose time is up, gathered so that a large exam that ends is a few events and not thousands. */
   #due: string[] = [];
 
@@ -148,7 +150,10 @@ export class TimerDirectory {
    * False when the timer is down, or went down over this entry: its restart will apply it.
    */
   apply(entry: Entry): boolean {
-    if (this.isDown(entry.timerId)) return false;
+    if (this.isDown(entry.timerId)) {
+      this.#missed.set(entry.timerId, [...(this.#missed.get(entry.timerId) ?? []), entry]);
+      return false;
+    }
     const timer = this.#timers.get(entry.timerId);
     if (timer === undefined) {
       if (entry.type === 'created') {
@@ -171,9 +176,18 @@ export class TimerDirectory {
     return true;
   }
 
+  /** Brings a timer back that was down, and gives the entries it has missed and applied now. */
+  restart(record: TimerRecord): Entry[] {
+    const missed = this.#missed.get(record.id) ?? [];
+    this.#missed.delete(record.id);
+    this.spawn(record);
+    return missed.filter((entry) => this.apply(entry));
+  }
+
   /** Forgets a timer that was deleted or has left memory. */
   remove(timerId: string): void {
     this.#drop(timerId);
+    this.#missed.delete(timerId);
     this.#failures.delete(timerId);
   }
 

@@ -226,9 +226,10 @@ export const registryMachine = setup({
         return;
       }
       // It failed over its own deletion, and does not come back.
-      if (history.at(-1)?.type === 'deleted') context.directory.remove(timerId);
-      else context.directory.spawn(record);
-      propose(system, context.desk.applied(history));
+      const isDeleted = history.at(-1)?.type === 'deleted';
+      if (isDeleted) context.directory.remove(timerId);
+      const missed = isDeleted ? [] : context.directory.restart(record);
+      propose(system, context.desk.applied([...history, ...missed]));
       enqueue.emit({ type: 'timer.restarted', timerId });
     }),
     failShard: ({ context, event, self }) => {

@@ -5,7 +5,7 @@
 import { fromCallback } from 'xstate';
 import type { JournalReport, JournalRequest } from '../../machines/registry.machine.js';
 import type { Clock } from '../clock.js';
-import type { Entry, Journal } from './journal.js';
+import type { Commit, Entry, Journal } from './journal.js';
 
 /**
  * So many entries are not kept waiting for the append before them: the disk writes them while the
@@ -30,6 +30,18 @@ export function journalActor(options: JournalActorOptions) {
     const report = (event: JournalReport): void => sendBack(event);
     let waiting: Entry[] = [];
     let appendsUnderWay = 0;
+    /** The place of the last entry that was reported. */
+    let lastReported = 0;
+    /** Commits that wait for the replay to end: a history that was read before them may be reported after them. */
+    let held: Commit[] | undefined = [];
+
+    /** A journal may deliver a commit again, alone or together with the next; each entry is reported once. */
+    function reportCommit({ entries, lastPosition }: Commit): void {
+      const newEntries = lastPosition - lastReported;
+      if (newEntries <= 0) return;
+      lastReported = lastPosition;
+      report({ type: 'journal.committed', entries: entries.slice(-newEntries), lastPosition });
+    }
 
     async function replay(): Promise<void> {
       let timersRead = 0;
@@ -38,6 +50,9 @@ export function journalActor(options: JournalActorOptions) {
         report({ type: 'journal.histories', histories });
         onProgress(timersRead, timersLeft);
       }
+      const missed = held ?? [];
+      held = undefined;
+      for (const commit of missed) reportCommit(commit);
       report({ type: 'journal.replayed' });
     }
 
@@ -77,8 +92,9 @@ export function journalActor(options: JournalActorOptions) {
           break;
       }
     });
-    const unsubscribe = journal.subscribe(({ entries, lastPosition }) => {
-      report({ type: 'journal.committed', entries, lastPosition });
+    const unsubscribe = journal.subscribe((commit) => {
+      if (held === undefined) reportCommit(commit);
+      else held.push(commit);
     });
     replay().catch((error: unknown) => report({ type: 'journal.broken', error }));
     return unsubscribe;

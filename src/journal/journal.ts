@@ -39,13 +39,15 @@ export interface Journal {
 
   /**
    * Delivers entries committed from now on, by anyone, in the order of their commit: after the call
-   * of `append` that brought them has returned, and before its promise is settled.
+   * of `append` that brought them has returned, and, unless a network is between, before its promise
+   * is settled. What was delivered may be delivered again, alone or together with what comes next.
    */
   subscribe(listener: (commit: Commit) => void): () => void;
 
   /**
    * Appends entries in one durable commit and answers for each of them. Rejects when nothing could
-   * be written: then no entry of the call was committed, and later calls may well succeed.
+   * be written: then no entry of the call was committed, and later calls may well succeed. A log that
+   * several nodes share rejects too when it cannot find out in time; such entries may still be delivered.
    */
   append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]>;
 

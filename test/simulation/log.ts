@@ -1,0 +1,305 @@
+/**
+ * A log that several nodes share, as a cluster has one: every node sees the one order of commits, but each at
+ * moments of its own, some of it twice. Answers are late and get lost, and a node may be cut off.
+ */
+import { BY_ITSELF, endedAtMs } from '../../machines/entry.js';
+import type { Clock } from '../../src/clock.js';
+import { linkOf, NO_HASH } from '../../src/journal/chain.js';
+import type { Documents } from '../../src/journal/documents.js';
+import type {
+  Commit,
+  Entry,
+  Journal,
+  JournalAnswer,
+  RecordedEntry,
+  ReplayBatch,
+} from '../../src/journal/journal.js';
+import { MemoryJournal } from '../../src/journal/memory.js';
+import type { Random } from './random.js';
+
+const COMMITS_PER_LOSS = 5;
+const EARLY_MS = 400;
+const ANSWER_TIMEOUT_MS = 2000;
+const NOT_REACHED = 'the log cannot be reached';
+const NOT_ANSWERED = 'the log did not answer';
+export const LOG_FAILURES = [NOT_REACHED, NOT_ANSWERED] as const;
+const REPLAY_BATCH_TIMERS = 2;
+const LONGEST_READING_MS = 300;
+const LONGEST_COMMIT = 5;
+const LONGEST_REPEAT = 4;
+
+/** Faults that a test puts into the log, to see that the simulation finds them. */
+export type Bug = 'revision off by one' | 'lost entry' | 'early expiry';
+
+export interface LogOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly bug?: Bug | undefined;
+  /** Called at the moment an entry is committed, before anybody hears of it. */
+  readonly onCommit: (entry: Entry) => void;
+  readonly onConflict: (entry: Entry) => void;
+}
+
+export class SimulatedLog {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly documents: Documents = new MemoryJournal().documents;
+  /** In the order of their commit; the entry at position 1 is at index 0. */
+  readonly entries: Entry[] = [];
+  readonly #histories = new Map<string, Entry[]>();
+  readonly #connections = new Set<NodeJournal>();
+  #commits = 0;
+  readonly #bug: Bug | undefined;
+  readonly #onCommit: (entry: Entry) => void;
+  readonly #onConflict: (entry: Entry) => void;
+
+  constructor({ clock, random, bug, onCommit, onConflict }: LogOptions) {
+    this.clock = clock;
+    this.random = random;
+    this.#bug = bug;
+    this.#onCommit = onCommit;
+    this.#onConflict = onConflict;
+  }
+
+  /** The log as a node sees it that starts now. */
+  connect(): NodeJournal {
+    const connection = new NodeJournal(this);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  disconnect(connection: NodeJournal): void {
+    this.#connections.delete(connection);
+  }
+
+  timerIds(): string[] {
+    return [...this.#histories.keys()];
+  }
+
+  historyOf(timerId: string): readonly Entry[] {
+    return [...(this.#histories.get(timerId) ?? [])];
+  }
+
+  commit(entries: readonly Entry[]): JournalAnswer[] {
+    const answers = entries.map((entry) => this.#commitOne({ ...entry }));
+    for (const connection of this.#connections) connection.hurry();
+    return answers;
+  }
+
+  /** How long something takes on its way: mostly little, now and then long. */
+  delayMs(): number {
+    return this.random.chance(0.05) ? this.random.between(50, 1500) : this.random.between(0, 20);
+  }
+
+  #isToBeLost(): boolean {
+    this.#commits += 1;
+    return this.#commits % COMMITS_PER_LOSS === 0;
+  }
+
+  /** Records the end of a timer a moment before its deadline, unless something else happens to it. */
+  #expireEarly(entry: Entry): void {
+    if (entry.type !== 'created' || !entry.data.autoStart) return;
+    const { timerId, data, atMs } = entry;
+    const endMs = atMs + data.durationMs;
+    this.clock.setTimeout(
+      () => {
+        const when = { atMs: endMs, recordedAtMs: this.clock.now() };
+        this.commit([{ ...BY_ITSELF, ...when, timerId, revision: 2, type: 'expired', data: {} }]);
+      },
+      endMs - EARLY_MS - this.clock.now(),
+    );
+  }
+
+  #commitOne(entry: Entry): JournalAnswer {
+    const history = this.#histories.get(entry.timerId) ?? [];
+    const isNext = entry.revision === history.length + 1;
+    const passesByMistake =
+      this.#bug === 'revision off by one' &&
+      history.length > 0 &&
+      entry.revision === history.length;
+    if (!isNext && !passesByMistake) {
+      this.#onConflict(entry);
+      return 'conflict';
+    }
+    if (this.#bug === 'lost entry' && this.#isToBeLost()) return 'committed';
+    if (this.#bug === 'early expiry') this.#expireEarly(entry);
+    history.push(entry);
+    this.#histories.set(entry.timerId, history);
+    this.entries.push(entry);
+    this.#onCommit(entry);
+    return 'committed';
+  }
+}
+
+/** One node's connection to the log, from the start of the node to its crash. */
+export class NodeJournal implements Journal {
+  readonly description = 'a simulated log';
+  readonly documents: Documents;
+  readonly #log: SimulatedLog;
+  /** The highest revision of each timer that the node has been given. */
+  readonly givenRevisions = new Map<string, number>();
+  #listener: ((commit: Commit) => void) | undefined;
+  #firstPosition = 1;
+  #nextPosition = 1;
+  #isDelivering = false;
+  #isCutOff = false;
+  #isGone = false;
+  /** So many of the next answers to appends get lost on their way. */
+  answersToLose = 0;
+  #untilHealed: (() => void)[] = [];
+
+  constructor(log: SimulatedLog) {
+    this.#log = log;
+    this.documents = log.documents;
+  }
+
+  get isCutOff(): boolean {
+    return this.#isCutOff;
+  }
+
+  /** Whether the node has been given all there is. */
+  get isCaughtUp(): boolean {
+    return this.#nextPosition > this.#log.entries.length;
+  }
+
+  cutOff(): void {
+    this.#isCutOff = true;
+  }
+
+  heal(): void {
+    this.#isCutOff = false;
+    for (const resume of this.#untilHealed.splice(0)) resume();
+    this.hurry();
+  }
+
+  /** The node crashed: it is never answered again, and hears nothing more. */
+  abandon(): void {
+    this.#isGone = true;
+    this.#log.disconnect(this);
+  }
+
+  async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
+    await this.#travel();
+    const timerIds = this.#log.timerIds();
+    while (timerIds.length > 0) {
+      await this.#reconnected();
+      const histories = timerIds
+        .splice(0, REPLAY_BATCH_TIMERS)
+        .map((timerId) => this.#log.historyOf(timerId))
+        .filter((history) => isWanted(history, endedBeforeMs));
+      await this.#wait(this.#log.random.between(0, LONGEST_READING_MS));
+      for (const history of histories) this.#note(history);
+      yield { histories, timersLeft: timerIds.length };
+    }
+  }
+
+  subscribe(listener: (commit: Commit) => void): () => void {
+    this.#listener = listener;
+    this.#firstPosition = this.#log.entries.length + 1;
+    this.#nextPosition = this.#firstPosition;
+    return () => {
+      this.#listener = undefined;
+    };
+  }
+
+  /** What is refused while the node is cut off was not committed; what is answered too late was. */
+  async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
+    await this.#travel();
+    if (this.#isCutOff) return this.#fail(NOT_REACHED);
+    const answers = this.#log.commit(entries);
+    const isLost = this.answersToLose > 0;
+    if (isLost) this.answersToLose -= 1;
+    await this.#travel();
+    return isLost || this.#isCutOff ? this.#fail(NOT_ANSWERED) : answers;
+  }
+
+  async history(timerId: string): Promise<readonly RecordedEntry[]> {
+    await this.#travel();
+    if (this.#isCutOff) return this.#fail(NOT_REACHED);
+    const history = this.#log.historyOf(timerId);
+    await this.#wait(this.#log.random.between(0, LONGEST_READING_MS));
+    this.#note(history);
+    return history.map((entry, index) => ({ ...entry, ...linkOf(entry, index + 1, NO_HASH) }));
+  }
+
+  async read(): Promise<readonly RecordedEntry[]> {
+    return [];
+  }
+
+  async positionBefore(): Promise<number> {
+    return 0;
+  }
+
+  async entriesOfRequest(prefix: string): Promise<readonly Entry[]> {
+    return this.#log.entries.filter(({ requestId }) => requestId?.startsWith(prefix));
+  }
+
+  async close(): Promise<void> {
+    this.abandon();
+  }
+
+  /** There is something to deliver, or may be. */
+  hurry(): void {
+    if (this.#isDelivering || this.#isCutOff || this.#isGone || this.isCaughtUp) return;
+    this.#isDelivering = true;
+    this.#log.clock.setTimeout(() => {
+      this.#isDelivering = false;
+      if (this.#isCutOff || this.#isGone) return;
+      this.#deliverSome();
+      this.hurry();
+    }, this.#log.delayMs());
+  }
+
+  #deliverSome(): void {
+    const { random, entries } = this.#log;
+    const last = Math.min(entries.length, this.#nextPosition + random.between(0, LONGEST_COMMIT));
+    const isRepeated = random.chance(0.1);
+    const first = isRepeated
+      ? Math.max(this.#firstPosition, this.#nextPosition - random.between(1, LONGEST_REPEAT))
+      : this.#nextPosition;
+    this.#nextPosition = last + 1;
+    this.#deliver(first, last);
+    if (random.chance(0.1)) this.#deliver(first, last);
+  }
+
+  #deliver(first: number, last: number): void {
+    const entries = this.#log.entries.slice(first - 1, last);
+    this.#note(entries);
+    this.#listener?.({ entries, lastPosition: last });
+  }
+
+  #note(entries: readonly Entry[]): void {
+    for (const { timerId, revision } of entries) {
+      const before = this.givenRevisions.get(timerId) ?? 0;
+      this.givenRevisions.set(timerId, Math.max(before, revision));
+    }
+  }
+
+  /** Something is on its way to the node or to the log; it never arrives if the node crashed meanwhile. */
+  #travel(): Promise<void> {
+    return this.#wait(this.#log.delayMs());
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#log.clock.setTimeout(() => {
+        if (!this.#isGone) resolve();
+      }, delayMs);
+    });
+  }
+
+  async #reconnected(): Promise<void> {
+    if (this.#isCutOff) await new Promise<void>((resolve) => this.#untilHealed.push(resolve));
+  }
+
+  async #fail(message: string): Promise<never> {
+    await this.#wait(this.#log.random.between(0, ANSWER_TIMEOUT_MS));
+    throw new Error(message);
+  }
+}
+
+function isWanted(history: readonly Entry[], endedBeforeMs: number): boolean {
+  const last = history.at(-1);
+  const endMs = last === undefined ? 0 : endedAtMs(last);
+  return endMs === null || endMs > endedBeforeMs;
+}

@@ -1,0 +1,257 @@
+/** One node of the simulated cluster, from its start to its crash: a registry, and displays that follow timers. */
+import { assign } from 'xstate';
+import { z } from 'zod';
+import { applyEntry } from '../../machines/record.js';
+import { shardMachine } from '../../machines/shard.machine.js';
+import { timerMachine } from '../../machines/timer.machine.js';
+import type { Clock, Timeout } from '../../src/clock.js';
+import { type Notice, Registry, type TimerStatus } from '../../src/registry.js';
+import { readableLog } from '../support/log-lines.js';
+import type { SimulatedClock } from '../support/simulated-clock.js';
+import { LOG_FAILURES, type NodeJournal } from './log.js';
+import { BrokenRule, type Model, must } from './model.js';
+import type { NodeName } from './plan.js';
+import { DisplayWitness, WarningWitness } from './witnesses.js';
+
+const HOUR_MS = 3_600_000;
+export const RETAIN_FINISHED_MS = HOUR_MS;
+/** Displays of timers with more left than this want no ticks, so that hours pass quickly. */
+const LONGEST_TICKING_MS = 60_000;
+
+const MADE_TO_FAIL = 'made to fail';
+const EXPECTED_FAILURES: ReadonlySet<string> = new Set([MADE_TO_FAIL, ...LOG_FAILURES]);
+const lineSchema = z.looseObject({
+  msg: z.string(),
+  err: z.looseObject({ message: z.string() }).optional(),
+});
+
+/** The clock of one process: what it was to call back dies with it. */
+class ProcessClock implements Clock {
+  readonly #clock: SimulatedClock;
+  readonly #pending = new Set<Timeout>();
+  #isDead = false;
+
+  constructor(clock: SimulatedClock) {
+    this.#clock = clock;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  preciseMs(): number {
+    return this.#clock.preciseMs();
+  }
+
+  setTimeout(callback: () => void, delayMs: number): Timeout {
+    if (this.#isDead) return undefined;
+    const timeout = this.#clock.setTimeout(() => {
+      this.#pending.delete(timeout);
+      callback();
+    }, delayMs);
+    this.#pending.add(timeout);
+    return timeout;
+  }
+
+  clearTimeout(timeout: Timeout): void {
+    this.#pending.delete(timeout);
+    this.#clock.clearTimeout(timeout);
+  }
+
+  die(): void {
+    this.#isDead = true;
+    for (const timeout of this.#pending) this.#clock.clearTimeout(timeout);
+  }
+}
+
+export interface NodeOptions {
+  readonly name: NodeName;
+  readonly clock: SimulatedClock;
+  readonly journal: NodeJournal;
+  readonly model: Model;
+  readonly onBroken: (error: unknown) => void;
+}
+
+export class SimulatedNode {
+  readonly name: NodeName;
+  readonly journal: NodeJournal;
+  readonly registry: Registry;
+  readonly #clock: ProcessClock;
+  readonly #model: Model;
+  readonly #displays = new Map<string, DisplayWitness>();
+  readonly #warnings: WarningWitness;
+  readonly #lines: readonly string[];
+  readonly #onBroken: (error: unknown) => void;
+  #linesRead = 0;
+  #isDead = false;
+  /** So many of the next entries that are applied make their timers fail. */
+  failuresToCome = 0;
+  #lastPositionTold = 0;
+
+  constructor(options: NodeOptions) {
+    const { name, clock, journal, model, onBroken } = options;
+    this.name = name;
+    this.journal = journal;
+    this.#model = model;
+    this.#onBroken = onBroken;
+    this.#clock = new ProcessClock(clock);
+    const { log, lines } = readableLog();
+    this.#lines = lines;
+    this.registry = new Registry({
+      clock: this.#clock,
+      journal,
+      log,
+      maxTimers: 1000,
+      maxTimersPerOwner: 0,
+      retainFinishedMs: RETAIN_FINISHED_MS,
+      shardLogic: this.#shardsThatFail(),
+      onFailure: onBroken,
+    });
+    this.registry.recovered.catch((error: unknown) => {
+      if (!this.#isDead) onBroken(error);
+    });
+    this.#warnings = new WarningWitness(model, this.#clock);
+    this.registry.watch({
+      changed: (changes) =>
+        this.#checked(() => {
+          for (const { position, entry } of changes) {
+            const isNext = this.#lastPositionTold === 0 || position === this.#lastPositionTold + 1;
+            must(
+              'T3',
+              isNext,
+              () => `node ${name} tells of ${position} after ${this.#lastPositionTold}`,
+            );
+            this.#lastPositionTold = position;
+            this.#warnings.heard(entry);
+          }
+        }),
+      touched: (timerId) => this.#warnings.lost(timerId),
+      warned: (warning) => this.#checked(() => this.#warnings.warned(warning)),
+    });
+  }
+
+  get isServing(): boolean {
+    return this.registry.phase === 'serving';
+  }
+
+  /** Whether the node tells of changes as they are in the log at this moment. */
+  get isCaughtUp(): boolean {
+    return this.isServing && this.journal.isCaughtUp && this.registry.isIdle;
+  }
+
+  crash(): void {
+    this.#isDead = true;
+    this.#clock.die();
+    this.journal.abandon();
+  }
+
+  /** A display follows the timer from now on, unless there is one already or no such timer. */
+  watch(timerId: string): void {
+    if (this.#displays.get(timerId)?.isOver === false || !this.registry.lookUp(timerId).ok) return;
+    const display = new DisplayWitness(timerId, this.#model);
+    const hear = (notice: Notice): void => this.#checked(() => display.heard(notice));
+    const following = this.registry.follow(timerId, hear);
+    const { record, atMs } = this.#status(timerId) ?? {};
+    const leftMs = (record?.deadlineMs ?? 0) - (atMs ?? 0);
+    following.count({ connected: 1, ticking: leftMs < LONGEST_TICKING_MS ? 1 : 0 });
+    this.#displays.set(timerId, display);
+  }
+
+  /** Holds what the node shows against what it was given. */
+  check(nowMs: number): void {
+    this.#checkFailures();
+    if (!this.isServing) return;
+    const shown = [...this.registry.list('', undefined)];
+    for (const status of shown) {
+      this.#checkTimer(status);
+      this.#warnings.check(status);
+    }
+    const ids = new Set(shown.map(({ record }) => record.id));
+    for (const [timerId, revision] of this.journal.givenRevisions) {
+      if (!ids.has(timerId)) this.#checkAbsence(timerId, revision, nowMs);
+    }
+  }
+
+  #checkTimer({ record, state }: TimerStatus): void {
+    const { id, revision } = record;
+    const counted = this.#model.at(id, revision);
+    const who = `${id} on node ${this.name}`;
+    if (counted === undefined) throw new BrokenRule('T3', `${who} is at ${revision} already`);
+    const given = this.journal.givenRevisions.get(id) ?? 0;
+    must('T5', revision >= given, () => `${who} is at ${revision}, and was given ${given}`);
+    const { sinceMs, leftMs } = counted;
+    const expected = {
+      state: stateOfCounted(counted),
+      durationMs: counted.durationMs,
+      deadlineMs: sinceMs === null ? null : sinceMs + leftMs,
+      heldMs: sinceMs === null ? leftMs : null,
+      startedAtMs: counted.startedAtMs,
+      completedAtMs: counted.endedAtMs,
+    };
+    const { durationMs, deadlineMs, heldMs, startedAtMs, completedAtMs } = record;
+    const found = { state, durationMs, deadlineMs, heldMs, startedAtMs, completedAtMs };
+    const [is, shouldBe] = [JSON.stringify(found), JSON.stringify(expected)];
+    must('T2', is === shouldBe, () => `${who} at revision ${revision} is ${is}, not ${shouldBe}`);
+  }
+
+  #checkAbsence(timerId: string, givenRevision: number, nowMs: number): void {
+    const given = this.#model.at(timerId, givenRevision);
+    const isOver = given?.endedAtMs != null && given.endedAtMs + RETAIN_FINISHED_MS <= nowMs;
+    const isGone = given === undefined || given.ending === 'deleted' || isOver;
+    const found = this.registry.lookUp(timerId);
+    const isDown = !found.ok && found.refusal.reason === 'timer_restarting';
+    // A restart reads the history, which may know of a deletion that the node has not been given yet.
+    const isDeleted = this.#model.now(timerId)?.ending === 'deleted';
+    must('T5', isGone || isDown || isDeleted, () => `${timerId} is unknown on node ${this.name}`);
+  }
+
+  /** None fails that was not made to; what comes back too soon for the log fails again. */
+  #checkFailures(): void {
+    for (const line of this.#lines.slice(this.#linesRead)) {
+      const { msg, err } = lineSchema.parse(JSON.parse(line));
+      const isExpected = err === undefined || EXPECTED_FAILURES.has(err.message);
+      must('T11', isExpected, () => `node ${this.name} says: ${msg}: ${err?.message}`);
+    }
+    this.#linesRead = this.#lines.length;
+  }
+
+  #status(timerId: string): TimerStatus | undefined {
+    const found = this.registry.lookUp(timerId);
+    return found.ok ? found.timer : undefined;
+  }
+
+  #checked(check: () => void): void {
+    if (this.#isDead) return;
+    try {
+      check();
+    } catch (error) {
+      this.#onBroken(error);
+    }
+  }
+
+  #shardsThatFail(): typeof shardMachine {
+    const timer = timerMachine.provide({
+      actions: {
+        apply: assign(({ context, event }) => {
+          if (!('revision' in event)) return {};
+          this.#failIfDue();
+          return { record: applyEntry(context.record, event) };
+        }),
+      },
+    });
+    return shardMachine.provide({ actors: { timer } });
+  }
+
+  #failIfDue(): void {
+    if (this.failuresToCome === 0) return;
+    this.failuresToCome -= 1;
+    throw new Error(MADE_TO_FAIL);
+  }
+}
+
+function stateOfCounted({ ending, sinceMs, startedAtMs }: NonNullable<ReturnType<Model['at']>>) {
+  if (ending === 'expired') return 'EXPIRED';
+  if (ending === 'stopped') return 'COMPLETED';
+  if (sinceMs !== null) return 'RUNNING';
+  return startedAtMs === null ? 'CREATED' : 'PAUSED';
+}

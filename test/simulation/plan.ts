@@ -1,0 +1,164 @@
+/** What happens in a simulation, made from a seed before it begins, so that it can be told with fewer steps. */
+import { Random } from './random.js';
+
+export const NODES = ['A', 'B', 'C'] as const;
+export type NodeName = (typeof NODES)[number];
+
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+
+export type Wish =
+  | { readonly type: 'start' | 'pause' | 'resume' | 'stop' | 'delete' }
+  | { readonly type: 'extend'; readonly addedMs: number };
+
+/** Timers are named by how many were asked for since: 0 is the newest. */
+export type Event =
+  | {
+      readonly type: 'create';
+      readonly node: NodeName;
+      readonly durationMs: number;
+      readonly warningThresholdsMs: readonly number[];
+      readonly autoStart: boolean;
+    }
+  | {
+      readonly type: 'command';
+      readonly node: NodeName;
+      readonly timer: number;
+      readonly wish: Wish;
+      /** How far the revision that is expected is behind the present one. */
+      readonly revisionsBehind: number | undefined;
+    }
+  | {
+      readonly type: 'bulk';
+      readonly node: NodeName;
+      readonly timers: readonly number[];
+      readonly wish: Wish;
+    }
+  /** Two instructors want something of the same timer at once, on different nodes. */
+  | {
+      readonly type: 'clash';
+      readonly nodes: readonly [NodeName, NodeName];
+      readonly timer: number;
+      readonly wishes: readonly [Wish, Wish];
+      readonly apartMs: number;
+    }
+  | { readonly type: 'watch'; readonly node: NodeName; readonly timer: number }
+  | { readonly type: 'cut off'; readonly node: NodeName; readonly forMs: number }
+  | { readonly type: 'crash'; readonly node: NodeName; readonly forMs: number }
+  | { readonly type: 'lose answers'; readonly node: NodeName; readonly answers: number }
+  | { readonly type: 'fail timers'; readonly node: NodeName; readonly failures: number };
+
+export interface Step {
+  /** The time that passes before it. */
+  readonly waitMs: number;
+  readonly event: Event;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly steps: readonly Step[];
+}
+
+export function planOf(seed: number, hours: number): Plan {
+  const random = new Random(seed);
+  const steps: Step[] = [];
+  let leftMs = hours * HOUR_MS;
+  while (leftMs > 0) {
+    const waitMs = steps.length === 0 ? 0 : Math.min(leftMs, waitOf(random));
+    leftMs -= waitMs;
+    steps.push({ waitMs, event: steps.length < 3 ? creation(random) : eventOf(random) });
+  }
+  return { seed, steps };
+}
+
+function waitOf(random: Random): number {
+  const chance = random.next();
+  if (chance < 0.6) return random.between(0, 200);
+  if (chance < 0.85) return random.between(0, 20 * SECOND_MS);
+  return random.between(0, 30 * MINUTE_MS);
+}
+
+function eventOf(random: Random): Event {
+  const chance = random.next();
+  if (chance < 0.16) return creation(random);
+  if (chance < 0.5) {
+    const revisionsBehind = random.chance(0.2) ? random.between(0, 1) : undefined;
+    return {
+      type: 'command',
+      node: nodeOf(random),
+      timer: timerOf(random),
+      wish: wishOf(random),
+      revisionsBehind,
+    };
+  }
+  if (chance < 0.58) {
+    const timers = [
+      ...new Set(Array.from({ length: random.between(2, 6) }, () => timerOf(random))),
+    ];
+    return { type: 'bulk', node: nodeOf(random), timers, wish: wishOf(random) };
+  }
+  if (chance < 0.74) return clashOf(random);
+  if (chance < 0.82) return { type: 'watch', node: nodeOf(random), timer: timerOf(random) };
+  if (chance < 0.88) return { type: 'cut off', node: nodeOf(random), forMs: outageOf(random) };
+  if (chance < 0.92) return { type: 'crash', node: nodeOf(random), forMs: outageOf(random) };
+  if (chance < 0.96)
+    return { type: 'lose answers', node: nodeOf(random), answers: random.between(1, 3) };
+  return { type: 'fail timers', node: nodeOf(random), failures: random.between(1, 3) };
+}
+
+function creation(random: Random): Event {
+  const durationMs = random.pick([
+    random.between(1, 30) * SECOND_MS,
+    random.between(1, 10) * MINUTE_MS,
+    random.between(10, 180) * MINUTE_MS,
+  ]);
+  const thresholds = Array.from({ length: random.between(0, 3) }, () =>
+    random.pick([1, 2, 5, 10, 30, 60, 300, 900]),
+  );
+  return {
+    type: 'create',
+    node: nodeOf(random),
+    durationMs,
+    warningThresholdsMs: thresholds.map((seconds) => seconds * SECOND_MS),
+    autoStart: random.chance(0.6),
+  };
+}
+
+function clashOf(random: Random): Event {
+  const first = nodeOf(random);
+  const second = NODES[(NODES.indexOf(first) + random.between(1, 2)) % NODES.length] ?? first;
+  return {
+    type: 'clash',
+    nodes: [first, second],
+    timer: timerOf(random),
+    wishes: [wishOf(random), wishOf(random)],
+    apartMs: random.pick([0, 0, random.between(0, 30)]),
+  };
+}
+
+function wishOf(random: Random): Wish {
+  const type = random.pick<Wish['type']>([
+    'start',
+    'start',
+    'pause',
+    'pause',
+    'resume',
+    'extend',
+    'extend',
+    random.pick<Wish['type']>(['stop', 'delete', 'pause', 'extend']),
+  ]);
+  return type === 'extend' ? { type, addedMs: random.between(1, 600) * SECOND_MS } : { type };
+}
+
+function nodeOf(random: Random): NodeName {
+  return random.pick(NODES);
+}
+
+function timerOf(random: Random): number {
+  return random.between(0, 5);
+}
+
+function outageOf(random: Random): number {
+  return random.chance(0.7) ? random.between(1, 10 * SECOND_MS) : random.between(1, 20 * MINUTE_MS);
+}
