@@ -159,7 +159,9 @@ export class CommandDesk {
     }
     const refusal = type === 'create' ? this.#lackOfRoom(inHand.cause.by.credential) : undefined;
     if (refusal !== undefined) return { type: 'refuse', refusal };
-    return decide(this.#directory.snapshotOf(timerId), inHand);
+    const snapshot = this.#directory.snapshotOf(timerId);
+    // A timer that has just been deleted is still listed, and is no more.
+    return decide(snapshot?.status === 'active' ? snapshot : undefined, inHand);
   }
 
   #lackOfRoom(ownerId: string): Refusal | undefined {
