@@ -5,7 +5,7 @@ import { planOf } from './plan.js';
 import { shrink, storyOf } from './shrink.js';
 import { run } from './simulation.js';
 
-const SEEDS = 250;
+const SEEDS = 200;
 const SEEDS_WITH_BUG = 20;
 
 describe('three nodes that share a log which is late, cuts them off, repeats itself and loses answers', () => {
