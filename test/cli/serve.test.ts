@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { SETTINGS } from '../../src/config.js';
 import { type RunningCommand, startCommand } from '../support/command.js';
 import { temporaryFolder } from '../support/sqlite.js';
 
@@ -41,7 +42,7 @@ describe('serve', () => {
 
   it.each([
     [['--port', 'http'], {}, 'PORT is "http"; it takes a whole number from 0 to 65535\n'],
-    [['--journal', 'paper'], {}, 'JOURNAL is "paper"; it takes sqlite or memory\n'],
+    [['--journal', 'paper'], {}, `JOURNAL is "paper"; it takes ${SETTINGS.JOURNAL.takes}\n`],
     [
       [],
       { MAX_TIMERS: 'many' },
