@@ -16,6 +16,7 @@ import type { Audit } from '../audit/export.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Documents } from '../journal/documents.js';
+import { JournalError } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { asyncApiDocument } from '../protocol/asyncapi.js';
@@ -45,6 +46,7 @@ const LARGEST_BODY_BYTES = 512 * 1024;
 
 const RATE_LIMIT_HEADERS = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'];
 
+const JOURNAL_ERROR = 'What was asked for could not be read or recorded; try again soon';
 const INTERNAL_ERROR = 'The service failed; its log says why';
 
 export interface AppOptions {
@@ -230,11 +232,12 @@ function refuseMethod(methods: readonly string[]): RequestHandler {
 function answerProblem(log: Log): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     if (response.headersSent) return next(error);
-    const problem = error instanceof Problem ? error : clientProblem(error);
-    if (problem === undefined) {
-      log.error({ err: error, method: request.method, path: request.path }, 'a request failed');
-    }
-    answer(response, problem ?? new Problem('internal_error', INTERNAL_ERROR));
+    const expected = error instanceof Problem ? error : clientProblem(error);
+    if (expected !== undefined) return answer(response, expected);
+    log.error({ err: error, method: request.method, path: request.path }, 'a request failed');
+    const isOfJournal = error instanceof JournalError;
+    const code = isOfJournal ? 'journal_unavailable' : 'internal_error';
+    answer(response, new Problem(code, isOfJournal ? JOURNAL_ERROR : INTERNAL_ERROR));
   };
 }
 

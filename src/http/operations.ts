@@ -585,7 +585,12 @@ function recordOperations() {
 
 function webhookOperations(schemas: RequestSchemas) {
   const common = { right: 'manage', tag: 'webhooks' } as const;
-  const changeProblems = [...CHANGE_PROBLEMS, ...RESTRICTED, 'foreign_origin'] as const;
+  const changeProblems = [
+    ...CHANGE_PROBLEMS,
+    ...RESTRICTED,
+    'foreign_origin',
+    'journal_unavailable',
+  ] as const;
   return {
     createWebhook: {
       ...common,

@@ -204,8 +204,8 @@ export class Webhooks implements Watcher {
   enable(id: string): Promise<WebhookResource> {
     return this.#inTurn(async () => {
       const webhook = this.#find(id);
-      await this.#stopCourier(webhook, 0);
       await this.#change(webhook, { disabled: null });
+      await this.#stopCourier(webhook, 0);
       webhook.deliveries.forgive();
       this.#startCourier(webhook);
       return resourceOf(webhook.endpoint);
@@ -332,8 +332,9 @@ export class Webhooks implements Watcher {
   }
 
   async #change(webhook: Webhook, change: Partial<Endpoint>): Promise<void> {
-    webhook.endpoint = { ...webhook.endpoint, ...change };
-    await this.#keep(webhook.endpoint);
+    const endpoint = { ...webhook.endpoint, ...change };
+    await this.#keep(endpoint);
+    webhook.endpoint = endpoint;
   }
 
   async #keep(endpoint: Endpoint): Promise<void> {

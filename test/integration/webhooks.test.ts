@@ -11,6 +11,7 @@ import {
 } from '../../src/protocol/webhooks.js';
 import { ACTIONS } from '../../src/registry.js';
 import { eventsOf, messageIdOf, messageOf } from '../../src/webhooks/events.js';
+import { DisturbedJournal } from '../support/disturbed-journal.js';
 import { type Delivery, Receiver, typesOf, verify } from '../support/receiver.js';
 import { problemIn, TestService, type TestServiceOptions } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -633,5 +634,30 @@ describe('looking after webhooks', () => {
       }).then((response) => response.json());
     expect(await create()).toEqual(await create());
     expect((await service.request('GET', '/webhooks')).body).toHaveLength(1);
+  });
+});
+
+describe('T12: a change of a webhook that cannot be recorded', () => {
+  it('is answered with 503, changes nothing, and can be made when there is room', async () => {
+    const journal = new DisturbedJournal();
+    const service = await TestService.start({ journal });
+    const creation = { url: 'http://127.0.0.1:9/' };
+    const { body } = await service.request('POST', '/webhooks', creation);
+    const { id } = z.object({ id: z.string() }).parse(body);
+    const before = (await service.request('GET', '/webhooks')).body;
+    journal.isFull = true;
+    for (const [method, path, sent] of [
+      ['POST', '/webhooks', creation],
+      ['POST', `/webhooks/${id}/rotate`],
+      ['POST', `/webhooks/${id}/enable`],
+      ['DELETE', `/webhooks/${id}`],
+    ] as const) {
+      const answer = await service.request(method, path, sent);
+      expect([answer.status, problemIn(answer).code]).toEqual([503, 'journal_unavailable']);
+    }
+    expect((await service.request('GET', '/webhooks')).body).toEqual(before);
+    journal.isFull = false;
+    expect((await service.request('POST', `/webhooks/${id}/rotate`)).status).toBe(200);
+    expect((await service.request('DELETE', `/webhooks/${id}`)).status).toBe(204);
   });
 });

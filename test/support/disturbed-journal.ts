@@ -1,5 +1,10 @@
 /** A journal in memory on a disk that a test can slow down and break. */
-import type { Entry, JournalAnswer } from '../../src/journal/journal.js';
+import {
+  type Documents,
+  type Entry,
+  type JournalAnswer,
+  JournalError,
+} from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 
 export class DisturbedJournal extends MemoryJournal {
@@ -9,13 +14,28 @@ export class DisturbedJournal extends MemoryJournal {
   isHeld = false;
   /** An append with an entry that is refused fails as a whole. */
   refuses: (entry: Entry) => boolean = () => false;
+  /** While true, documents are neither put nor removed. */
+  isFull = false;
   readonly #held: (() => void)[] = [];
+  readonly #drawers = new MemoryJournal().documents;
+  override readonly documents: Documents = {
+    get: (...asked) => this.#drawers.get(...asked),
+    list: (...asked) => this.#drawers.list(...asked),
+    put: async (...asked) => this.#unlessFull(() => this.#drawers.put(...asked)),
+    remove: async (...asked) => this.#unlessFull(() => this.#drawers.remove(...asked)),
+    purge: async (...asked) => this.#unlessFull(() => this.#drawers.purge(...asked)),
+  };
 
   override async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
     this.appends.push(entries);
     if (this.isHeld) await new Promise<void>((resolve) => this.#held.push(resolve));
     if (entries.some(this.refuses)) throw new Error('disk I/O error');
     return super.append(entries);
+  }
+
+  #unlessFull<T>(change: () => Promise<T>): Promise<T> {
+    if (this.isFull) throw new JournalError('database or disk is full');
+    return change();
   }
 
   /** Lets the append go on that has waited longest. */
