@@ -1,7 +1,8 @@
 /**
  * The keys the service signs with (Ed25519): receipts, heads of the record and tokens of displays. They are made
  * at the first start and kept beside the journal, or come from a file that SIGNING_KEYS names. The first key
- * signs; the others are there so that what they signed before can still be checked.
+ * signs; the others are there so that receipts and heads they signed before can still be checked. Tokens end with
+ * the key that signed them, so that whoever took an old key can make none.
  */
 import { readFile } from 'node:fs/promises';
 import {
@@ -45,6 +46,8 @@ interface SigningKey {
 export class Signer {
   /** The public keys, as a JSON Web Key Set (RFC 7517). */
   readonly publicKeys: { readonly keys: JWK[] };
+  /** The public part of the key that signs now: an older one may be why it was replaced. */
+  readonly newestKey: { readonly keys: JWK[] };
   readonly #signing: SigningKey;
   /** The claims of a JWS that one of the keys signed for a purpose; rejects for any other text. */
   readonly verify: Verify;
@@ -52,6 +55,7 @@ export class Signer {
   private constructor(signing: SigningKey, publicKeys: JWK[]) {
     this.#signing = signing;
     this.publicKeys = { keys: publicKeys };
+    this.newestKey = { keys: publicKeys.slice(0, 1) };
     this.verify = verifierOf(this.publicKeys);
   }
 

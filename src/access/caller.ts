@@ -12,9 +12,11 @@ export const CALLER_ROLES = [
 ] as const satisfies Role[];
 export type CallerRole = (typeof CALLER_ROLES)[number];
 
+export const timerIdsSchema = z.array(z.string().min(1).max(100)).max(10_000);
+
 /** Timers that a credential names; `*` is all of them. */
 export const givenTimersSchema = z
-  .union([z.literal('*'), z.array(z.string().min(1).max(100)).max(10_000)])
+  .union([z.literal('*'), timerIdsSchema])
   .meta({ description: 'The ids of timers that it is for, or * for all.', examples: ['*'] });
 export type GivenTimers = z.output<typeof givenTimersSchema>;
 

@@ -20,7 +20,13 @@ import { type Config, SettingError } from '../config.js';
 import type { Log } from '../log.js';
 import { Problem } from '../protocol/problems.js';
 import { publicKeySchema, type Signer } from '../signing.js';
-import { CALLER_ROLES, type Caller, type CallerRole, givenTimersSchema } from './caller.js';
+import {
+  CALLER_ROLES,
+  type Caller,
+  type CallerRole,
+  givenTimersSchema,
+  timerIdsSchema,
+} from './caller.js';
 import { IdentityProvider } from './identity-provider.js';
 
 /** How far the clocks of those who issue tokens may be off. */
@@ -36,18 +42,6 @@ const PROVIDER_ALGORITHMS = [
 /** What a token says of whoever shows it. */
 export type Holder = Omit<Caller, 'address'>;
 
-/** Somebody who issues tokens. */
-interface Source {
-  /** Sets the names of its holders apart from those of others. */
-  readonly prefix: string;
-  readonly find: JWTVerifyGetKey;
-  readonly algorithms: string[];
-  readonly audience: string;
-  readonly roleClaim: string;
-  readonly issuer?: string;
-  readonly typ?: string;
-}
-
 const labelClaim = z
   .string()
   .transform((text) => text.slice(0, LONGEST_LABEL))
@@ -59,6 +53,27 @@ const claimsSchema = z.looseObject({
   name: labelClaim,
   timers: givenTimersSchema.default([]),
 });
+type Claims = z.output<typeof claimsSchema>;
+
+/** The service makes no other tokens than these, so whoever took its key can make no others either. */
+const displayClaimsSchema = claimsSchema.extend({
+  role: z.literal('display' satisfies CallerRole),
+  timers: timerIdsSchema.min(1),
+});
+
+/** Somebody who issues tokens. */
+interface Source {
+  /** Sets the names of its holders apart from those of others. */
+  readonly prefix: string;
+  readonly find: JWTVerifyGetKey;
+  readonly algorithms: string[];
+  readonly audience: string;
+  readonly roleClaim: string;
+  /** What its tokens must say. */
+  readonly claims: z.ZodType<Claims>;
+  readonly issuer?: string;
+  readonly typ?: string;
+}
 
 export interface TokensOptions {
   readonly config: Pick<
@@ -129,7 +144,7 @@ export class Tokens {
   async #verify(token: string): Promise<Holder> {
     try {
       const source = this.#sourceOf(token);
-      const { find, prefix, roleClaim, ...options } = source;
+      const { find, prefix, roleClaim, claims, ...options } = source;
       const { payload } = await jwtVerify(token, find, {
         ...options,
         requiredClaims: ['sub', 'exp', 'aud'],
@@ -151,10 +166,11 @@ export class Tokens {
     if (typ === DISPLAY_TOKEN) {
       return {
         prefix: 'token',
-        find: createLocalJWKSet(this.#options.signer.publicKeys),
+        find: createLocalJWKSet(this.#options.signer.newestKey),
         algorithms: ['EdDSA'],
         audience: jwtAudience,
         roleClaim: 'role',
+        claims: displayClaimsSchema,
         typ,
       };
     }
@@ -166,9 +182,10 @@ export class Tokens {
         audience: oidcAudience,
         issuer: oidcIssuer,
         roleClaim,
+        claims: claimsSchema,
       };
     }
-    const own = { prefix: 'user', audience: jwtAudience, roleClaim };
+    const own = { prefix: 'user', audience: jwtAudience, roleClaim, claims: claimsSchema };
     if (alg === 'HS256') return { ...own, find: secretsOf(jwtSecrets), algorithms: ['HS256'] };
     if (this.#publicKeys !== undefined) {
       return { ...own, find: this.#publicKeys, algorithms: ['EdDSA', 'Ed25519'] };
@@ -199,8 +216,8 @@ function secretsOf(secrets: Config['jwtSecrets']): JWTVerifyGetKey {
   };
 }
 
-function holderOf(payload: JWTPayload, { prefix, roleClaim }: Source): Holder {
-  const { sub, exp, label, name, timers } = claimsSchema.parse(payload);
+function holderOf(payload: JWTPayload, { prefix, roleClaim, claims }: Source): Holder {
+  const { sub, exp, label, name, timers } = claims.parse(payload);
   const role = roleIn(payload, roleClaim);
   if (role === undefined) {
     throw new Problem('forbidden', `The token gives no role that is known here in ${roleClaim}`);

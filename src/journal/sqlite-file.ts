@@ -16,6 +16,9 @@ import { APPLICATION_ID, explain, migrate } from './sqlite-schema.js';
 /** Stored entries as they come, each an array of columns; whoever asked checks them. */
 export type StoredRows = unknown[];
 
+const OWNER_ENTERS = 0o700;
+const OWNER_READS_AND_WRITES = 0o600;
+
 const heads = z.array(z.tuple([z.number()]));
 const counts = z.array(z.tuple([z.number()]));
 const timerIds = z.array(z.tuple([z.string()]));
@@ -164,7 +167,7 @@ export class SqliteFile {
 function create(path: string): void {
   refuseLeftLog(path);
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true, mode: OWNER_ENTERS });
     createDraft(path);
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
@@ -184,8 +187,10 @@ function refuseLeftLog(path: string): void {
   );
 }
 
+/** SQLite gives the write-ahead log the mode of the file, which is made for the service's user only. */
 function createDraft(path: string): void {
   const draft = `${path}.${randomUUID()}.new`;
+  closeSync(openSync(draft, 'wx', OWNER_READS_AND_WRITES));
   const database = new Database(draft);
   database.pragma('synchronous = FULL');
   database.pragma(`application_id = ${APPLICATION_ID}`);

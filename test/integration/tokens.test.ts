@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import {
   exportJWK,
   generateKeyPair,
+  importJWK,
   type JWK,
   type JWTHeaderParameters,
   SignJWT,
@@ -15,6 +16,7 @@ import {
 } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { z } from 'zod';
 import { SettingError } from '../../src/config.js';
 import { tokenSchema } from '../../src/protocol/credentials.js';
 import { displaysSchema } from '../../src/protocol/displays.js';
@@ -241,6 +243,49 @@ describe('tokens of displays', () => {
     const { token } = await makeToken(service, id);
     expect((await answerTo(service, token)).body).toMatchObject({ role: 'display' });
     expect(await codeOf(service, `${token}x`)).toBe('unauthenticated');
+  });
+
+  it.each<[string, Claims]>([
+    ['of another role', { role: 'admin', timers: '*' }],
+    ['of another role for one timer', { role: 'instructor' }],
+    ['of no role', { role: undefined }],
+    ['of several roles', { role: ['display', 'admin'] }],
+    ['for all timers', { timers: '*' }],
+    ['for no timer', { timers: [] }],
+    ['that name no timers', { timers: undefined }],
+  ])('A1: are never %s, not even from whoever has the signing key', async (_, claims) => {
+    const service = await TestService.start();
+    const { id } = await service.create();
+    await service.protect();
+    const kept = await service.journal.documents.get('signing-keys', 'keys', 0);
+    const { keys } = z
+      .object({ keys: z.array(z.looseObject({ kty: z.string() })) })
+      .parse(JSON.parse(kept ?? ''));
+    const stolen = await importJWK({ ...keys[0] }, 'EdDSA');
+    const header = { alg: 'EdDSA', typ: 'timer-token+jwt' };
+    const right = { role: 'display', timers: [id] };
+    expect(await codeOf(service, await sign(service, stolen, header, right))).toBe('taken');
+    const forged = await sign(service, stolen, header, { ...right, ...claims });
+    expect(await codeOf(service, forged)).toBe('unauthenticated');
+  });
+
+  it('A1: end when a new signing key comes before the one that signed them', async () => {
+    const [older, newer] = await Promise.all(
+      [1, 2].map(async () => {
+        const { privateKey } = await generateKeyPair('EdDSA', { extractable: true });
+        return exportJWK(privateKey);
+      }),
+    );
+    const file = join(folder, 'signing-keys.json');
+    const settings = { SIGNING_KEYS: file };
+    writeFileSync(file, JSON.stringify({ keys: [older] }));
+    const before = await TestService.start({ settings });
+    const { token } = await makeToken(before, (await before.create()).id);
+    expect(await codeOf(before, token)).toBe('taken');
+    writeFileSync(file, JSON.stringify({ keys: [newer, older] }));
+    const { journal } = before;
+    const after = await TestService.start({ settings, journal });
+    expect(await codeOf(after, token)).toBe('unauthenticated');
   });
 
   it('A1: are of this service and for this purpose only', async () => {

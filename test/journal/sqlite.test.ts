@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -75,6 +76,14 @@ describe('the sqlite journal', () => {
   it('T5: keeps what only the write-ahead log of a crashed service has', async () => {
     const reopened = await openSqlite(await crashedFolder());
     expect(await reopened.history('t0')).toMatchObject([created('t0'), started('t0', 2)]);
+  });
+
+  it('A3: is for its own user only: the folder it makes, the file and its write-ahead log', async () => {
+    const folder = join(temporaryFolder(), 'data');
+    const journal = await openSqlite(folder);
+    await journal.append([created('a')]);
+    const modes = ['', FILE, LOG_FILE].map((name) => statSync(join(folder, name)).mode & 0o777);
+    expect(modes).toEqual([0o700, 0o600, 0o600]);
   });
 
   it('commits with a write-ahead log and full synchronization', async () => {
