@@ -7,11 +7,11 @@ import type { Log } from '../log.js';
 import { Problem } from '../protocol/problems.js';
 import type { TimerRecord } from '../registry.js';
 import type { Signer } from '../signing.js';
-import type { Addresses } from './address.js';
+import { type Addresses, isForwarded, isLocal } from './address.js';
 import { type ApiKey, ApiKeys, isKey, type KeyDefinition } from './api-keys.js';
 import { ANONYMOUS, anonymous, type Caller, hasRight, type Right, reaches } from './caller.js';
 import { credentialIn } from './credential.js';
-import { isForeign, isLoopback, namesLoopback } from './origins.js';
+import { isForeign, isLoopback, namesLoopback, namesService } from './origins.js';
 import { Sessions } from './sessions.js';
 import { type Holder, Tokens, type TokensOptions } from './tokens.js';
 
@@ -71,11 +71,21 @@ export class Access {
   }
 
   /**
-   * Refuses those who ask for another host than this machine while the service is open on it only.
+   * Refuses those who ask for another host than this machine, or through a proxy, which makes everybody be on this
+   * machine, while the service is open on it only.
    * @throws {Problem} `foreign_host`
    */
-  checkHost({ headers }: IncomingMessage): void {
-    if (!this.isOpen || this.#options.config.allowOpen || namesLoopback(headers)) return;
+  checkHost(request: IncomingMessage): void {
+    if (!this.isOpen || this.#options.config.allowOpen) return;
+    const { headers } = request;
+    if (isForwarded(request)) {
+      throw new Problem(
+        'foreign_host',
+        'The service has no keys, so it answers on this machine only, and not through a proxy; ' +
+          'make a key on this machine (synchronized-timer keys create --role admin), or set ALLOW_OPEN=1',
+      );
+    }
+    if (namesLoopback(headers)) return;
     throw new Problem(
       'foreign_host',
       `The service has no keys, so it answers on this machine only, and not as ${headers.host}`,
@@ -115,11 +125,17 @@ export class Access {
     return this.#keys.list();
   }
 
-  /** Makes a key. With the first one the service is open no more, for those who are there as well. */
+  /**
+   * Makes a key. With the first one the service is open no more, for those who are there as well.
+   * @throws {Problem} if it is the first one and asked for from elsewhere, nobody could look after the service
+   * then, or it cannot be kept.
+   */
   async createKey(
     definition: KeyDefinition,
     caller: Caller,
+    request: IncomingMessage,
   ): Promise<{ readonly key: ApiKey; readonly text: string }> {
+    if (caller.credential === ANONYMOUS) this.#checkFirstKey(request);
     const created = await this.#keys.create(definition, caller.credential);
     this.#sessions.end(ANONYMOUS);
     return created;
@@ -162,13 +178,29 @@ export class Access {
     return { credential: credentialOf(id), role, label, timers, expiresAtMs };
   }
 
+  /** Whoever makes the first key has the service: it is for whoever has the machine, and not for the fastest. */
+  #checkFirstKey(request: IncomingMessage): void {
+    if (!this.isOpen) {
+      throw new Problem('unauthenticated', 'There is a key by now, so show one');
+    }
+    if (isLocal(request)) return;
+    throw new Problem(
+      'forbidden',
+      'The first key is made on the machine of the service, and not through a proxy: ' +
+        'synchronized-timer keys create --role admin',
+    );
+  }
+
   /** Any page can make a browser send a request to this machine, where an open service needs no more. */
   #checkOrigin({ headers }: IncomingMessage, right: Right): void {
     if (right !== 'control' && right !== 'manage') return;
-    if (!isForeign(headers, this.#options.config.corsOrigins)) return;
+    const { corsOrigins, host } = this.#options.config;
+    const { origin } = headers;
+    if (origin === undefined || corsOrigins.includes(origin)) return;
+    if (!isForeign(headers, corsOrigins) && namesService(headers, host)) return;
     throw new Problem(
       'foreign_origin',
-      `While the service has no keys, ${headers.origin} changes nothing unless CORS_ORIGINS names it`,
+      `While the service has no keys, ${origin} changes nothing unless CORS_ORIGINS names it`,
     );
   }
 }

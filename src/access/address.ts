@@ -15,6 +15,8 @@ export interface Incoming {
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
+const FORWARDING_HEADERS = ['x-forwarded-for', 'x-forwarded-host', 'forwarded'] as const;
+
 /** Of an IPv6 network of this size every host may be one and the same. */
 const IPV6_SITE_PARTS = 4;
 
@@ -28,7 +30,7 @@ export class Addresses {
 
   /** The address of the client; `null` when the connection is gone. */
   of(request: Incoming): string | null {
-    const peer = normalized(request.socket.remoteAddress ?? '');
+    const peer = normalizedPeer(request);
     if (peer === undefined) return null;
     let address = peer;
     for (const [hops, said] of forwardedFor(request).entries()) {
@@ -39,9 +41,14 @@ export class Addresses {
     return address;
   }
 
+  /** Whether a request was passed on by a proxy that is not trusted, so that nobody knows whose it is. */
+  hidesClient(request: Incoming): boolean {
+    return isForwarded(request) && !this.#isTrusted(normalizedPeer(request) ?? '', 0);
+  }
+
   /** Whether the client's connection is encrypted, as the proxy that is trusted says. */
   isSecure(request: Incoming): boolean {
-    const peer = normalized(request.socket.remoteAddress ?? '');
+    const peer = normalizedPeer(request);
     if (peer === undefined || !this.#isTrusted(peer, 0)) return false;
     const [protocol] = listed(request.headers['x-forwarded-proto']);
     return protocol?.toLowerCase() === 'https';
@@ -78,6 +85,10 @@ const MOST_KNOWN = 10_000;
 /** Of an IPv4 address that is mapped to IPv6, written out; anything longer is none, and not to be kept. */
 const LONGEST_ADDRESS = 45;
 
+function normalizedPeer({ socket }: Incoming): string | undefined {
+  return normalized(socket.remoteAddress ?? '');
+}
+
 /** The one way to write an address; an IPv4 address that is mapped to IPv6 is an IPv4 address. */
 function normalized(text: string): string | undefined {
   if (text.length > LONGEST_ADDRESS) return undefined;
@@ -93,6 +104,18 @@ function read(address: string): string | undefined {
     ipaddr.IPv4.isValidFourPartDecimal(address) ||
     (address.includes(':') && ipaddr.IPv6.isValid(address));
   return isAddress ? ipaddr.process(address).toString() : undefined;
+}
+
+const isOfLoopback = membership(['127.0.0.0/8', '::1']);
+
+/** Whether a request was passed on by a proxy, as proxies say themselves. */
+export function isForwarded({ headers }: Pick<Incoming, 'headers'>): boolean {
+  return FORWARDING_HEADERS.some((name) => headers[name] !== undefined);
+}
+
+/** Whether a request comes from this machine, and was passed on by no proxy. */
+export function isLocal(request: Incoming): boolean {
+  return isOfLoopback(request.socket.remoteAddress ?? '') && !isForwarded(request);
 }
 
 /** Nearest first, which is the order in which they can be believed. */

@@ -1,5 +1,6 @@
 /** Which hosts and web origins are the service's own. Pure rules; who applies them is in `access.ts`. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { isIP } from 'node:net';
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/i;
 
@@ -9,14 +10,30 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
+ * Whether a request asks for the service in a way that no page can have made lead here (DNS rebinding): by an
+ * address, or by a name that is always this machine or is the one it listens on.
+ */
+export function namesService(headers: IncomingHttpHeaders, listensOn: string): boolean {
+  const hostname = hostnameIn(headers);
+  if (hostname === undefined || namesLoopback(headers)) return true;
+  return isIP(hostname) !== 0 || hostname === listensOn.toLowerCase();
+}
+
+/**
  * Whether a request asks for this machine by a name that always means it. A page that made its own name
  * lead here (DNS rebinding) still sends that name.
  */
-export function namesLoopback({ host }: IncomingHttpHeaders): boolean {
-  if (host === undefined) return true;
-  if (!URL.canParse(`http://${host}`)) return false;
-  const { hostname } = new URL(`http://${host}`);
-  return isLoopback(hostname.replace(/^\[|\]$/g, '')) || hostname.endsWith('.localhost');
+export function namesLoopback(headers: IncomingHttpHeaders): boolean {
+  const hostname = hostnameIn(headers);
+  if (hostname === undefined) return true;
+  return isLoopback(hostname) || hostname.endsWith('.localhost');
+}
+
+/** The host that is asked for, without its port; `undefined` where none is named, and '' for what is none. */
+function hostnameIn({ host }: IncomingHttpHeaders): string | undefined {
+  if (host === undefined) return undefined;
+  if (!URL.canParse(`http://${host}`)) return '';
+  return new URL(`http://${host}`).hostname.replace(/^\[|\]$/g, '');
 }
 
 /**

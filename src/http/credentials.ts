@@ -28,7 +28,7 @@ export function credentialRoutes(
       const expiresAtMs =
         expires_in_seconds === null ? null : clock.now() + expires_in_seconds * 1000;
       const definition = { role, label, timers, expiresAtMs };
-      const { key, text } = await access.createKey(definition, caller);
+      const { key, text } = await access.createKey(definition, caller, request);
       return { status: 201, headers: PRIVATE, body: { ...keyResource(key), key: text } };
     },
   };

@@ -16,8 +16,8 @@ import { SimulatedClock } from '../support/simulated-clock.js';
 const SECOND = 1000;
 const HOME = '203.0.113.7';
 const OTHER = '203.0.113.8';
-/** One proxy in front, which is the test itself. */
-const BEHIND_PROXY = { TRUST_PROXY: '1' };
+/** One proxy in front, which is the test itself, and no keys. */
+const BEHIND_PROXY = { TRUST_PROXY: '1', ALLOW_OPEN: '1' };
 
 async function get(service: TestService, path: string, headers: Record<string, string> = {}) {
   const response = await fetch(`${service.service.url}${path}`, { headers });
@@ -114,7 +114,11 @@ describe('A4: requests of an address', () => {
 
 describe('A4: the address of a request', () => {
   it('A4: is not what a client says of itself', async () => {
-    const settings = { UNLIMITED_ADDRESSES: '', MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '2' };
+    const settings = {
+      ALLOW_OPEN: '1',
+      UNLIMITED_ADDRESSES: '',
+      MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '2',
+    };
     const service = await TestService.start({ settings });
     let count = 0;
     const ask = () => {

@@ -158,7 +158,11 @@ describe('M1: metrics', () => {
   });
 
   it('M1: count those who were refused, by limit', async () => {
-    const settings = { TRUST_PROXY: '1', MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '1' };
+    const settings = {
+      ALLOW_OPEN: '1',
+      TRUST_PROXY: '1',
+      MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '1',
+    };
     const service = await TestService.start({ settings });
     const headers = { 'X-Forwarded-For': '203.0.113.7' };
     for (let asked = 0; asked < 7; asked += 1) {

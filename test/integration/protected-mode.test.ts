@@ -5,11 +5,14 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
+import { isLocal } from '../../src/access/address.js';
+import { namesService } from '../../src/access/origins.js';
 import { SettingError } from '../../src/config.js';
 import { consoleMessageSchema } from '../../src/protocol/console.js';
 import { keySchema } from '../../src/protocol/credentials.js';
 import { PROBLEMS } from '../../src/protocol/problems.js';
 import { EventReader } from '../support/event-reader.js';
+import { RawClient } from '../support/raw-client.js';
 import { problemIn, TestService } from '../support/service.js';
 
 const EVERYWHERE = { HOST: '0.0.0.0' };
@@ -45,6 +48,12 @@ function safeJson(body: string): unknown {
   }
 }
 
+/** What proxies say of those they ask for. */
+const FORWARDED = {
+  'X-Forwarded-For': '203.0.113.7',
+  'X-Forwarded-Host': 'exam.example',
+  Forwarded: 'for=203.0.113.7',
+};
 const POST = { 'Content-Type': 'application/json' };
 
 describe('a service without credentials', () => {
@@ -119,10 +128,87 @@ describe('a service without credentials', () => {
     expect(await ask(service, '/timers', { Host: 'exam.example' })).toMatchObject({ status: 200 });
     const page = { ...POST, Host: 'exam.example', Origin: FOREIGN };
     expect(await ask(service, '/timers', page, 'POST')).toMatchObject({ code: 'foreign_origin' });
+    expect(await ask(service, '/timers', FORWARDED)).toMatchObject({ status: 200 });
   });
+
+  it('A2: takes no changes under ALLOW_OPEN from pages whose name may have been made to lead here', async () => {
+    const settings = {
+      ...EVERYWHERE,
+      ALLOW_OPEN: '1',
+      CORS_ORIGINS: 'http://timers.example:8003',
+    };
+    const service = await TestService.start({ settings });
+    const at = (host: string) =>
+      ask(service, '/timers', { ...POST, Host: host, Origin: `http://${host}` }, 'POST');
+    for (const host of ['rebound.example', 'rebound.example:8003', '192.0.2.7.example', 'timers']) {
+      expect(await at(host)).toEqual({ status: 403, code: 'foreign_origin' });
+    }
+    for (const host of ['192.0.2.7:8003', '[2001:db8::1]', 'localhost:1', 'timers.example:8003']) {
+      expect(await at(host)).toMatchObject({ status: 201 });
+    }
+    expect(namesService({ host: 'Exam.Example:8003' }, 'exam.example')).toBe(true);
+  });
+
+  it.each(Object.entries(FORWARDED))(
+    'A2: answers nobody through a proxy, which %s: %s shows, trusted or not',
+    async (name, value) => {
+      for (const TRUST_PROXY of ['0', '1']) {
+        const service = await TestService.start({ settings: { TRUST_PROXY } });
+        for (const path of ['/timers', '/livez', '/']) {
+          const headers = { Host: 'localhost', [name]: value };
+          expect(await ask(service, path, headers)).toEqual({ status: 403, code: 'foreign_host' });
+        }
+        const { id } = await service.create();
+        const display = await RawClient.open(service, `/ws/${id}`, { headers: { [name]: value } });
+        expect(display.status).toBe(403);
+        await service.protect();
+        const headers = { ...service.authorization, [name]: value };
+        expect(await ask(service, '/timers', headers)).toMatchObject({ status: 200 });
+      }
+    },
+  );
 });
 
 describe('the first key', () => {
+  it.each(Object.entries(FORWARDED))(
+    'A2: is made by nobody behind a proxy, which %s: %s shows',
+    async (name, value) => {
+      const service = await TestService.start({ settings: { ...EVERYWHERE, ALLOW_OPEN: '1' } });
+      const headers = { 'Content-Type': 'application/json', [name]: value };
+      const body = JSON.stringify({ role: 'admin' });
+      const answer = await fetch(`${service.service.url}/keys`, { method: 'POST', headers, body });
+      expect([answer.status, await answer.json()]).toMatchObject([403, { code: 'forbidden' }]);
+      expect((await service.request('GET', '/timers')).status).toBe(200);
+      await service.protect();
+    },
+  );
+
+  it.each([
+    ['127.0.0.1', true],
+    ['::1', true],
+    ['::ffff:127.0.0.1', true],
+    ['192.0.2.7', false],
+    ['::ffff:192.0.2.7', false],
+    ['fe80::1', false],
+    [undefined, false],
+  ])('A2: is made on the machine itself, which %s is: %s', (remoteAddress, isOfMachine) => {
+    expect(isLocal({ headers: {}, socket: { remoteAddress } })).toBe(isOfMachine);
+  });
+
+  it('A2: is the last one that is made without one, however slowly another is asked for', async () => {
+    const service = await TestService.start();
+    const headers = { ...POST, 'Transfer-Encoding': 'chunked' };
+    const url = `${service.service.url}/keys`;
+    const slow = httpRequest(url, { method: 'POST', headers, agent: false });
+    const answered = once(slow, 'response');
+    slow.write('{"role": ');
+    await service.protect();
+    slow.end('"admin"}');
+    const [response] = z.tuple([z.instanceof(IncomingMessage)]).parse(await answered);
+    expect(response.statusCode).toBe(401);
+    response.resume();
+  });
+
   it('A2: protects a service at once, against those who are connected too', async () => {
     const service = await TestService.start();
     const { id } = await service.create();

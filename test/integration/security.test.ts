@@ -44,7 +44,8 @@ describe('every answer', () => {
   it('asks browsers to insist on TLS if it came over TLS, as a proxy says that is trusted', async () => {
     const secure = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-For': '203.0.113.7' };
     const insists = async (settings: Record<string, string>, headers: Record<string, string>) => {
-      const service = await TestService.start({ settings });
+      const open = { ALLOW_OPEN: '1', ...settings };
+      const service = await TestService.start({ settings: open });
       return (await headersOf(service, '/livez', headers)).has('strict-transport-security');
     };
     expect(await insists({ TRUST_PROXY: '1' }, secure)).toBe(true);
