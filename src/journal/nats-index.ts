@@ -11,12 +11,13 @@ const HASH_BYTES = 32;
 /** Where a timer stands. */
 export interface Head {
   readonly revision: number;
+  readonly firstPosition: number;
   /** The place of its last entry; 0 before the first. */
   readonly position: number;
   readonly endedAtMs: number | null;
 }
 
-const NO_HEAD: Head = { revision: 0, position: 0, endedAtMs: null };
+const NO_HEAD: Head = { revision: 0, firstPosition: 0, position: 0, endedAtMs: null };
 
 export class StreamIndex {
   readonly #heads = new Map<string, Head>();
@@ -49,7 +50,8 @@ export class StreamIndex {
    */
   fold(entry: Entry, position: number): void {
     const { timerId, revision } = entry;
-    if (position !== this.#position + 1 || revision !== this.headOf(timerId).revision + 1) {
+    const head = this.headOf(timerId);
+    if (position !== this.#position + 1 || revision !== head.revision + 1) {
       throw new JournalError(
         `The journal is damaged: message ${position} of the stream, revision ${revision} of timer ` +
           `${timerId}, does not follow what is before it. Restore the stream from a backup.`,
@@ -57,7 +59,9 @@ export class StreamIndex {
     }
     const { hash } = linkOf(entry, position, this.#hashOf(position - 1));
     this.#keepHash(position, hash);
-    this.#heads.set(timerId, { revision, position, endedAtMs: endedAtMs(entry) });
+    const firstPosition = revision === 1 ? position : head.firstPosition;
+    const endMs = endedAtMs(entry);
+    this.#heads.set(timerId, { revision, firstPosition, position, endedAtMs: endMs });
     if (entry.requestId !== null) this.#noteRequest(entry.requestId, position);
     this.#position = position;
   }

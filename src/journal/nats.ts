@@ -21,7 +21,7 @@ import {
   jetstreamManager,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { Clock } from '../clock.js';
+import type { Clock, Timeout } from '../clock.js';
 import {
   type Commit,
   type Documents,
@@ -49,6 +49,8 @@ const REQUEST_TIMEOUT_MS = 2000;
 const SILENCE_MS = 2000;
 /** Time between attempts to listen to an engine that is not there. */
 const RETRY_MS = 250;
+/** What the engine has answered about an entry counts after so long, if the stream still has not brought it. */
+const LONGEST_WAY_BACK_MS = 1000;
 /** So many entries are published before the engine has answered; more would only wait there. */
 const MOST_IN_FLIGHT = 500;
 /** Ids that can be a part of a subject as they are. */
@@ -95,11 +97,8 @@ export class NatsJournal implements Journal {
   /** By timer, settles when what was proposed last is settled. */
   readonly #lanes = new Map<string, Promise<void>>();
   /** Entries that are in the index but were not delivered yet. */
-  #arrived: Arrived[] = [];
-  /** Who waits until what has arrived is delivered. */
-  #awaitingDelivery: (() => void)[] = [];
+  #arrived: Entry[] = [];
   #appendsUnderWay = 0;
-  #replaysUnderWay = 0;
   #lastMessage = 0;
   #isFlushDue = false;
   #isConnected = true;
@@ -157,7 +156,7 @@ export class NatsJournal implements Journal {
     }
   }
 
-  /** What is committed while a replay is read is delivered after it. */
+  /** What is committed after its beginning is not in it, and delivered to those who subscribed before. */
   async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
     this.#flush();
     const upTo = this.#delivered;
@@ -166,25 +165,19 @@ export class NatsJournal implements Journal {
     if (timersLeft === 0) return;
     const begun = new Map<string, Entry[]>();
     let whole: Entry[][] = [];
-    this.#replaysUnderWay += 1;
-    try {
-      for await (const { entry } of this.#scan(1, upTo)) {
-        const revisions = wanted.get(entry.timerId);
-        if (revisions === undefined) continue;
-        const history = begun.get(entry.timerId) ?? [];
-        history.push(entry);
-        begun.set(entry.timerId, history);
-        if (history.length < revisions) continue;
-        begun.delete(entry.timerId);
-        whole.push(history);
-        if (whole.length < Math.min(REPLAY_BATCH_TIMERS, timersLeft)) continue;
-        timersLeft -= whole.length;
-        yield { histories: whole, timersLeft };
-        whole = [];
-      }
-    } finally {
-      this.#replaysUnderWay -= 1;
-      this.#flushSoon();
+    for await (const { entry } of this.#scan(1, upTo)) {
+      const revisions = wanted.get(entry.timerId);
+      if (revisions === undefined) continue;
+      const history = begun.get(entry.timerId) ?? [];
+      history.push(entry);
+      begun.set(entry.timerId, history);
+      if (history.length < revisions) continue;
+      begun.delete(entry.timerId);
+      whole.push(history);
+      if (whole.length < Math.min(REPLAY_BATCH_TIMERS, timersLeft)) continue;
+      timersLeft -= whole.length;
+      yield { histories: whole, timersLeft };
+      whole = [];
     }
   }
 
@@ -210,7 +203,7 @@ export class NatsJournal implements Journal {
       entries.map((entry, index) => this.#queue(entry, payloads[index] ?? '')),
     );
     this.#appendsUnderWay -= 1;
-    await this.#flushed();
+    this.#flush();
     return fates.map((fate) => {
       if (fate.status === 'rejected') throw fate.reason;
       return fate.value;
@@ -218,10 +211,10 @@ export class NatsJournal implements Journal {
   }
 
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
-    const { position } = this.#index.headOf(timerId);
+    const { firstPosition, position } = this.#index.headOf(timerId);
     if (position === 0) return [];
     const recorded: RecordedEntry[] = [];
-    for await (const arrived of this.#scan(1, position, this.#subjectOf(timerId))) {
+    for await (const arrived of this.#scan(firstPosition, position, this.#subjectOf(timerId))) {
       recorded.push(this.#recorded(arrived));
     }
     // Somebody may have gone on meanwhile; what is given must not end before what was delivered.
@@ -262,8 +255,6 @@ export class NatsJournal implements Journal {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    // What cannot be finished now is as unknown as after a crash: the stream will tell.
-    if (!this.#isConnected) this.#failProposals(new JournalError('The journal is closed'));
     await Promise.all(this.#lanes.values());
     this.#stopListening();
     await this.#connection.close();
@@ -341,7 +332,7 @@ export class NatsJournal implements Journal {
   #arrive(message: JsMsg): void {
     const { entry, position } = arrivedIn(message);
     this.#index.fold(entry, position);
-    this.#arrived.push({ entry, position });
+    this.#arrived.push(entry);
     const proposal = this.#proposals.get(entry.timerId);
     if (proposal?.revision === entry.revision) {
       const isOurs = message.headers?.get('Nats-Msg-Id') === proposal.messageId;
@@ -362,25 +353,11 @@ export class NatsJournal implements Journal {
   }
 
   #flush(): void {
-    if (this.#replaysUnderWay > 0) return;
-    const arrived = this.#arrived;
+    const entries = this.#arrived;
+    if (entries.length === 0) return;
     this.#arrived = [];
-    const awaiting = this.#awaitingDelivery;
-    this.#awaitingDelivery = [];
-    const lastPosition = this.#index.position;
-    if (arrived.length > 0) {
-      const commit = { entries: arrived.map(({ entry }) => entry), lastPosition };
-      for (const listener of this.#listeners) listener(commit);
-    }
-    for (const resume of awaiting) resume();
-  }
-
-  /** Settles when all that has arrived is delivered, which a replay may delay. */
-  async #flushed(): Promise<void> {
-    if (this.#arrived.length === 0) return;
-    const delivered = new Promise<void>((resolve) => this.#awaitingDelivery.push(resolve));
-    this.#flush();
-    await delivered;
+    const commit = { entries, lastPosition: this.#index.position };
+    for (const listener of this.#listeners) listener(commit);
   }
 
   /** Proposes an entry when those of its timer before it are settled. */
@@ -406,6 +383,7 @@ export class NatsJournal implements Journal {
     const { timerId, revision } = entry;
     if (this.#index.headOf(timerId).revision + 1 !== revision) return 'conflict';
     await this.#gate.enter();
+    let late: Timeout;
     try {
       const head = this.#index.headOf(timerId);
       if (head.revision + 1 !== revision) return 'conflict';
@@ -413,21 +391,25 @@ export class NatsJournal implements Journal {
       const messageId = `${this.#nodeId}.${this.#lastMessage}`;
       return await new Promise<JournalAnswer>((settle, fail) => {
         this.#proposals.set(timerId, { revision, messageId, settle, fail });
-        this.#publish(timerId, payload, messageId, head.position).catch(fail);
+        this.#publish(timerId, payload, messageId, head.position).then((answer) => {
+          if (this.#proposals.get(timerId)?.messageId !== messageId) return;
+          late = this.#clock.setTimeout(() => settle(answer), LONGEST_WAY_BACK_MS);
+        }, fail);
       });
     } finally {
+      this.#clock.clearTimeout(late);
       this.#proposals.delete(timerId);
       this.#gate.leave();
     }
   }
 
-  /** Settles when the engine has answered that it has the entry, or another one in its place. */
+  /** Publishes an entry until the engine answers that it has this one, or another one in its place. */
   async #publish(
     timerId: string,
     payload: string,
     messageId: string,
     lastSubjectSequence: number,
-  ): Promise<void> {
+  ): Promise<JournalAnswer> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         this.#requireConnection();
@@ -436,11 +418,9 @@ export class NatsJournal implements Journal {
           expect: { streamName: this.#stream, lastSubjectSequence },
           timeout: ATTEMPT_TIMEOUT_MS,
         });
-        return;
+        return 'committed';
       } catch (error) {
-        if (isWrongLastSequence(error)) return;
-        // The stream was faster than the answer.
-        if (this.#proposals.get(timerId)?.messageId !== messageId) return;
+        if (isWrongLastSequence(error)) return 'conflict';
         if (attempt < ATTEMPTS && !(error instanceof JournalError)) continue;
         throw new JournalError(`NATS did not record an entry: ${wordsOf(error)}`, { cause: error });
       }
@@ -494,25 +474,24 @@ export class NatsJournal implements Journal {
     if (!this.#isConnected) throw new JournalError('NATS is not connected; it is tried again');
   }
 
-  #failProposals(error: Error): void {
-    for (const { fail } of this.#proposals.values()) fail(error);
-  }
-
   #fail(cause: unknown): void {
     if (this.#failure !== undefined) return;
     const failure = cause instanceof Error ? cause : new JournalError(wordsOf(cause), { cause });
     this.#failure = failure;
-    this.#failProposals(failure);
+    for (const { fail } of this.#proposals.values()) fail(failure);
     this.#stopListening();
     if (this.#opening === undefined) this.#onCrash(failure);
     else this.#opening.reject(failure);
   }
 }
 
-/** Settles when nothing came for a while, not even a sign that nothing is there, or when it was stopped. */
+/**
+ * Settles when nothing came for a while, not even a sign that nothing is there, when the engine has
+ * forgotten that we listen, or when we stopped.
+ */
 async function untilSilent(messages: ConsumerMessages): Promise<void> {
   for await (const { type } of messages.status()) {
-    if (type === 'heartbeats_missed') return;
+    if (type === 'heartbeats_missed' || type === 'consumer_deleted') return;
   }
 }
 

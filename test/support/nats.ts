@@ -2,10 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { z } from 'zod';
 import { systemClock } from '../../src/clock.js';
 import { NatsJournal, type NatsJournalOptions } from '../../src/journal/nats.js';
 import type { NatsAccess } from '../../src/journal/nats-connection.js';
@@ -16,11 +17,14 @@ export const hasNatsServer = (): boolean => canRun('nats-server', '--version');
 
 const servers = new Set<NatsServer>();
 const journals = new Set<NatsJournal>();
+const proxies = new Set<AnswerProxy>();
 
 endWithTest('storage', async () => {
   const open = [...journals];
   journals.clear();
   await Promise.all(open.map((journal) => journal.close()));
+  for (const proxy of proxies) proxy.close();
+  proxies.clear();
 });
 
 endWithFile(async () => {
@@ -29,36 +33,45 @@ endWithFile(async () => {
   await Promise.all(running.map((server) => server.remove()));
 });
 
+interface Ports {
+  readonly client: number;
+  readonly monitor: number;
+}
+
+const clusterSchema = z.object({ meta_cluster: z.object({ leader: z.string() }) });
+
 export class NatsServer {
   readonly url: string;
   readonly name: string;
+  readonly #monitorUrl: string;
   readonly #folder: string;
   readonly #file: string;
   #process: ChildProcess | undefined;
 
-  private constructor(name: string, port: number, folder: string, file: string) {
+  private constructor(name: string, ports: Ports, folder: string, file: string) {
     this.name = name;
-    this.url = `nats://127.0.0.1:${port}`;
+    this.url = `nats://127.0.0.1:${ports.client}`;
+    this.#monitorUrl = `http://127.0.0.1:${ports.monitor}`;
     this.#folder = folder;
     this.#file = file;
   }
 
   /** Starts one server, with more in its configuration if that is said. */
   static async start(configuration = ''): Promise<NatsServer> {
-    const [port = 0] = await freePorts(1);
-    const server = NatsServer.#prepare('n0', port, configuration);
+    const [client = 0, monitor = 0] = await freePorts(2);
+    const server = NatsServer.#prepare('n0', { client, monitor }, configuration);
     await server.restart();
     return server;
   }
 
   /** Starts three servers that are a cluster. */
   static async startCluster(): Promise<readonly NatsServer[]> {
-    const ports = await freePorts(6);
-    const routes = ports.slice(3).map((port) => `nats://127.0.0.1:${port}`);
+    const ports = await freePorts(9);
+    const routes = ports.slice(6).map((port) => `nats://127.0.0.1:${port}`);
     const cluster = routes.map((route, index) =>
       NatsServer.#prepare(
         `n${index}`,
-        ports[index] ?? 0,
+        { client: ports[index] ?? 0, monitor: ports[index + 3] ?? 0 },
         `cluster { name: c, listen: "${route.slice('nats://'.length)}", routes: [${routes.join(', ')}] }`,
       ),
     );
@@ -66,14 +79,18 @@ export class NatsServer {
     return cluster;
   }
 
-  static #prepare(name: string, port: number, configuration: string): NatsServer {
+  static #prepare(name: string, ports: Ports, configuration: string): NatsServer {
     const folder = mkdtempSync(join(tmpdir(), 'timer-nats-'));
     const file = join(folder, 'nats.conf');
-    writeFileSync(
-      file,
-      `server_name: ${name}\nlisten: "127.0.0.1:${port}"\njetstream { store_dir: "${join(folder, 'store')}" }\n${configuration}\n`,
-    );
-    const server = new NatsServer(name, port, folder, file);
+    const lines = [
+      `server_name: ${name}`,
+      `listen: "127.0.0.1:${ports.client}"`,
+      `http: "127.0.0.1:${ports.monitor}"`,
+      `jetstream { store_dir: "${join(folder, 'store')}" }`,
+      configuration,
+    ];
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    const server = new NatsServer(name, ports, folder, file);
     servers.add(server);
     return server;
   }
@@ -104,18 +121,58 @@ export class NatsServer {
     await exited;
   }
 
-  /** Stops it where it is, so that connections stay and nothing answers, until it is told to go on. */
-  freeze(): void {
-    this.#process?.kill('SIGSTOP');
-  }
-
-  goOn(): void {
-    this.#process?.kill('SIGCONT');
+  /** The name of the server that leads the cluster, as this one knows it. */
+  async leader(): Promise<string> {
+    const response = await fetch(`${this.#monitorUrl}/jsz`);
+    return clusterSchema.parse(await response.json()).meta_cluster.leader;
   }
 
   async remove(): Promise<void> {
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** A way to a server on which answers can be held back, while everything that is sent gets there. */
+export class AnswerProxy {
+  readonly url: string;
+  readonly #stop: () => void;
+  readonly #connections = new Map<Socket, Socket>();
+
+  private constructor(port: number, stop: () => void) {
+    this.url = `nats://127.0.0.1:${port}`;
+    this.#stop = stop;
+  }
+
+  static async start(target: NatsServer): Promise<AnswerProxy> {
+    const { hostname, port } = new URL(target.url);
+    const listener = createServer((client) => {
+      const server = connect(Number(port), hostname);
+      proxy.#connections.set(server, client);
+      for (const socket of [client, server]) socket.on('error', () => {});
+      client.pipe(server);
+      server.pipe(client);
+    });
+    listener.listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const address = listener.address();
+    if (typeof address !== 'object' || address === null) throw new Error('The proxy has no port');
+    const proxy = new AnswerProxy(address.port, () => listener.close());
+    proxies.add(proxy);
+    return proxy;
+  }
+
+  hold(): void {
+    for (const [server, client] of this.#connections) server.unpipe(client).pause();
+  }
+
+  release(): void {
+    for (const [server, client] of this.#connections) server.pipe(client);
+  }
+
+  close(): void {
+    this.#stop();
+    for (const sockets of this.#connections) for (const socket of sockets) socket.destroy();
   }
 }
 
