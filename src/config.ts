@@ -283,7 +283,7 @@ export const SETTINGS = {
     schema: z.string(),
   },
   WEBHOOK_RETRY_SECONDS: {
-    default: '5,300,1800,7200,18000,36000,50400,72000,86400',
+    default: '5,15,30,60,300,1800,7200,18000,36000,50400,72000,86400',
     description: 'Delays between attempts to deliver to a webhook; after the last it is disabled',
     ...wholeNumbers(20, 1, 604_800),
   },

@@ -274,7 +274,7 @@ const CASES: Record<keyof typeof SETTINGS, Case> = {
   },
   WEBHOOK_RETRY_SECONDS: {
     key: 'webhookRetrySeconds',
-    byDefault: [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
+    byDefault: [5, 15, 30, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
     takes: [
       ['1', [1]],
       [' 1 , 604800', [1, 604_800]],

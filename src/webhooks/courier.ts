@@ -36,6 +36,8 @@ const REREAD_INTERVAL_MS = 1000;
 const LATEST_WARNING_MS = 5000;
 /** A timer that fails is restarted before so much time has passed. */
 const LONGEST_DOWN_MS = 60_000;
+/** When what failed leaves no room for more, one event of it is tried so often. */
+const PROBE_INTERVAL_MS = 15_000;
 /** Delays are up to this part longer, by chance, so that receivers do not meet all retries at once. */
 const JITTER = 0.2;
 const GONE = 410;
@@ -71,6 +73,13 @@ interface Waiting {
 interface Lane {
   readonly queue: Waiting[];
   retry: Timeout;
+  /** When the first was tried last, and when the schedule has it tried again, in epoch ms. */
+  triedAtMs: number;
+  dueMs: number;
+  /** Until then the receiver asked not to be tried, in epoch ms. */
+  askedUntilMs: number;
+  /** How often the first was tried because others had been delivered. */
+  releases: number;
 }
 
 export class Courier {
@@ -93,6 +102,9 @@ export class Courier {
   /** All that waits, in the order it came. */
   readonly #waiting = new Set<Waiting>();
   readonly #ready: Lane[] = [];
+  /** Lanes whose first event failed, longest ago first, until it is tried again. */
+  readonly #backedOff = new Set<Lane>();
+  #probe: Timeout;
   #inFlight = 0;
   #saved: Cursor;
   #lastWarningMs = 0;
@@ -159,6 +171,7 @@ export class Courier {
     const { clock } = this.#options;
     this.#isStopped = true;
     clock.clearTimeout(this.#save);
+    clock.clearTimeout(this.#probe);
     for (const { retry } of this.#lanes.values()) clock.clearTimeout(retry);
     if (graceMs === 0) this.#abort.abort();
     const end = clock.setTimeout(() => this.#abort.abort(), graceMs);
@@ -201,9 +214,11 @@ export class Courier {
     const lane = this.#lanes.get(timerId);
     if (lane !== undefined) {
       lane.queue.push(waiting);
+      this.#hasten(lane);
       return;
     }
-    const opened = { queue: [waiting], retry: undefined };
+    const never = { triedAtMs: 0, dueMs: 0, askedUntilMs: 0, releases: 0 };
+    const opened = { queue: [waiting], retry: undefined, ...never };
     this.#lanes.set(timerId, opened);
     this.#makeReady(opened);
   }
@@ -226,10 +241,14 @@ export class Courier {
     this.#inFlight += 1;
     const { signal } = this.#abort;
     const failures = this.#options.deliveries.failuresOf(this.#idOf(first.event));
-    const outcome = await attempt({ ...this.#options, signal }, first.event, failures + 1);
+    lane.triedAtMs = this.#options.clock.now();
+    // An attempt before its time is none of those that the schedule counts.
+    const isEarly = lane.triedAtMs < lane.dueMs;
+    const number = isEarly ? Math.max(1, failures) : failures + 1;
+    const outcome = await attempt({ ...this.#options, signal }, first.event, number);
     this.#inFlight -= 1;
     if (outcome.success) this.#settle(lane, first);
-    else if (!this.#isStopped) this.#retry(lane, failures, outcome);
+    else if (!this.#isStopped) this.#fail(lane, number, outcome, isEarly);
     if (this.#inFlight === 0) this.#whenIdle();
     this.#sendReady();
   }
@@ -239,24 +258,78 @@ export class Courier {
     this.#waiting.delete(settled);
     if (event.entry === undefined) this.#lastWarningMs = Math.max(this.#lastWarningMs, event.atMs);
     lane.queue.shift();
+    lane.dueMs = 0;
+    lane.askedUntilMs = 0;
+    lane.releases = 0;
     if (lane.queue.length === 0) this.#lanes.delete(event.record.id);
     else this.#makeReady(lane);
+    this.#release();
     this.#saveSoon();
     if (this.#state === 'READING') void this.#read();
   }
 
-  #retry(lane: Lane, failuresBefore: number, outcome: Outcome): void {
-    const { clock, onGivenUp, random, retryMs } = this.#options;
-    const plannedMs = retryMs[failuresBefore];
+  #fail(lane: Lane, number: number, outcome: Outcome, isEarly: boolean): void {
+    const { onGivenUp, retryMs } = this.#options;
+    const plannedMs = isEarly ? 0 : retryMs[number - 1];
     this.#saveSoon();
     if (outcome.status === GONE) onGivenUp('The receiver answered 410: it is gone');
     else if (plannedMs === undefined) {
-      onGivenUp(`${failuresBefore + 1} attempts failed; the last: ${outcome.error}`);
-    } else {
-      const delayMs = Math.round(plannedMs * (1 + JITTER * random()));
-      const retry = (): void => this.#makeReady(lane);
-      lane.retry = clock.setTimeout(retry, Math.max(delayMs, outcome.retryAfterMs));
+      onGivenUp(`${number} attempts failed; the last: ${outcome.error}`);
+    } else this.#backOff(lane, plannedMs, outcome.retryAfterMs);
+  }
+
+  #backOff(lane: Lane, plannedMs: number, retryAfterMs: number): void {
+    const { clock, random } = this.#options;
+    const nowMs = clock.now();
+    const delayMs = Math.round(plannedMs * (1 + JITTER * random()));
+    lane.askedUntilMs = nowMs + retryAfterMs;
+    lane.dueMs = Math.max(lane.dueMs, nowMs + delayMs, lane.askedUntilMs);
+    lane.retry = clock.setTimeout(() => this.#tryAgain(lane), lane.dueMs - nowMs);
+    this.#backedOff.add(lane);
+    this.#probeLater();
+  }
+
+  #tryAgain(lane: Lane): void {
+    this.#options.clock.clearTimeout(lane.retry);
+    this.#backedOff.delete(lane);
+    this.#makeReady(lane);
+  }
+
+  /**
+   * The receiver takes events, so those that failed are tried before their time. One that it takes never is
+   * tried after twice the time each time, so that it does not fail again with each event that succeeds.
+   */
+  #release(): void {
+    const nowMs = this.#options.clock.now();
+    for (const lane of this.#backedOff) {
+      const patienceMs = PROBE_INTERVAL_MS * (2 ** lane.releases - 1);
+      if (nowMs < Math.max(lane.askedUntilMs, lane.triedAtMs + patienceMs)) continue;
+      lane.releases += 1;
+      this.#tryAgain(lane);
     }
+  }
+
+  /** There is news of a timer whose last failed a while ago. */
+  #hasten(lane: Lane): void {
+    const earliestMs = Math.max(lane.askedUntilMs, lane.triedAtMs + PROBE_INTERVAL_MS);
+    const isDue = this.#options.clock.now() >= earliestMs;
+    if (isDue && this.#backedOff.has(lane)) this.#tryAgain(lane);
+  }
+
+  /** Without room nothing new is tried that could show that the receiver is back. */
+  #probeLater(): void {
+    if (this.#isStopped || this.#probe !== undefined) return;
+    if (this.#state !== 'READING' || this.#hasRoom) return;
+    this.#probe = this.#options.clock.setTimeout(() => this.#sendProbe(), PROBE_INTERVAL_MS);
+  }
+
+  #sendProbe(): void {
+    const nowMs = this.#options.clock.now();
+    this.#probe = undefined;
+    const mayTry = ({ askedUntilMs }: Lane): boolean => askedUntilMs <= nowMs;
+    const lane = this.isIdle ? [...this.#backedOff].find(mayTry) : undefined;
+    if (lane !== undefined) this.#tryAgain(lane);
+    this.#probeLater();
   }
 
   /** Reads what the journal has until there is no more, and follows the registry from then on. */
@@ -273,12 +346,16 @@ export class Courier {
       clock.setTimeout(() => void this.#read(), REREAD_INTERVAL_MS);
     } finally {
       this.#isReading = false;
+      this.#probeLater();
     }
   }
 
   get #mayRead(): boolean {
-    const hasRoom = this.#waiting.size <= MOST_WAITING / 2;
-    return this.#state === 'READING' && !this.#isStopped && hasRoom;
+    return this.#state === 'READING' && !this.#isStopped && this.#hasRoom;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#waiting.size <= MOST_WAITING / 2;
   }
 
   async #readOn(): Promise<void> {

@@ -560,6 +560,96 @@ describe('W4: what fails is tried again on a schedule, and a webhook that never 
   });
 });
 
+describe('W4: a receiver that is back is told at once', () => {
+  const settings = { WEBHOOK_RETRY_SECONDS: '5,3600' };
+
+  /** A timer whose first message waits for its last attempt, an hour later. */
+  async function failedTwice({ service, receiver }: Hooked, definition = {}): Promise<string> {
+    receiver.answer = () => 500;
+    const { id } = await service.create(definition);
+    await advance(service, 6 * SECOND);
+    expect(typesOf(receiver.deliveries, id)).toEqual(['created', 'created']);
+    return id;
+  }
+
+  it('W4: more than it holds have failed, and new ones are delivered within seconds, in order', async () => {
+    const { service, receiver, id: webhookId } = await hooked({
+      settings: { WEBHOOK_RETRY_SECONDS: '3600,3600' },
+    });
+    receiver.answer = () => 500;
+    const ids: string[] = [];
+    for (let count = 0; count < 1100; count += 1) ids.push((await service.create()).id);
+    await settle(service);
+    await advance(service, MINUTE);
+    expect(receiver.received).toHaveLength(0);
+    const probed = receiver.deliveries.length;
+    await advance(service, 10 * MINUTE);
+    expect(receiver.deliveries.length - probed).toBe(40);
+    receiver.answer = () => 204;
+    const { id } = await service.create();
+    for (const timerId of [id, ids[0] ?? '']) await service.act(timerId, 'start');
+    await advance(service, 16 * SECOND);
+    for (const timerId of [id, ids[0] ?? '']) {
+      expect(typesOf(receiver.received, timerId)).toEqual(['created', 'started']);
+    }
+    expect(receiver.received).toHaveLength(1103);
+    const [last] = await attempts(service, webhookId);
+    expect(last).toMatchObject({ success: true, attempt: 1 });
+  });
+
+  it('W4: what another timer has delivered lets all be tried', async () => {
+    const all = await hooked({ settings });
+    const id = await failedTwice(all);
+    all.receiver.answer = () => 204;
+    await all.service.create();
+    await settle(all.service);
+    expect(typesOf(all.receiver.received, id)).toEqual(['created']);
+  });
+
+  it('W4: news of a timer is not held back by what failed of it before', async () => {
+    const all = await hooked({ settings });
+    const wanted = { duration_seconds: 60, warning_thresholds: [], auto_start: true };
+    const id = await failedTwice(all, wanted);
+    all.receiver.answer = () => 204;
+    await advance(all.service, 54 * SECOND);
+    expect(typesOf(all.receiver.received, id)).toEqual(['created', 'expired']);
+  });
+
+  it('W4: what a receiver never takes is tried ever less, and no attempt before its time counts', async () => {
+    const all = await hooked({ settings });
+    const { service, receiver, id: webhookId } = all;
+    const refused = await failedTwice(all);
+    receiver.answer = ({ data }) => (data.timer.id === refused ? 500 : 204);
+    for (let count = 0; count < 100; count += 1) {
+      await service.create();
+      await advance(service, SECOND);
+    }
+    // The two before, and after 0, 15 and 45 s more.
+    expect(typesOf(receiver.deliveries, refused)).toHaveLength(5);
+    expect((await show(service, webhookId)).disabled).toBeNull();
+    const [last] = (await attempts(service, webhookId)).filter(({ success }) => !success);
+    expect(last?.attempt).toBe(2);
+    await advance(service, 2 * HOUR);
+    await vi.waitFor(async () => expect((await show(service, webhookId)).disabled).not.toBeNull());
+    expect((await show(service, webhookId)).disabled?.why).toContain('3 attempts failed');
+  });
+
+  it('W4: it is not tried before the end of its Retry-After, whatever else it takes', async () => {
+    const { service, receiver } = await hooked({ settings });
+    receiver.answer = () => (response) => response.writeHead(503, { 'Retry-After': '120' }).end();
+    const { id } = await service.create();
+    await settle(service);
+    receiver.answer = () => 204;
+    await advance(service, 60 * SECOND);
+    await service.create();
+    await service.act(id, 'start');
+    await advance(service, 60 * SECOND - 1);
+    expect(typesOf(receiver.received, id)).toEqual([]);
+    await advance(service, 1);
+    expect(typesOf(receiver.received, id)).toEqual(['created', 'started']);
+  });
+});
+
 describe('looking after webhooks', () => {
   it('sends a message of the log again, the same but for the time', async () => {
     const { service, receiver, id, secret } = await hooked();
