@@ -648,7 +648,7 @@ function webhookOperations(schemas: RequestSchemas) {
         description: 'The webhook, with its new secret.',
         body: webhookWithSecretSchema,
       },
-      problems: ['unknown_webhook', ...changeProblems],
+      problems: ['unknown_webhook', 'too_many_secrets', ...changeProblems],
     },
     enableWebhook: {
       ...common,

@@ -51,6 +51,11 @@ export const PROBLEMS = {
     title: 'Too many event streams of consoles',
   },
   too_many_webhooks: { status: 429, retryAfterSeconds: 60, title: 'Too many webhooks' },
+  too_many_secrets: {
+    status: 429,
+    retryAfterSeconds: 3600,
+    title: 'Too many secrets of this webhook are still good',
+  },
   foreign_origin: { status: 403, title: 'Pages of this origin may not do this' },
   internal_error: { status: 500, title: 'The service failed' },
   recovering: {

@@ -4,8 +4,10 @@ import { request as requestHttps } from 'node:https';
 import type { Clock } from '../clock.js';
 import { faultOf, type NameLookup, publicLookup } from './addresses.js';
 
-/** What an answer says beyond its status is of no interest; of a longer one the rest is not read. */
+/** What an answer says beyond its status is of no interest; of a longer or slower one the rest is not read. */
 const LARGEST_ANSWER_BYTES = 64 * 1024;
+const LONGEST_ANSWER_MS = 1000;
+const UPGRADE = 101;
 const LONGEST_RETRY_AFTER_MS = 60 * 60 * 1000;
 
 export interface Posting {
@@ -52,7 +54,7 @@ export class Sender {
     const { clock, timeoutMs } = this.#options;
     return new Promise((resolve) => {
       const request = this.#open(posting);
-      const timeout = clock.setTimeout(() => {
+      let timeout = clock.setTimeout(() => {
         settle(failure(`No answer within ${timeoutMs / 1000} seconds`));
       }, timeoutMs);
       const settle = (outcome: Outcome): void => {
@@ -61,10 +63,20 @@ export class Sender {
         request.destroy();
       };
       request.on('error', (error) => settle(failure(wordsOf(error))));
+      const refuseUpgrade = (): void => settle(outcomeOf(UPGRADE, undefined, clock));
+      request.on('upgrade', (_, socket) => {
+        socket.destroy();
+        refuseUpgrade();
+      });
+      request.on('information', ({ statusCode }) => {
+        if (statusCode === UPGRADE) refuseUpgrade();
+      });
       request.on('response', (response) => {
         const { statusCode = 0 } = response;
         let bytes = 0;
         const end = () => settle(outcomeOf(statusCode, response.headers['retry-after'], clock));
+        clock.clearTimeout(timeout);
+        timeout = clock.setTimeout(end, LONGEST_ANSWER_MS);
         response.on('data', (data: Buffer) => {
           bytes += data.length;
           if (bytes > LARGEST_ANSWER_BYTES) end();

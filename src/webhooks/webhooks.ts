@@ -32,6 +32,7 @@ const CURSOR_DRAWER = 'webhook-cursors';
 const MOST_WEBHOOKS = 100;
 /** A receiver has this long to learn a new secret; the one before it signs as well until then. */
 const ROTATION_MS = 24 * 60 * 60 * 1000;
+/** Every one of them makes the head of each message longer. */
 const MOST_SECRETS = 5;
 /** What is under way at the end gets this long. */
 const GRACE_MS = 2000;
@@ -194,7 +195,11 @@ export class Webhooks implements Watcher {
         untilMs: old.untilMs ?? nowMs + ROTATION_MS,
       }));
       const valid = before.filter(({ untilMs }) => untilMs > nowMs);
-      const secrets = [{ secret, untilMs: null }, ...valid].slice(0, MOST_SECRETS);
+      if (valid.length >= MOST_SECRETS) {
+        const detail = `${MOST_SECRETS} secrets sign already, all but the newest for 24 hours at the most`;
+        throw new Problem('too_many_secrets', detail);
+      }
+      const secrets = [{ secret, untilMs: null }, ...valid];
       await this.#change(webhook, { secrets });
       return { ...resourceOf(webhook.endpoint), secret };
     });

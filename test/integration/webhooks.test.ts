@@ -361,6 +361,25 @@ describe('W2: messages are signed as Standard Webhooks has it', () => {
     expect(() => verifyThen(secret, late)).toThrow('No matching signature');
   });
 
+  it('W2: no rotation takes its 24 hours from a secret: one too many is refused', async () => {
+    const { service, receiver, id, secret } = await hooked();
+    const rotate = () => service.request('POST', `/webhooks/${id}/rotate`);
+    const secrets = [secret];
+    for (let count = 0; count < 4; count += 1) {
+      secrets.push(webhookWithSecretSchema.parse((await rotate()).body).secret);
+      await advance(service, HOUR);
+    }
+    const refused = await rotate();
+    expect([refused.status, problemIn(refused).code]).toEqual([429, 'too_many_secrets']);
+    await service.create();
+    await settle(service);
+    const [delivery] = receiver.deliveries;
+    if (delivery === undefined) throw new Error('Nothing came');
+    for (const each of secrets) verifyThen(each, delivery);
+    await advance(service, 20 * HOUR);
+    expect((await rotate()).status).toBe(200);
+  });
+
   it('W2: the secret is shown when it is made, and never again', async () => {
     const { service, id, secret } = await hooked();
     for (const path of ['/webhooks', `/webhooks/${id}`, `/webhooks/${id}/deliveries`]) {
@@ -573,7 +592,11 @@ describe('W4: a receiver that is back is told at once', () => {
   }
 
   it('W4: more than it holds have failed, and new ones are delivered within seconds, in order', async () => {
-    const { service, receiver, id: webhookId } = await hooked({
+    const {
+      service,
+      receiver,
+      id: webhookId,
+    } = await hooked({
       settings: { WEBHOOK_RETRY_SECONDS: '3600,3600' },
     });
     receiver.answer = () => 500;

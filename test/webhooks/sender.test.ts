@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { Timeout } from '../../src/clock.js';
 import { isPublic, type NameLookup, publicLookup } from '../../src/webhooks/addresses.js';
 import { type Outcome, Sender } from '../../src/webhooks/sender.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -39,8 +40,26 @@ function namesTo(...addresses: readonly string[]) {
   return { asked, lookUp };
 }
 
-function post(url: string, lookUp?: NameLookup, allowsPrivate = false): Promise<Outcome> {
-  const clock = new SimulatedClock();
+/** Tells when somebody asks to be called after a delay. */
+class WatchedClock extends SimulatedClock {
+  readonly #asked = new Map<number, () => void>();
+
+  isAskedFor(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#asked.set(delayMs, resolve));
+  }
+
+  override setTimeout(callback: () => void, delayMs: number): Timeout {
+    this.#asked.get(delayMs)?.();
+    return super.setTimeout(callback, delayMs);
+  }
+}
+
+function post(
+  url: string,
+  lookUp?: NameLookup,
+  allowsPrivate = false,
+  clock = new SimulatedClock(),
+): Promise<Outcome> {
   const sender = new Sender({ clock, timeoutMs: 10_000, allowsPrivate, version: '0.0.0', lookUp });
   return sender.post({ url, headers: {}, body: '{}', signal: new AbortController().signal });
 }
@@ -114,6 +133,29 @@ describe('W4: what becomes of an attempt', () => {
     });
     const outcome = await post(`http://127.0.0.1:${port}/`, undefined, true);
     expect(outcome).toMatchObject({ success: true, status: 200 });
+  });
+
+  it('W4: goes by the status of an answer that comes by drops, after a second', async () => {
+    const { port } = await listen((response) => {
+      response.writeHead(200).write('a drop');
+    });
+    const clock = new WatchedClock();
+    const posted = post(`http://127.0.0.1:${port}/`, undefined, true, clock);
+    await clock.isAskedFor(1000);
+    await clock.advance(1000);
+    expect(await posted).toMatchObject({ success: true, status: 200 });
+    expect(clock.pendingTimeouts).toBe(0);
+  });
+
+  it.each([
+    { what: 'an upgrade', head: 'Upgrade: websocket\r\nConnection: Upgrade\r\n' },
+    { what: 'a 101 that names no protocol', head: '' },
+  ])('W4: $what is a failure at once', async ({ head }) => {
+    const { port } = await listen(({ socket }) => {
+      socket?.write(`HTTP/1.1 101 Switching Protocols\r\n${head}\r\n`);
+    });
+    const outcome = await post(`http://127.0.0.1:${port}/`, undefined, true);
+    expect(outcome).toMatchObject({ success: false, status: 101, error: 'Answered 101' });
   });
 
   it('W4: an answer that breaks off is none', async () => {
