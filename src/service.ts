@@ -83,15 +83,23 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   registry.recovered.catch(() => {});
   const heads = new Heads({ journal, signer, clock, log });
   const audit = new Audit({ journal, heads, signer, clock });
-  const webhooks = await Webhooks.open({ config, registry, journal, clock, log, version });
+  const measures = metrics;
+  const webhooks = await Webhooks.open({
+    config,
+    registry,
+    journal,
+    measures,
+    clock,
+    log,
+    version,
+  });
   const onLimited = (limit: LimitName): void => metrics.limited(limit);
   const limits = new Limits({ config, clock, addresses, onLimited });
-  const measures = metrics;
   const realtime = new Realtime({ registry, access, limits, measures, clock, config, log });
   metrics.observe({
     timersIn: (state) => registry.timersIn(state),
     displays: () => realtime.figures(),
-    webhookLagMs: () => webhooks.lagMs(),
+    webhooks: () => webhooks.figures(),
   });
   const server = createServer(
     {

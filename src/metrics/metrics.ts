@@ -7,6 +7,8 @@ import { LIMITS, type LimitName } from '../access/limits.js';
 import { WIRE_STATES } from '../protocol/timer.js';
 import type { DisplayFigures, HubMeasures } from '../realtime/hub.js';
 import type { CommandOutcome, CommandType, RegistryMeasures, TimerState } from '../registry.js';
+import type { AttemptOutcome, WebhookMeasures } from '../webhooks/attempt.js';
+import type { WebhookFigures } from '../webhooks/webhooks.js';
 
 /** From a tenth of a millisecond, which is a tick to some displays, to seconds, which is a stall. */
 const BUCKETS_SECONDS = [
@@ -30,16 +32,17 @@ const WAKEFUL = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'].map(
 );
 const NEVER_MS = 2 ** 31 - 1;
 
+const OUTCOMES: readonly AttemptOutcome[] = ['delivered', 'failed'];
 const STATES: readonly TimerState[] = ['CREATED', 'RUNNING', 'PAUSED', 'EXPIRED', 'COMPLETED'];
 
 /** What is read when metrics are asked for; it must not take long. */
 export interface MetricsSources {
   readonly timersIn: (state: TimerState) => number;
   readonly displays: () => DisplayFigures;
-  readonly webhookLagMs: () => number;
+  readonly webhooks: () => WebhookFigures;
 }
 
-export class Metrics implements RegistryMeasures, HubMeasures {
+export class Metrics implements RegistryMeasures, HubMeasures, WebhookMeasures {
   readonly #registry = new Registry();
   readonly #commands = new Counter({
     name: 'timer_commands_total',
@@ -51,6 +54,12 @@ export class Metrics implements RegistryMeasures, HubMeasures {
     name: 'timer_limited_total',
     help: 'Requests and connections that were refused, by the limit they had reached',
     labelNames: ['limit'],
+    registers: [this.#registry],
+  });
+  readonly #webhookAttempts = new Counter({
+    name: 'timer_webhook_attempts_total',
+    help: 'Attempts to deliver a message to a webhook, by what became of them',
+    labelNames: ['outcome'],
     registers: [this.#registry],
   });
   readonly #appends = this.#histogram(
@@ -74,11 +83,12 @@ export class Metrics implements RegistryMeasures, HubMeasures {
   /** Those of the process as well, which is for one service of it only. */
   constructor({ ofProcess }: { readonly ofProcess: boolean }) {
     for (const limit of LIMITS) this.#limited.inc({ limit }, 0);
+    for (const outcome of OUTCOMES) this.#webhookAttempts.inc({ outcome }, 0);
     if (ofProcess) this.#measureProcess();
   }
 
   /** Reads gauges off the parts of the service from now on. */
-  observe({ timersIn, displays, webhookLagMs }: MetricsSources): void {
+  observe({ timersIn, displays, webhooks }: MetricsSources): void {
     this.#gauge('timer_timers', 'Timers in memory, by state', ['state'], (gauge) => {
       for (const state of STATES) gauge.set({ state: WIRE_STATES[state] }, timersIn(state));
     });
@@ -95,10 +105,15 @@ export class Metrics implements RegistryMeasures, HubMeasures {
     );
     this.#gauge(
       'timer_webhook_lag_seconds',
-      'Age of the oldest event that is still to be delivered to a webhook; 0 when there is none',
+      'Age of the oldest event that is still to be delivered to a webhook, disabled or not; 0 when there is none',
       [],
-      (gauge) => gauge.set(webhookLagMs() / 1000),
+      (gauge) => gauge.set(webhooks().lagMs / 1000),
     );
+    this.#gauge('timer_webhooks', 'Webhooks, by state', ['state'], (gauge) => {
+      const { enabled, disabled } = webhooks();
+      gauge.set({ state: 'enabled' }, enabled);
+      gauge.set({ state: 'disabled' }, disabled);
+    });
   }
 
   command(command: CommandType, outcome: CommandOutcome): void {
@@ -116,6 +131,10 @@ export class Metrics implements RegistryMeasures, HubMeasures {
 
   tick(latenessMs: number): void {
     this.#lateness.observe(latenessMs / 1000);
+  }
+
+  webhookAttempt(outcome: AttemptOutcome): void {
+    this.#webhookAttempts.inc({ outcome });
   }
 
   limited(limit: LimitName): void {

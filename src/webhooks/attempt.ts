@@ -6,6 +6,8 @@ import { messageIdOf, messageOf, type TimerEvent, typeOf } from './events.js';
 import type { Outcome, Sender } from './sender.js';
 import { signedHeaders } from './signature.js';
 
+export type AttemptOutcome = 'delivered' | 'failed';
+
 export interface Destination {
   readonly id: string;
   readonly url: string;
@@ -14,18 +16,24 @@ export interface Destination {
   wants(event: TimerEvent): boolean;
 }
 
+/** Told of attempts as they end. */
+export interface WebhookMeasures {
+  webhookAttempt(outcome: AttemptOutcome): void;
+}
+
 export interface AttemptOptions {
   readonly destination: Destination;
   readonly clock: Clock;
   readonly sender: Sender;
   readonly deliveries: DeliveryLog;
+  readonly measures: WebhookMeasures;
   /** Breaks the attempt off; then there was none. */
   readonly signal: AbortSignal;
 }
 
 /** Never rejects; `number` counts the attempts of this event. */
 export async function attempt(
-  { destination, clock, sender, deliveries, signal }: AttemptOptions,
+  { destination, clock, sender, deliveries, measures, signal }: AttemptOptions,
   event: TimerEvent,
   number: number,
 ): Promise<Outcome> {
@@ -38,6 +46,7 @@ export async function attempt(
   if (signal.aborted && !outcome.success) return outcome;
   const { record, thresholdMs } = event;
   const { success, status, error } = outcome;
+  measures.webhookAttempt(success ? 'delivered' : 'failed');
   deliveries.add({
     message_id: messageId,
     type: typeOf(event),

@@ -20,7 +20,7 @@ import {
 } from '../protocol/webhooks.js';
 import type { Change, Registry, Warning, Watcher } from '../registry.js';
 import { faultOf, type NameLookup } from './addresses.js';
-import { attempt, type Destination } from './attempt.js';
+import { attempt, type Destination, type WebhookMeasures } from './attempt.js';
 import { Courier, type Cursor } from './courier.js';
 import { DeliveryLog } from './delivery-log.js';
 import { eventsOf, messageIdOf, typeOf } from './events.js';
@@ -46,7 +46,14 @@ const endpointSchema = z.object({
   createdAtMs: z.number(),
   /** The newest first; all but that end. */
   secrets: z.array(z.object({ secret: z.string(), untilMs: z.number().nullable() })),
-  disabled: z.object({ atMs: z.number(), why: z.string() }).nullable(),
+  disabled: z
+    .object({
+      atMs: z.number(),
+      why: z.string(),
+      /** Since when the oldest event that it was not told of waits. */
+      waitingSinceMs: z.number().optional(),
+    })
+    .nullable(),
 });
 type Endpoint = z.output<typeof endpointSchema>;
 
@@ -60,10 +67,19 @@ interface Webhook {
   courier: Courier | undefined;
 }
 
+/** What can be seen of all webhooks together. */
+export interface WebhookFigures {
+  readonly enabled: number;
+  readonly disabled: number;
+  /** How long the oldest event that is not delivered has been waiting, over both. */
+  readonly lagMs: number;
+}
+
 export interface WebhooksOptions {
   readonly config: Config;
   readonly registry: Registry;
   readonly journal: Journal;
+  readonly measures: WebhookMeasures;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
@@ -122,9 +138,11 @@ export class Webhooks implements Watcher {
     });
   }
 
-  /** How long the oldest event that is not delivered has been waiting, over all that are enabled. */
-  lagMs(): number {
-    return Math.max(0, ...this.#couriers().map((courier) => courier.lagMs()));
+  figures(): WebhookFigures {
+    const webhooks = [...this.#webhooks.values()];
+    const disabled = webhooks.filter(({ endpoint }) => endpoint.disabled !== null).length;
+    const lagMs = Math.max(0, ...webhooks.map((webhook) => this.#lagMsOf(webhook)));
+    return { enabled: webhooks.length - disabled, disabled, lagMs };
   }
 
   /** Whether nothing is being sent; what is to be tried again later may wait. */
@@ -224,7 +242,7 @@ export class Webhooks implements Watcher {
 
   /** Sends a message of the delivery log once more, at once and out of order; gives the attempt. */
   async redeliver(id: string, messageId: string): Promise<Attempt> {
-    const { clock, journal } = this.#options;
+    const { clock, journal, measures } = this.#options;
     const { deliveries, destination } = this.#find(id);
     const last = deliveries.find(messageId);
     if (last === undefined) throw unknownMessage(messageId);
@@ -232,7 +250,7 @@ export class Webhooks implements Watcher {
     const found = events.find(({ event }) => messageIdOf(id, event) === messageId);
     if (found === undefined) throw unknownMessage(messageId);
     const { signal } = this.#stopped;
-    const options = { destination, clock, sender: this.#sender, deliveries, signal };
+    const options = { destination, clock, sender: this.#sender, deliveries, measures, signal };
     // It is none of those that the schedule counts.
     await attempt(options, found.event, last.attempt);
     return deliveries.find(messageId) ?? last;
@@ -251,6 +269,11 @@ export class Webhooks implements Watcher {
     const found = this.#options.registry.lookUp(timerId);
     if (!found.ok || found.timer.state !== 'RUNNING') return;
     for (const courier of this.#couriers()) courier.recover(timerId);
+  }
+
+  #lagMsOf({ endpoint: { disabled }, courier }: Webhook): number {
+    if (disabled === null) return courier?.lagMs() ?? 0;
+    return this.#options.clock.now() - (disabled.waitingSinceMs ?? disabled.atMs);
   }
 
   #couriers(): Courier[] {
@@ -289,7 +312,7 @@ export class Webhooks implements Watcher {
   }
 
   #startCourier(webhook: Webhook): void {
-    const { config, registry, journal, clock, log } = this.#options;
+    const { config, registry, journal, measures, clock, log } = this.#options;
     const { endpoint, cursor, deliveries, destination } = webhook;
     if (!this.#isStarted || endpoint.disabled !== null) return;
     this.#unwatch ??= registry.watch(this);
@@ -301,6 +324,7 @@ export class Webhooks implements Watcher {
       registry,
       sender: this.#sender,
       deliveries,
+      measures,
       log,
       retryMs: config.webhookRetrySeconds.map((seconds) => seconds * 1000),
       random: Math.random,
@@ -329,8 +353,10 @@ export class Webhooks implements Watcher {
     await this.#inTurn(async () => {
       if (webhook.courier !== courier || courier === undefined) return;
       log.warn({ webhook: webhook.endpoint.id, why }, 'a webhook was disabled');
+      const atMs = clock.now();
+      const waitingSinceMs = atMs - courier.lagMs();
       await this.#stopCourier(webhook, 0);
-      await this.#change(webhook, { disabled: { atMs: clock.now(), why } });
+      await this.#change(webhook, { disabled: { atMs, why, waitingSinceMs } });
     }).catch((err: unknown) => {
       log.error({ webhook: webhook.endpoint.id, err }, 'that it is disabled could not be kept');
     });

@@ -1,11 +1,12 @@
 /** Metrics: what Prometheus is told, and that the dashboard asks for nothing else. */
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { Entry } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { EventReader } from '../support/event-reader.js';
 import { ServiceProcess } from '../support/process.js';
+import { Receiver } from '../support/receiver.js';
 import { problemIn, TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { temporaryFolder } from '../support/sqlite.js';
@@ -171,6 +172,36 @@ describe('M1: metrics', () => {
     const samples = await metricsOf(service);
     expect(samples.get('timer_limited_total{limit="requests_per_address"}')).toBe(2);
     expect(samples.get('timer_limited_total{limit="failed_authentications"}')).toBe(0);
+  });
+
+  it('M1: tell of webhooks, of those that are disabled too, also after a restart', async () => {
+    const journal = new MemoryJournal();
+    const settings = { WEBHOOK_RETRY_SECONDS: '5', WEBHOOK_ALLOW_PRIVATE: '1' };
+    const service = await TestService.start({ journal, settings });
+    const receiver = await Receiver.open();
+    for (const url of [receiver.url, 'http://127.0.0.1:9/']) {
+      expect((await service.request('POST', '/webhooks', { url })).status).toBe(201);
+    }
+    const told = async (from: TestService) => {
+      const samples = await metricsOf(from);
+      return [
+        samples.get('timer_webhooks{state="enabled"}'),
+        samples.get('timer_webhooks{state="disabled"}'),
+        samples.get('timer_webhook_attempts_total{outcome="delivered"}'),
+        samples.get('timer_webhook_attempts_total{outcome="failed"}'),
+        samples.get('timer_webhook_lag_seconds'),
+      ];
+    };
+    expect(await told(service)).toEqual([2, 0, 0, 0, 0]);
+    await service.create();
+    await vi.waitFor(async () => expect(await told(service)).toEqual([2, 0, 1, 1, 0]));
+    await service.advance(10 * SECOND);
+    await vi.waitFor(async () => expect(await told(service)).toEqual([1, 1, 1, 2, 10]));
+    await service.stop();
+    const restarted = await TestService.start({ journal, settings, clock: service.clock });
+    service.clock.stall(60 * SECOND);
+    expect((await told(restarted)).slice(0, 2)).toEqual([1, 1]);
+    expect((await told(restarted))[4]).toBeGreaterThanOrEqual(70);
   });
 
   it('M1: are for observers and administrators', async () => {
