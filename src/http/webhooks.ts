@@ -13,9 +13,9 @@ export function webhookRoutes(
   idempotency: Idempotency,
 ) {
   const createWebhook = idempotency.handler({
-    make: async ({ request, caller }) => {
+    make: async ({ request, caller }, requestId) => {
       const body = parse(createWebhookSchema, request.body, 'body');
-      const webhook = await webhooks.create(body, caller.credential);
+      const webhook = await webhooks.create(body, caller.credential, requestId);
       return { status: 201, headers: { Location: `/webhooks/${webhook.id}` }, body: webhook };
     },
   });
@@ -28,9 +28,9 @@ export function webhookRoutes(
   });
 
   const rotateWebhook = idempotency.handler({
-    make: async ({ request }) => ({
+    make: async ({ request }, requestId) => ({
       status: 200,
-      body: await webhooks.rotate(idOf(request)),
+      body: await webhooks.rotate(idOf(request), requestId),
     }),
   });
 

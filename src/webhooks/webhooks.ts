@@ -32,10 +32,20 @@ const CURSOR_DRAWER = 'webhook-cursors';
 const MOST_WEBHOOKS = 100;
 /** A receiver has this long to learn a new secret; the one before it signs as well until then. */
 const ROTATION_MS = 24 * 60 * 60 * 1000;
+/** Whoever asks again under the same key within this time asked for the secret that was made then (A5). */
+const REPEATED_MS = 24 * 60 * 60 * 1000;
 /** Every one of them makes the head of each message longer. */
 const MOST_SECRETS = 5;
 /** What is under way at the end gets this long. */
 const GRACE_MS = 2000;
+
+const secretSchema = z.object({
+  secret: z.string(),
+  untilMs: z.number().nullable(),
+  /** The request that it was made for, if that has a name. */
+  madeFor: z.object({ requestId: z.string(), atMs: z.number() }).optional(),
+});
+type Secret = z.output<typeof secretSchema>;
 
 const endpointSchema = z.object({
   id: z.string(),
@@ -45,7 +55,7 @@ const endpointSchema = z.object({
   createdBy: z.string(),
   createdAtMs: z.number(),
   /** The newest first; all but that end. */
-  secrets: z.array(z.object({ secret: z.string(), untilMs: z.number().nullable() })),
+  secrets: z.array(secretSchema),
   disabled: z
     .object({
       atMs: z.number(),
@@ -158,19 +168,26 @@ export class Webhooks implements Watcher {
     return resourceOf(this.#find(id).endpoint);
   }
 
-  create({ url, events, timers }: CreateWebhook, credential: string): Promise<WebhookWithSecret> {
+  /** Makes a webhook, once for each request that has a name. */
+  create(
+    { url, events, timers }: CreateWebhook,
+    credential: string,
+    requestId: string | null,
+  ): Promise<WebhookWithSecret> {
     const fault = faultOf(url, this.#options.config.webhookAllowPrivate);
     if (fault !== undefined) {
       const errors = [{ field: 'body.url', message: fault }];
       throw new Problem('invalid_request', `body.url: ${fault}`, { errors });
     }
     return this.#inTurn(async () => {
+      const made = this.#madeFor(requestId, [...this.#webhooks.values()]);
+      if (made !== undefined) return made;
       if (this.#webhooks.size >= MOST_WEBHOOKS) {
         throw new Problem('too_many_webhooks', `There are ${MOST_WEBHOOKS} already; delete some`);
       }
       const { clock, journal } = this.#options;
       const createdAtMs = clock.now();
-      const secret = newSecret();
+      const secret = secretFor(requestId, createdAtMs);
       const endpoint: Endpoint = {
         id: sortableId('webhook', createdAtMs),
         url,
@@ -178,7 +195,7 @@ export class Webhooks implements Watcher {
         timers: timers ?? null,
         createdBy: credential,
         createdAtMs,
-        secrets: [{ secret, untilMs: null }],
+        secrets: [secret],
         disabled: null,
       };
       const position = await journal.positionBefore(Number.MAX_SAFE_INTEGER);
@@ -186,7 +203,7 @@ export class Webhooks implements Watcher {
       await this.#keepCursor(endpoint.id, cursor);
       await this.#keep(endpoint);
       this.#startCourier(await this.#add(endpoint, cursor));
-      return { ...resourceOf(endpoint), secret };
+      return { ...resourceOf(endpoint), secret: secret.secret };
     });
   }
 
@@ -202,14 +219,16 @@ export class Webhooks implements Watcher {
     });
   }
 
-  /** Makes a new secret. */
-  rotate(id: string): Promise<WebhookWithSecret> {
+  /** Makes a new secret, once for each request that has a name. */
+  rotate(id: string, requestId: string | null): Promise<WebhookWithSecret> {
     return this.#inTurn(async () => {
       const webhook = this.#find(id);
+      const made = this.#madeFor(requestId, [webhook]);
+      if (made !== undefined) return made;
       const nowMs = this.#options.clock.now();
-      const secret = newSecret();
+      const secret = secretFor(requestId, nowMs);
       const before = webhook.endpoint.secrets.map((old) => ({
-        secret: old.secret,
+        ...old,
         untilMs: old.untilMs ?? nowMs + ROTATION_MS,
       }));
       const valid = before.filter(({ untilMs }) => untilMs > nowMs);
@@ -217,9 +236,8 @@ export class Webhooks implements Watcher {
         const detail = `${MOST_SECRETS} secrets sign already, all but the newest for 24 hours at the most`;
         throw new Problem('too_many_secrets', detail);
       }
-      const secrets = [{ secret, untilMs: null }, ...valid];
-      await this.#change(webhook, { secrets });
-      return { ...resourceOf(webhook.endpoint), secret };
+      await this.#change(webhook, { secrets: [secret, ...valid] });
+      return { ...resourceOf(webhook.endpoint), secret: secret.secret };
     });
   }
 
@@ -290,6 +308,18 @@ export class Webhooks implements Watcher {
     const webhook = this.#webhooks.get(id);
     if (webhook === undefined) throw new Problem('unknown_webhook', `Webhook not found: ${id}`);
     return webhook;
+  }
+
+  /** What a request was answered, or would have been had the process not ended before. */
+  #madeFor(requestId: string | null, among: readonly Webhook[]): WebhookWithSecret | undefined {
+    const sinceMs = this.#options.clock.now() - REPEATED_MS;
+    for (const { endpoint } of among) {
+      const made = endpoint.secrets.find(
+        ({ madeFor }) => madeFor?.requestId === requestId && madeFor.atMs > sinceMs,
+      );
+      if (made !== undefined) return { ...resourceOf(endpoint), secret: made.secret };
+    }
+    return undefined;
   }
 
   async #add(endpoint: Endpoint, cursor: Cursor): Promise<Webhook> {
@@ -377,6 +407,11 @@ export class Webhooks implements Watcher {
     const { documents } = this.#options.journal;
     await documents.put(CURSOR_DRAWER, { name: id, text: JSON.stringify(cursor) }, null);
   }
+}
+
+function secretFor(requestId: string | null, atMs: number): Secret {
+  const made = { secret: newSecret(), untilMs: null };
+  return requestId === null ? made : { ...made, madeFor: { requestId, atMs } };
 }
 
 function unknownMessage(messageId: string): Problem {
