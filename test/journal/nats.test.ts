@@ -299,20 +299,25 @@ describe('in a cluster of three servers, the journal in NATS', () => {
         interval: 100,
       });
     const journal = await open();
-    const other = await open();
     const connection = await connect({ servers });
-    const { config, cluster: copies } = await (await jetstreamManager(connection)).streams.info(
-      stream,
-    );
-    await connection.close();
+    const manager = await jetstreamManager(connection);
+    const { config, cluster: copies } = await manager.streams.info(stream);
     expect(config.num_replicas).toBe(3);
+    // Who leads is not lost: an election of another leader takes the engine five seconds or more.
+    const leaders = [copies?.leader, await cluster[0]?.leader()];
+    const lost = cluster.find(({ name }) => !leaders.includes(name));
+    // One node listens by way of the server that is going to be lost.
+    let other = journal;
+    const isAtRisk = async (): Promise<boolean> => {
+      const listeners = await manager.consumers.list(stream).next();
+      return listeners.some((listener) => listener.cluster?.leader === lost?.name);
+    };
+    while (!(await isAtRisk())) other = await open();
+    await connection.close();
     const delivered = deliveredBy(other);
     const entries = Array.from({ length: 200 }, (_, index) => created(`t${index}`));
     expect(await journal.append(entries)).toEqual(entries.map(() => 'committed'));
     await vi.waitFor(() => expect(delivered).toEqual(entries));
-    // Who leads is not lost: an election of another leader takes the engine five seconds or more.
-    const leaders = [copies?.leader, await cluster[0]?.leader()];
-    const lost = cluster.find(({ name }) => !leaders.includes(name));
     await lost?.kill();
     expect(await appendAgain(journal, started('t0', 2))).toEqual(['committed']);
     await vi.waitFor(() => expect(delivered.at(-1)).toEqual(started('t0', 2)), 15_000);
