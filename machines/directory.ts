@@ -150,38 +150,18 @@ export class TimerDirectory {
    * False when the timer is down, or went down over this entry: its restart will apply it.
    */
   apply(entry: Entry): boolean {
-    if (this.isDown(entry.timerId)) {
-      this.#missed.set(entry.timerId, [...(this.#missed.get(entry.timerId) ?? []), entry]);
-      return false;
-    }
-    const timer = this.#timers.get(entry.timerId);
-    if (timer === undefined) {
-      if (entry.type === 'created') {
-        this.#retireDownTo(this.#options.maxTimers - 1);
-        this.spawn(createRecord(entry));
-      }
-      return true;
-    }
-    if (entry.revision <= timer.getSnapshot().context.record.revision) return true;
-    timer.send(entry);
-    const { status, context } = timer.getSnapshot();
-    if (status === 'error') return false;
-    if (context.record.revision !== entry.revision) {
-      const error = new ImpossibleEntryError(entry, `refused in ${stateOf(context.record)}`);
-      this.#shardOf(entry.timerId).send({ type: 'condemn', actorId: entry.timerId, error });
-      return false;
-    }
-    this.#note(context.record);
-    this.#failures.delete(entry.timerId);
-    return true;
+    const isApplied = !this.isDown(entry.timerId) && this.#applyToTimer(entry);
+    if (!isApplied) this.#noteMissed(entry);
+    return isApplied;
   }
 
   /** Brings a timer back that was down, and gives the entries it has missed and applied now. */
   restart(record: TimerRecord): Entry[] {
-    const missed = this.#missed.get(record.id) ?? [];
-    this.#missed.delete(record.id);
     this.spawn(record);
-    return missed.filter((entry) => this.apply(entry));
+    const missed = this.#missed.get(record.id) ?? [];
+    const applied = missed.filter((entry) => this.apply(entry));
+    if (applied.length === missed.length) this.#missed.delete(record.id);
+    return applied;
   }
 
   /** Forgets a timer that was deleted or has left memory. */
@@ -246,6 +226,34 @@ export class TimerDirectory {
     const timer = this.#timers.get(timerId);
     this.remove(timerId);
     timer?.send({ type: 'retire' });
+  }
+
+  #applyToTimer(entry: Entry): boolean {
+    const timer = this.#timers.get(entry.timerId);
+    if (timer === undefined) {
+      if (entry.type === 'created') {
+        this.#retireDownTo(this.#options.maxTimers - 1);
+        this.spawn(createRecord(entry));
+      }
+      return true;
+    }
+    if (entry.revision <= timer.getSnapshot().context.record.revision) return true;
+    timer.send(entry);
+    const { status, context } = timer.getSnapshot();
+    if (status === 'error') return false;
+    if (context.record.revision !== entry.revision) {
+      const error = new ImpossibleEntryError(entry, `refused in ${stateOf(context.record)}`);
+      this.#shardOf(entry.timerId).send({ type: 'condemn', actorId: entry.timerId, error });
+      return false;
+    }
+    this.#note(context.record);
+    this.#failures.delete(entry.timerId);
+    return true;
+  }
+
+  #noteMissed(entry: Entry): void {
+    const missed = this.#missed.get(entry.timerId) ?? [];
+    if (!missed.includes(entry)) this.#missed.set(entry.timerId, [...missed, entry]);
   }
 
   #shardOf(timerId: string): ShardRef {

@@ -38,6 +38,8 @@ export interface LogOptions {
   /** Called at the moment an entry is committed, before anybody hears of it. */
   readonly onCommit: (entry: Entry) => void;
   readonly onConflict: (entry: Entry) => void;
+  /** Called when the answer to an append gets lost, whose entries were committed. */
+  readonly onLostAnswer: () => void;
 }
 
 export class SimulatedLog {
@@ -52,13 +54,15 @@ export class SimulatedLog {
   readonly #bug: Bug | undefined;
   readonly #onCommit: (entry: Entry) => void;
   readonly #onConflict: (entry: Entry) => void;
+  readonly onLostAnswer: () => void;
 
-  constructor({ clock, random, bug, onCommit, onConflict }: LogOptions) {
+  constructor({ clock, random, bug, onCommit, onConflict, onLostAnswer }: LogOptions) {
     this.clock = clock;
     this.random = random;
     this.#bug = bug;
     this.#onCommit = onCommit;
     this.#onConflict = onConflict;
+    this.onLostAnswer = onLostAnswer;
   }
 
   /** The log as a node sees it that starts now. */
@@ -138,6 +142,8 @@ export class NodeJournal implements Journal {
   readonly #log: SimulatedLog;
   /** The highest revision of each timer that the node has been given. */
   readonly givenRevisions = new Map<string, number>();
+  /** The same, only of what the node was given as whole histories. */
+  readonly readRevisions = new Map<string, number>();
   #listener: ((commit: Commit) => void) | undefined;
   #firstPosition = 1;
   #nextPosition = 1;
@@ -188,7 +194,7 @@ export class NodeJournal implements Journal {
         .map((timerId) => this.#log.historyOf(timerId))
         .filter((history) => isWanted(history, endedBeforeMs));
       await this.#wait(this.#log.random.between(0, LONGEST_READING_MS));
-      for (const history of histories) this.#note(history);
+      for (const history of histories) this.#noteRead(history);
       yield { histories, timersLeft: timerIds.length };
     }
   }
@@ -207,10 +213,12 @@ export class NodeJournal implements Journal {
     await this.#travel();
     if (this.#isCutOff) return this.#fail(NOT_REACHED);
     const answers = this.#log.commit(entries);
-    const isLost = this.answersToLose > 0;
-    if (isLost) this.answersToLose -= 1;
+    const isToBeLost = this.answersToLose > 0;
+    if (isToBeLost) this.answersToLose -= 1;
     await this.#travel();
-    return isLost || this.#isCutOff ? this.#fail(NOT_ANSWERED) : answers;
+    if (!isToBeLost && !this.#isCutOff) return answers;
+    this.#log.onLostAnswer();
+    return this.#fail(NOT_ANSWERED);
   }
 
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
@@ -218,7 +226,7 @@ export class NodeJournal implements Journal {
     if (this.#isCutOff) return this.#fail(NOT_REACHED);
     const history = this.#log.historyOf(timerId);
     await this.#wait(this.#log.random.between(0, LONGEST_READING_MS));
-    this.#note(history);
+    this.#noteRead(history);
     return history.map((entry, index) => ({ ...entry, ...linkOf(entry, index + 1, NO_HASH) }));
   }
 
@@ -266,6 +274,11 @@ export class NodeJournal implements Journal {
     const entries = this.#log.entries.slice(first - 1, last);
     this.#note(entries);
     this.#listener?.({ entries, lastPosition: last });
+  }
+
+  #noteRead(history: readonly Entry[]): void {
+    for (const { timerId, revision } of history) this.readRevisions.set(timerId, revision);
+    this.#note(history);
   }
 
   #note(entries: readonly Entry[]): void {

@@ -3,10 +3,10 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { planOf } from './plan.js';
 import { shrink, storyOf } from './shrink.js';
-import { type Figures, run } from './simulation.js';
+import { FIGURES, noFigures, run, type Verdict } from './simulation.js';
 
 const HOUR_MS = 3_600_000;
-const PROGRESS_SEEDS = 50;
+const SEEDS_PER_REPORT = 50;
 
 const optionsSchema = z.strictObject({
   /** The first seed. */
@@ -16,36 +16,41 @@ const optionsSchema = z.strictObject({
   /** Simulated hours of each. */
   hours: z.coerce.number().positive().default(10),
 });
-
-const { values } = parseArgs({
-  options: { seed: { type: 'string' }, seeds: { type: 'string' }, hours: { type: 'string' } },
-});
+const option = { type: 'string' } as const;
+const { values } = parseArgs({ options: { seed: option, seeds: option, hours: option } });
 const { seed: firstSeed, seeds, hours } = optionsSchema.parse(values);
-const sum = new Map<keyof Figures, number>();
+
+const sum = noFigures();
 let simulatedMs = 0;
 
 for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
-  const plan = planOf(seed, hours);
-  const verdict = await run(plan);
+  const verdict = await run(planOf(seed, hours));
   if (verdict.broken !== undefined) {
-    process.stdout.write(`seed ${seed} breaks ${verdict.broken.message}\n`);
-    const least = await shrink(plan, verdict.broken, {});
-    const counts = `${least.steps.length} of ${plan.steps.length} steps are enough`;
-    process.stdout.write(`${counts}:\n\n${await storyOf(least, {})}\n`);
-    process.stdout.write(`\nThe same for stories.ts: ${JSON.stringify(least)}\n`);
-    process.exit(1);
+    await report(seed, verdict.broken);
+    process.exitCode = 1;
+    break;
   }
   simulatedMs += verdict.simulatedMs;
-  for (const [name, count] of Object.entries(verdict.figures)) add(name as keyof Figures, count);
-  if ((seed - firstSeed + 1) % PROGRESS_SEEDS === 0) process.stdout.write(`${summary(seed)}\n`);
+  for (const figure of FIGURES) sum[figure] += verdict.figures[figure];
+  const isLast = seed === firstSeed + seeds - 1;
+  if (isLast || (seed - firstSeed + 1) % SEEDS_PER_REPORT === 0) say(summary(seed));
+  if (isLast) say('no rule was broken');
 }
-process.stdout.write(`${summary(firstSeed + seeds - 1)}\nno rule was broken\n`);
 
-function add(name: keyof Figures, count: number): void {
-  sum.set(name, (sum.get(name) ?? 0) + count);
+async function report(seed: number, broken: NonNullable<Verdict['broken']>): Promise<void> {
+  say(`seed ${seed} breaks ${broken.message}`);
+  const plan = planOf(seed, hours);
+  const least = await shrink(plan, broken, {});
+  say(`${least.steps.length} of ${plan.steps.length} steps are enough:\n`);
+  say(await storyOf(least, {}));
 }
 
 function summary(lastSeed: number): string {
-  const counts = [...sum].map(([name, count]) => `${count} ${name}`).join(', ');
-  return `seeds ${firstSeed} to ${lastSeed}: ${Math.round(simulatedMs / HOUR_MS)} simulated hours, ${counts}`;
+  const counts = FIGURES.map((figure) => `${sum[figure]} ${figure}`).join(', ');
+  const simulatedHours = Math.round(simulatedMs / HOUR_MS);
+  return `seeds ${firstSeed} to ${lastSeed}: ${simulatedHours} simulated hours, ${counts}`;
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
 }

@@ -5,11 +5,11 @@ import { applyEntry } from '../../machines/record.js';
 import { shardMachine } from '../../machines/shard.machine.js';
 import { timerMachine } from '../../machines/timer.machine.js';
 import type { Clock, Timeout } from '../../src/clock.js';
-import { type Notice, Registry, type TimerStatus } from '../../src/registry.js';
+import { type Change, type Notice, Registry, type TimerStatus } from '../../src/registry.js';
 import { readableLog } from '../support/log-lines.js';
 import type { SimulatedClock } from '../support/simulated-clock.js';
 import { LOG_FAILURES, type NodeJournal } from './log.js';
-import { BrokenRule, type Model, must } from './model.js';
+import { BrokenRule, type Counted, type Model, must } from './model.js';
 import type { NodeName } from './plan.js';
 import { DisplayWitness, WarningWitness } from './witnesses.js';
 
@@ -69,6 +69,8 @@ export interface NodeOptions {
   readonly clock: SimulatedClock;
   readonly journal: NodeJournal;
   readonly model: Model;
+  /** One of its timers was made to fail. */
+  readonly onTimerFailed: () => void;
   readonly onBroken: (error: unknown) => void;
 }
 
@@ -81,18 +83,21 @@ export class SimulatedNode {
   readonly #displays = new Map<string, DisplayWitness>();
   readonly #warnings: WarningWitness;
   readonly #lines: readonly string[];
+  readonly #onTimerFailed: () => void;
   readonly #onBroken: (error: unknown) => void;
   #linesRead = 0;
-  #isDead = false;
+  /** It crashed, and does and hears nothing more. */
+  isDead = false;
   /** So many of the next entries that are applied make their timers fail. */
   failuresToCome = 0;
-  #lastPositionTold = 0;
+  #lastPositionTold: number | undefined;
 
   constructor(options: NodeOptions) {
-    const { name, clock, journal, model, onBroken } = options;
+    const { name, clock, journal, model, onTimerFailed, onBroken } = options;
     this.name = name;
     this.journal = journal;
     this.#model = model;
+    this.#onTimerFailed = onTimerFailed;
     this.#onBroken = onBroken;
     this.#clock = new ProcessClock(clock);
     const { log, lines } = readableLog();
@@ -108,22 +113,13 @@ export class SimulatedNode {
       onFailure: onBroken,
     });
     this.registry.recovered.catch((error: unknown) => {
-      if (!this.#isDead) onBroken(error);
+      if (!this.isDead) onBroken(error);
     });
     this.#warnings = new WarningWitness(model, this.#clock);
     this.registry.watch({
       changed: (changes) =>
         this.#checked(() => {
-          for (const { position, entry } of changes) {
-            const isNext = this.#lastPositionTold === 0 || position === this.#lastPositionTold + 1;
-            must(
-              'T3',
-              isNext,
-              () => `node ${name} tells of ${position} after ${this.#lastPositionTold}`,
-            );
-            this.#lastPositionTold = position;
-            this.#warnings.heard(entry);
-          }
+          for (const change of changes) this.#told(change);
         }),
       touched: (timerId) => this.#warnings.lost(timerId),
       warned: (warning) => this.#checked(() => this.#warnings.warned(warning)),
@@ -140,20 +136,22 @@ export class SimulatedNode {
   }
 
   crash(): void {
-    this.#isDead = true;
+    this.isDead = true;
     this.#clock.die();
     this.journal.abandon();
   }
 
   /** A display follows the timer from now on, unless there is one already or no such timer. */
   watch(timerId: string): void {
-    if (this.#displays.get(timerId)?.isOver === false || !this.registry.lookUp(timerId).ok) return;
-    const display = new DisplayWitness(timerId, this.#model);
+    const found = this.registry.lookUp(timerId);
+    if (!found.ok || this.#displays.get(timerId)?.isOver === false) return;
+    const { record, atMs } = found.timer;
+    const leftMs = record.heldMs ?? (record.deadlineMs ?? 0) - atMs;
+    const wantsTicks = leftMs < LONGEST_TICKING_MS;
+    const display = new DisplayWitness(timerId, this.#model, wantsTicks);
     const hear = (notice: Notice): void => this.#checked(() => display.heard(notice));
-    const following = this.registry.follow(timerId, hear);
-    const { record, atMs } = this.#status(timerId) ?? {};
-    const leftMs = (record?.deadlineMs ?? 0) - (atMs ?? 0);
-    following.count({ connected: 1, ticking: leftMs < LONGEST_TICKING_MS ? 1 : 0 });
+    const counts = { connected: 1, ticking: wantsTicks ? 1 : 0 };
+    this.registry.follow(timerId, hear).count(counts);
     this.#displays.set(timerId, display);
   }
 
@@ -170,6 +168,17 @@ export class SimulatedNode {
     for (const [timerId, revision] of this.journal.givenRevisions) {
       if (!ids.has(timerId)) this.#checkAbsence(timerId, revision, nowMs);
     }
+  }
+
+  /** Every commit is told once, in the order of the log. */
+  #told({ position, entry }: Change): void {
+    const last = this.#lastPositionTold;
+    const isNext = last === undefined || position === last + 1;
+    must('T3', isNext, () => `node ${this.name} tells of ${position} after ${last}`);
+    this.#lastPositionTold = position;
+    // What a timer came back with, it came back after: its warnings count from then.
+    const isNews = entry.revision > (this.journal.readRevisions.get(entry.timerId) ?? 0);
+    if (isNews) this.#warnings.heard(entry);
   }
 
   #checkTimer({ record, state }: TimerStatus): void {
@@ -196,8 +205,8 @@ export class SimulatedNode {
 
   #checkAbsence(timerId: string, givenRevision: number, nowMs: number): void {
     const given = this.#model.at(timerId, givenRevision);
-    const isOver = given?.endedAtMs != null && given.endedAtMs + RETAIN_FINISHED_MS <= nowMs;
-    const isGone = given === undefined || given.ending === 'deleted' || isOver;
+    const retiresAtMs = (given?.endedAtMs ?? Number.POSITIVE_INFINITY) + RETAIN_FINISHED_MS;
+    const isGone = given?.ending === 'deleted' || retiresAtMs <= nowMs;
     const found = this.registry.lookUp(timerId);
     const isDown = !found.ok && found.refusal.reason === 'timer_restarting';
     // A restart reads the history, which may know of a deletion that the node has not been given yet.
@@ -215,13 +224,8 @@ export class SimulatedNode {
     this.#linesRead = this.#lines.length;
   }
 
-  #status(timerId: string): TimerStatus | undefined {
-    const found = this.registry.lookUp(timerId);
-    return found.ok ? found.timer : undefined;
-  }
-
   #checked(check: () => void): void {
-    if (this.#isDead) return;
+    if (this.isDead) return;
     try {
       check();
     } catch (error) {
@@ -245,11 +249,12 @@ export class SimulatedNode {
   #failIfDue(): void {
     if (this.failuresToCome === 0) return;
     this.failuresToCome -= 1;
+    this.#onTimerFailed();
     throw new Error(MADE_TO_FAIL);
   }
 }
 
-function stateOfCounted({ ending, sinceMs, startedAtMs }: NonNullable<ReturnType<Model['at']>>) {
+function stateOfCounted({ ending, sinceMs, startedAtMs }: Counted) {
   if (ending === 'expired') return 'EXPIRED';
   if (ending === 'stopped') return 'COMPLETED';
   if (sinceMs !== null) return 'RUNNING';

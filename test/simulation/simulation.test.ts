@@ -7,14 +7,20 @@ import { run } from './simulation.js';
 
 const SEEDS = 200;
 const SEEDS_WITH_BUG = 20;
+/** They take some seconds; a machine that is busy with other things may take its time. */
+const PATIENCE_MS = 180_000;
 
 describe('three nodes that share a log which is late, cuts them off, repeats itself and loses answers', () => {
-  it('T1, T2, T3, T4, T5, T7, T8, T9, T11: keep the rules, whatever they are asked and whoever crashes', async () => {
-    for (let seed = 1; seed <= SEEDS; seed += 1) {
-      const { broken } = await run(planOf(seed, 1));
-      if (broken !== undefined) expect.fail(`seed ${seed} breaks ${broken.message}`);
-    }
-  });
+  it(
+    'T1, T2, T3, T4, T5, T7, T8, T9, T11: keep the rules, whatever they are asked and whoever crashes',
+    async () => {
+      for (let seed = 1; seed <= SEEDS; seed += 1) {
+        const { broken } = await run(planOf(seed, 1));
+        if (broken !== undefined) expect.fail(`seed ${seed} breaks ${broken.message}`);
+      }
+    },
+    PATIENCE_MS,
+  );
 
   it('are the same whenever they are simulated again', async () => {
     const plan = planOf(7, 2);

@@ -2,29 +2,42 @@
  * Runs a plan: three nodes on one simulated clock share one log, instructors and displays do what the plan
  * says, and after each step the rules are checked against the model.
  */
-
 import type { Entry } from '../../src/journal/journal.js';
-import type { Command, CommandResult } from '../../src/registry.js';
-import { BY_TEST } from '../support/entries.js';
+import type { Command } from '../../src/registry.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
+import { Instructors } from './instructors.js';
 import { type Bug, SimulatedLog } from './log.js';
 import { BrokenRule, endOf, Model, must } from './model.js';
 import { SimulatedNode } from './node.js';
 import { type Event, NODES, type NodeName, type Plan } from './plan.js';
 import { Random } from './random.js';
 
+const START_UP_MS = 1000;
 /** Long enough for every retry to come and every timer that failed to come back. */
 const RECONCILIATION_MS = 300_000;
-const LONGEST_RECONCILIATIONS = 3;
+const MOST_RECONCILIATIONS = 3;
 
-export interface Figures {
-  steps: number;
-  entries: number;
-  conflicts: number;
-  crashes: number;
-  cutOffs: number;
-  lostAnswers: number;
-  failures: number;
+export const FIGURES = [
+  'steps',
+  'entries',
+  'conflicts',
+  'crashes',
+  'cut-offs',
+  'lost answers',
+  'failed timers',
+] as const;
+export type Figures = Record<(typeof FIGURES)[number], number>;
+
+export function noFigures(): Figures {
+  return {
+    steps: 0,
+    entries: 0,
+    conflicts: 0,
+    crashes: 0,
+    'cut-offs': 0,
+    'lost answers': 0,
+    'failed timers': 0,
+  };
 }
 
 export interface RunOptions {
@@ -40,19 +53,6 @@ export interface Verdict {
   readonly broken: BrokenRule | undefined;
 }
 
-/** What an instructor asked for, and what became of it. */
-interface Asked {
-  readonly command: Command;
-  readonly node: NodeName;
-  readonly atMs: number;
-  answers: number;
-  entries: number;
-  /** Of its entry. */
-  revision: number;
-  /** The node crashed before it answered. */
-  isForgotten: boolean;
-}
-
 export function run(plan: Plan, options: RunOptions = {}): Promise<Verdict> {
   return new Simulation(plan, options).run();
 }
@@ -63,25 +63,18 @@ class Simulation {
   readonly #clock: SimulatedClock;
   readonly #log: SimulatedLog;
   readonly #model = new Model();
+  readonly #instructors: Instructors;
   readonly #nodes = new Map<NodeName, SimulatedNode>();
   readonly #timerIds: string[] = [];
-  readonly #asked = new Map<string, Asked>();
   readonly #beganMs: number;
-  readonly #figures: Figures = {
-    steps: 0,
-    entries: 0,
-    conflicts: 0,
-    crashes: 0,
-    cutOffs: 0,
-    lostAnswers: 0,
-    failures: 0,
-  };
+  readonly #figures = noFigures();
   #broken: BrokenRule | undefined;
 
   constructor(plan: Plan, options: RunOptions) {
     this.#plan = plan;
     this.#options = options;
-    const random = new Random(plan.seed ^ 0x51ab1e);
+    // The log has a generator of its own, so that the plan stays the same whatever the log does.
+    const random = new Random(~plan.seed);
     this.#clock = new SimulatedClock(undefined, random.chance(0.5));
     this.#beganMs = this.#clock.now();
     this.#log = new SimulatedLog({
@@ -90,16 +83,23 @@ class Simulation {
       bug: options.bug,
       onCommit: (entry) => this.#committed(entry),
       onConflict: (entry) => this.#conflicted(entry),
+      onLostAnswer: () => this.#count('lost answers'),
+    });
+    this.#instructors = new Instructors({
+      clock: this.#clock,
+      model: this.#model,
+      tell: (line) => this.#tell(line),
+      onBroken: (error) => this.#breaks(error),
     });
   }
 
   async run(): Promise<Verdict> {
     for (const name of NODES) this.#start(name);
-    await this.#pass(1000);
+    await this.#pass(START_UP_MS);
     for (const { waitMs, event } of this.#plan.steps) {
       await this.#pass(waitMs);
       if (this.#broken !== undefined) break;
-      this.#figures.steps += 1;
+      this.#count('steps');
       this.#do(event);
       await settle();
       this.#check();
@@ -118,14 +118,12 @@ class Simulation {
   /** At the end all faults are mended; soon after, all nodes agree and nothing is left undone. */
   async #reconcile(): Promise<void> {
     for (const name of NODES) {
-      if (!this.#nodes.has(name)) this.#start(name);
-      const node = this.#nodes.get(name);
-      if (node === undefined) continue;
+      const node = this.#nodes.get(name) ?? this.#start(name);
       node.failuresToCome = 0;
       node.journal.answersToLose = 0;
       node.journal.heal();
     }
-    for (let times = 0; times < LONGEST_RECONCILIATIONS; times += 1) {
+    for (let times = 0; times < MOST_RECONCILIATIONS; times += 1) {
       await this.#pass(RECONCILIATION_MS);
       if ([...this.#nodes.values()].every(({ isCaughtUp }) => isCaughtUp)) break;
     }
@@ -133,225 +131,165 @@ class Simulation {
   }
 
   #checkEnd(): void {
-    const nowMs = this.#clock.now();
-    for (const asked of this.#asked.values()) {
-      const isSettled = asked.answers === 1 || asked.isForgotten;
-      must('T5', isSettled, () => `${asked.command.type} on node ${asked.node} was never answered`);
-    }
-    for (const [timerId] of this.#model.timers) {
-      const now = this.#model.now(timerId);
-      const isLate =
-        now !== undefined && now.ending === null && endOf(now) < nowMs - RECONCILIATION_MS / 2;
+    this.#instructors.checkEnd();
+    const dueMs = this.#clock.now() - RECONCILIATION_MS / 2;
+    for (const [timerId, counted] of this.#model.timers) {
+      const now = counted.at(-1);
+      const isLate = now !== undefined && now.ending === null && endOf(now) < dueMs;
       must('T4', !isLate, () => `${timerId} has not expired, and its time is up`);
     }
-    for (const node of this.#nodes.values()) {
-      must('T5', node.isCaughtUp, () => `node ${node.name} does not catch up`);
-      for (const { record } of node.registry.list('', undefined)) {
-        const now = this.#model.now(record.id);
-        const isPresent = record.revision === now?.revision;
-        const what = `${record.id} on node ${node.name} is at ${record.revision}`;
-        must('T5', isPresent, () => `${what}, not ${now?.revision}`);
+    for (const { name, isCaughtUp, registry } of this.#nodes.values()) {
+      must('T5', isCaughtUp, () => `node ${name} does not catch up`);
+      for (const { record } of registry.list('', undefined)) {
+        const last = this.#model.now(record.id)?.revision;
+        const what = `${record.id} on node ${name} is at ${record.revision}`;
+        must('T5', record.revision === last, () => `${what}, not ${last}`);
       }
     }
   }
 
-  #start(name: NodeName): void {
+  #start(name: NodeName): SimulatedNode {
     const node = new SimulatedNode({
       name,
       clock: this.#clock,
       journal: this.#log.connect(),
       model: this.#model,
+      onTimerFailed: () => this.#count('failed timers'),
       onBroken: (error) => this.#breaks(error),
     });
     this.#nodes.set(name, node);
+    return node;
   }
 
   #do(event: Event): void {
     switch (event.type) {
-      case 'create': {
-        const timerId = `timer_${String(this.#timerIds.length + 1).padStart(3, '0')}`;
-        this.#timerIds.push(timerId);
-        const { durationMs, warningThresholdsMs, autoStart } = event;
-        const definition = { name: timerId, durationMs, warningThresholdsMs, autoStart };
-        this.#ask(event.node, [{ type: 'create', timerId, definition }]);
+      case 'create':
+        this.#create(event);
         break;
-      }
-      case 'command': {
-        const { node, timer, wish, revisionsBehind } = event;
-        const timerId = this.#timerId(timer);
-        const revision = this.#model.now(timerId)?.revision;
-        const isExpected = revisionsBehind !== undefined && revision !== undefined;
-        const expectation = isExpected ? { expectedRevision: revision - revisionsBehind } : {};
-        this.#ask(node, [{ ...wish, ...expectation, timerId }]);
+      case 'command':
+        this.#command(event);
         break;
-      }
-      case 'bulk': {
-        const ids = event.timers.map((timer) => this.#timerId(timer));
-        this.#ask(
-          event.node,
-          [...new Set(ids)].map((timerId) => ({ ...event.wish, timerId })),
-        );
+      case 'bulk':
+        this.#bulk(event);
         break;
-      }
-      case 'clash': {
-        const { nodes, timer, wishes, apartMs } = event;
-        const timerId = this.#timerId(timer);
-        this.#ask(nodes[0], [{ ...wishes[0], timerId }]);
-        const second = { ...wishes[1], timerId };
-        if (apartMs === 0) this.#ask(nodes[1], [second]);
-        else this.#clock.setTimeout(() => this.#ask(nodes[1], [second]), apartMs);
+      case 'clash':
+        this.#clash(event);
         break;
-      }
       case 'watch':
-        this.#tell(`a display follows ${this.#timerId(event.timer)} on node ${event.node}`);
-        this.#nodes.get(event.node)?.watch(this.#timerId(event.timer));
+        this.#watch(event);
         break;
       case 'cut off':
-        this.#cutOff(event.node, event.forMs);
+        this.#cutOff(event);
         break;
       case 'crash':
-        this.#crash(event.node, event.forMs);
+        this.#crash(event);
         break;
-      case 'lose answers': {
-        const node = this.#nodes.get(event.node);
-        if (node === undefined) break;
-        node.journal.answersToLose = event.answers;
-        this.#figures.lostAnswers += event.answers;
-        this.#tell(
-          `the next ${event.answers} answers of the log to node ${event.node} will be lost`,
-        );
+      case 'lose answers':
+        this.#loseAnswers(event);
         break;
-      }
-      case 'fail timers': {
-        const node = this.#nodes.get(event.node);
-        if (node === undefined) break;
-        node.failuresToCome = event.failures;
-        this.#figures.failures += event.failures;
-        this.#tell(
-          `on node ${event.node} the next ${event.failures} entries make their timers fail`,
-        );
+      case 'fail timers':
+        this.#failTimers(event);
         break;
-      }
     }
+  }
+
+  #create({ node, durationMs, warningThresholdsMs, autoStart }: EventOf<'create'>): void {
+    const timerId = `timer_${String(this.#timerIds.length + 1).padStart(3, '0')}`;
+    this.#timerIds.push(timerId);
+    const definition = { name: timerId, durationMs, warningThresholdsMs, autoStart };
+    this.#ask(node, [{ type: 'create', timerId, definition }]);
+  }
+
+  #command({ node, timer, wish, revisionsBehind }: EventOf<'command'>): void {
+    const timerId = this.#timerId(timer);
+    const revision = this.#model.now(timerId)?.revision;
+    const isConditional = revisionsBehind !== undefined && revision !== undefined;
+    const condition = isConditional ? { expectedRevision: revision - revisionsBehind } : {};
+    this.#ask(node, [{ ...wish, ...condition, timerId }]);
+  }
+
+  #bulk({ node, timers, wish }: EventOf<'bulk'>): void {
+    const timerIds = new Set(timers.map((timer) => this.#timerId(timer)));
+    this.#ask(
+      node,
+      [...timerIds].map((timerId) => ({ ...wish, timerId })),
+    );
+  }
+
+  #clash({ nodes, timer, wishes, apartMs }: EventOf<'clash'>): void {
+    const timerId = this.#timerId(timer);
+    this.#ask(nodes[0], [{ ...wishes[0], timerId }]);
+    const second = (): void => this.#ask(nodes[1], [{ ...wishes[1], timerId }]);
+    if (apartMs === 0) second();
+    else this.#clock.setTimeout(second, apartMs);
+  }
+
+  #watch({ node, timer }: EventOf<'watch'>): void {
+    const timerId = this.#timerId(timer);
+    this.#tell(`a display follows ${timerId} on node ${node}`);
+    this.#nodes.get(node)?.watch(timerId);
+  }
+
+  #cutOff({ node: name, forMs }: EventOf<'cut off'>): void {
+    const node = this.#nodes.get(name);
+    if (node === undefined || node.journal.isCutOff) return;
+    this.#count('cut-offs');
+    this.#tell(`node ${name} is cut off from the log for ${forMs} ms`);
+    node.journal.cutOff();
+    this.#clock.setTimeout(() => {
+      if (!node.isDead) this.#tell(`node ${name} reaches the log again`);
+      node.journal.heal();
+    }, forMs);
+  }
+
+  #crash({ node: name, forMs }: EventOf<'crash'>): void {
+    const node = this.#nodes.get(name);
+    if (node === undefined) return;
+    this.#count('crashes');
+    this.#tell(`node ${name} crashes, and starts again after ${forMs} ms`);
+    node.crash();
+    this.#nodes.delete(name);
+    this.#clock.setTimeout(() => {
+      if (this.#nodes.has(name)) return;
+      this.#tell(`node ${name} starts`);
+      this.#start(name);
+    }, forMs);
+  }
+
+  #loseAnswers({ node: name, answers }: EventOf<'lose answers'>): void {
+    const node = this.#nodes.get(name);
+    if (node === undefined) return;
+    node.journal.answersToLose = answers;
+    this.#tell(`the next ${answers} answers of the log to node ${name} will be lost`);
+  }
+
+  #failTimers({ node: name, failures }: EventOf<'fail timers'>): void {
+    const node = this.#nodes.get(name);
+    if (node === undefined) return;
+    node.failuresToCome = failures;
+    this.#tell(`on node ${name} the next ${failures} entries make their timers fail`);
   }
 
   #timerId(timer: number): string {
     return this.#timerIds.at(-1 - timer) ?? this.#timerIds[0] ?? 'timer_000';
   }
 
-  /** One bulk, or a single command; each names its request, so that its entry is known by it. */
   #ask(name: NodeName, commands: readonly Command[]): void {
     const node = this.#nodes.get(name);
-    if (node === undefined || this.#broken !== undefined) return;
-    for (const command of commands) this.#tell(`node ${name} is asked to ${phrase(command)}`);
-    const requestId = `request-${this.#asked.size + 1}`;
-    const asked = commands.map((command): Asked => {
-      const one = {
-        command,
-        node: name,
-        atMs: this.#clock.now(),
-        answers: 0,
-        entries: 0,
-        revision: 0,
-        isForgotten: false,
-      };
-      this.#asked.set(`${requestId} ${command.timerId}`, one);
-      return one;
-    });
-    const cause = { ...BY_TEST, requestId };
-    node.registry.executeAll(commands, cause).then(
-      (results) => {
-        results.forEach((result, index) => {
-          const one = asked[index];
-          if (one !== undefined) this.#checked(() => this.#answered(one, result));
-        });
-      },
-      (error: unknown) => this.#breaks(error),
-    );
-  }
-
-  #answered(asked: Asked, result: CommandResult): void {
-    const { command, node } = asked;
-    const what = `${command.type} of ${command.timerId} on node ${node}`;
-    asked.answers += 1;
-    const outcome = result.ok ? 'done' : result.refusal.reason;
-    this.#tell(`node ${node} answers ${phrase(command)}: ${outcome}`);
-    must('T5', asked.answers === 1 && !asked.isForgotten, () => `${what} is answered again`);
-    if (result.ok) {
-      must('T3', asked.entries === 1, () => `${what} is done, and nothing is committed`);
-    } else {
-      const isUnsure = outcome === 'journal_unavailable' && !this.#isShown(asked);
-      const isTrue = asked.entries === 0 || isUnsure;
-      must('T5', isTrue, () => `${what} is refused (${outcome}), and is committed`);
-    }
-  }
-
-  /** Whether the node that was asked shows the change. */
-  #isShown({ command, node, entries, revision }: Asked): boolean {
-    const found = this.#nodes.get(node)?.registry.lookUp(command.timerId);
-    return entries > 0 && found?.ok === true && found.timer.record.revision >= revision;
+    if (node !== undefined && this.#broken === undefined) this.#instructors.ask(node, commands);
   }
 
   #committed(entry: Entry): void {
     const { timerId, revision, type } = entry;
-    this.#figures.entries += 1;
-    this.#tell(
-      `committed: ${type} of ${timerId}, revision ${revision}, at ${this.#time(entry.atMs)}`,
-    );
-    this.#checked(() => {
-      const before = this.#model.now(timerId);
-      this.#model.commit(entry, this.#clock.now());
-      if (entry.by.role === 'service') {
-        must('T1', type === 'expired', () => `the service has ${type} ${timerId} by itself`);
-        return;
-      }
-      const asked = this.#asked.get(`${entry.requestId} ${timerId}`);
-      must('T1', asked !== undefined, () => `nobody asked for ${type} of ${timerId}`);
-      if (asked === undefined) return;
-      asked.entries += 1;
-      asked.revision = revision;
-      must('T5', asked.entries === 1, () => `${type} of ${timerId} is committed twice`);
-      const expectedMs = Math.max(asked.atMs, before?.atMs ?? 0);
-      must(
-        'T7',
-        entry.atMs === expectedMs,
-        () => `${type} of ${timerId} is not of its bulk's instant`,
-      );
-    });
+    this.#count('entries');
+    const when = timeOf(entry.atMs);
+    this.#tell(`committed: ${type} of ${timerId}, revision ${revision}, at ${when}`);
+    this.#checked(() => this.#instructors.committed(entry));
   }
 
   #conflicted({ type, timerId, revision }: Entry): void {
-    this.#figures.conflicts += 1;
+    this.#count('conflicts');
     this.#tell(`conflict: ${type} of ${timerId}, revision ${revision}`);
-  }
-
-  #cutOff(name: NodeName, forMs: number): void {
-    const node = this.#nodes.get(name);
-    if (node === undefined || node.journal.isCutOff) return;
-    this.#figures.cutOffs += 1;
-    this.#tell(`node ${name} is cut off from the log for ${forMs} ms`);
-    node.journal.cutOff();
-    this.#clock.setTimeout(() => {
-      this.#tell(`node ${name} reaches the log again`);
-      node.journal.heal();
-    }, forMs);
-  }
-
-  #crash(name: NodeName, forMs: number): void {
-    const node = this.#nodes.get(name);
-    if (node === undefined) return;
-    this.#figures.crashes += 1;
-    this.#tell(`node ${name} crashes, and starts again after ${forMs} ms`);
-    node.crash();
-    this.#nodes.delete(name);
-    for (const asked of this.#asked.values()) {
-      if (asked.node === name && asked.answers === 0) asked.isForgotten = true;
-    }
-    this.#clock.setTimeout(() => {
-      if (this.#nodes.has(name)) return;
-      this.#tell(`node ${name} starts`);
-      this.#start(name);
-    }, forMs);
   }
 
   #check(): void {
@@ -372,31 +310,30 @@ class Simulation {
   /** Only the first broken rule counts; others may follow from it. */
   #breaks(error: unknown): void {
     if (this.#broken !== undefined) return;
-    this.#broken = error instanceof BrokenRule ? error : new BrokenRule('T11', describe(error));
-    this.#tell(`broken: ${this.#broken.message}`);
+    const broken = error instanceof BrokenRule ? error : new BrokenRule('T11', describe(error));
+    this.#tell(`broken: ${broken.message}`);
+    this.#broken = broken;
+  }
+
+  #count(figure: keyof Figures): void {
+    this.#figures[figure] += 1;
   }
 
   #tell(what: string): void {
-    if (this.#broken === undefined || what.startsWith('broken'))
-      this.#options.tell?.(`${this.#time(this.#clock.now())}  ${what}`);
+    if (this.#broken === undefined) {
+      this.#options.tell?.(`${timeOf(this.#clock.now())}  ${what}`);
+    }
   }
+}
 
-  #time(epochMs: number): string {
-    return new Date(epochMs).toISOString().slice(11, 23);
-  }
+type EventOf<Type extends Event['type']> = Extract<Event, { type: Type }>;
+
+function timeOf(epochMs: number): string {
+  return new Date(epochMs).toISOString().slice(11, 23);
 }
 
 function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-function phrase(command: Command): string {
-  const { type, timerId, expectedRevision } = command;
-  const extent = type === 'extend' ? ` by ${command.addedMs / 1000} s` : '';
-  const definition = type === 'create' ? ` of ${command.definition.durationMs / 1000} s` : '';
-  const running = type === 'create' && command.definition.autoStart ? ', started' : '';
-  const condition = expectedRevision === undefined ? '' : ` if it is at ${expectedRevision}`;
-  return `${type} ${timerId}${extent}${definition}${running}${condition}`;
 }
 
 /** Whatever follows from what happened without the clock has happened after this. */

@@ -9,13 +9,15 @@ const SECOND_MS = 1000;
 export class DisplayWitness {
   readonly #timerId: string;
   readonly #model: Model;
+  readonly #wantsTicks: boolean;
   #lastRevision = 0;
   #lastTick: { readonly revision: number; readonly leftMs: number } | undefined;
   isOver = false;
 
-  constructor(timerId: string, model: Model) {
+  constructor(timerId: string, model: Model, wantsTicks: boolean) {
     this.#timerId = timerId;
     this.#model = model;
+    this.#wantsTicks = wantsTicks;
   }
 
   heard({ type, record, atMs }: Notice): void {
@@ -28,28 +30,43 @@ export class DisplayWitness {
     if (type === 'timer_tick') this.#ticked(what, revision, leftMs);
     else if (type === 'timer_warning') this.#warned(what, revision, leftMs);
     else if (type === 'timer_retired') this.isOver = true;
-    else this.#changed(what, revision, type === 'timer_deleted');
+    else this.#changed(what, revision, type);
   }
 
+  /** The first tick since a change may be late, with the warning that was passed before the change came. */
   #ticked(what: string, revision: number, leftMs: number): void {
-    must('T9', leftMs % SECOND_MS === 0, () => `${what} comes at ${leftMs} ms`);
-    const last = this.#lastTick;
-    const isLess = last?.revision !== revision || leftMs < last.leftMs;
-    must('T9', isLess, () => `${what} says ${leftMs} ms after ${last?.leftMs}`);
+    const lastMs = this.#lastTickOf(revision);
     this.#lastTick = { revision, leftMs };
+    if (lastMs === undefined) return;
+    const isDue = this.#wantsTicks ? leftMs === nextSecondMs(lastMs) : leftMs < lastMs;
+    must(
+      'T9',
+      leftMs % SECOND_MS === 0 && isDue,
+      () => `${what} says ${leftMs} ms after ${lastMs}`,
+    );
   }
 
   #warned(what: string, revision: number, leftMs: number): void {
-    const last = this.#lastTick;
-    const isFirst = last?.revision !== revision || leftMs < last.leftMs;
-    must('T9', isFirst, () => `${what} comes after the tick of its second`);
+    const lastMs = this.#lastTickOf(revision) ?? Number.POSITIVE_INFINITY;
+    must('T9', leftMs < lastMs, () => `${what} comes after the tick of its second`);
   }
 
-  #changed(what: string, revision: number, isDeletion: boolean): void {
+  #changed(what: string, revision: number, type: Notice['type']): void {
     must('T3', revision > this.#lastRevision, () => `${what} is told after ${this.#lastRevision}`);
     this.#lastRevision = revision;
-    this.isOver = isDeletion;
+    this.isOver = type === 'timer_deleted';
+    if (type !== 'timer_expired') return;
+    const lastMs = this.#lastTickOf(revision - 1) ?? 0;
+    must('T9', lastMs === 0, () => `${what} comes after a tick at ${lastMs} ms`);
   }
+
+  #lastTickOf(revision: number): number | undefined {
+    return this.#lastTick?.revision === revision ? this.#lastTick.leftMs : undefined;
+  }
+}
+
+function nextSecondMs(leftMs: number): number {
+  return (Math.ceil(leftMs / SECOND_MS) - 1) * SECOND_MS;
 }
 
 /** The warnings of one timer since its last entry. */
