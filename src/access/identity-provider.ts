@@ -9,10 +9,14 @@ import type { Log } from '../log.js';
 import { Problem } from '../protocol/problems.js';
 
 const LONGEST_ANSWER_MS = 5000;
+/** A key that the provider has taken away is not found any more after this. */
+const KEYS_KEPT_MS = 5 * 60 * 1000;
 /** After a failure the provider is left alone this long, however many tokens come. */
 const PAUSE_MS = 5000;
 
 const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.url() });
+
+type RemoteKeys = ReturnType<typeof createRemoteJWKSet>;
 
 export interface IdentityProviderOptions {
   readonly issuer: string;
@@ -22,8 +26,9 @@ export interface IdentityProviderOptions {
 
 export class IdentityProvider {
   readonly #options: IdentityProviderOptions;
-  #keys: JWTVerifyGetKey | undefined;
-  #discovering: Promise<JWTVerifyGetKey> | undefined;
+  #keys: RemoteKeys | undefined;
+  #keysUntilMs = Number.NEGATIVE_INFINITY;
+  #discovering: Promise<RemoteKeys> | undefined;
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: IdentityProviderOptions) {
@@ -38,8 +43,8 @@ export class IdentityProvider {
     const { clock, log } = this.#options;
     if (clock.now() < this.#pausedUntilMs) throw unavailable(undefined);
     try {
-      this.#keys ??= await this.#discoverOnce();
-      return await this.#keys(header, token);
+      const keys = await this.#freshKeys();
+      return await keys(header, token);
     } catch (err) {
       if (isOfToken(err)) throw err;
       this.#pausedUntilMs = clock.now() + PAUSE_MS;
@@ -48,14 +53,23 @@ export class IdentityProvider {
     }
   };
 
-  #discoverOnce(): Promise<JWTVerifyGetKey> {
+  async #freshKeys(): Promise<RemoteKeys> {
+    const { clock } = this.#options;
+    if (this.#keys !== undefined && clock.now() < this.#keysUntilMs) return this.#keys;
+    if (this.#keys === undefined) this.#keys = await this.#discoverOnce();
+    else await this.#keys.reload();
+    this.#keysUntilMs = clock.now() + KEYS_KEPT_MS;
+    return this.#keys;
+  }
+
+  #discoverOnce(): Promise<RemoteKeys> {
     this.#discovering ??= this.#discover().finally(() => {
       this.#discovering = undefined;
     });
     return this.#discovering;
   }
 
-  async #discover(): Promise<JWTVerifyGetKey> {
+  async #discover(): Promise<RemoteKeys> {
     const { issuer } = this.#options;
     const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, {
       signal: AbortSignal.timeout(LONGEST_ANSWER_MS),
@@ -64,7 +78,10 @@ export class IdentityProvider {
     if (!response.ok) throw new TypeError(`Discovery was answered with ${response.status}`);
     const document = discoverySchema.parse(await response.json());
     if (document.issuer !== issuer) throw new TypeError(`It calls itself ${document.issuer}`);
-    return createRemoteJWKSet(new URL(document.jwks_uri), { timeoutDuration: LONGEST_ANSWER_MS });
+    // How old the keys may become is measured on the clock of the service, above.
+    const age = { cacheMaxAge: Number.POSITIVE_INFINITY };
+    const url = new URL(document.jwks_uri);
+    return createRemoteJWKSet(url, { ...age, timeoutDuration: LONGEST_ANSWER_MS });
   }
 }
 

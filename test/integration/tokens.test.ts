@@ -451,6 +451,32 @@ describe('tokens of an identity provider', () => {
     expect(await codeOf(service, await secretly(service))).toBe('taken');
   });
 
+  it('A1: end within ten minutes after the provider took their key away', async () => {
+    const { service, token, provider } = await startWithProvider();
+    const text = await token();
+    expect(await codeOf(service, text)).toBe('taken');
+    provider.keys = { keys: [] };
+    expect(await codeOf(service, text)).toBe('taken');
+    await service.advance(10 * 60 * 1000);
+    expect(await codeOf(service, text)).toBe('unauthenticated');
+  });
+
+  it('A1: that were right before are right until they end, while the provider cannot be asked', async () => {
+    const { service, token, provider } = await startWithProvider();
+    const text = await token();
+    expect(await codeOf(service, text)).toBe('taken');
+    provider.keys = undefined;
+    await service.advance(10 * 60 * 1000);
+    expect(await codeOf(service, text)).toBe('taken');
+    expect(await codeOf(service, await token({ sub: 'x' }))).toBe('identity_provider_unavailable');
+    const asked = provider.asked.length;
+    await service.advance(60 * 1000);
+    expect(await codeOf(service, text)).toBe('taken');
+    expect(provider.asked.length).toBe(asked);
+    await service.advance(60 * 60 * 1000);
+    expect(await codeOf(service, text)).toBe('identity_provider_unavailable');
+  });
+
   it('A1: are taken again when the provider has recovered', async () => {
     const { service, token, provider } = await startWithProvider();
     const { discovery } = provider;
