@@ -11,6 +11,7 @@ import { type Addresses, isForwarded, isLocal } from './address.js';
 import { type ApiKey, ApiKeys, isKey, type KeyDefinition } from './api-keys.js';
 import { ANONYMOUS, anonymous, type Caller, hasRight, type Right, reaches } from './caller.js';
 import { credentialIn } from './credential.js';
+import { Failures } from './failures.js';
 import { isForeign, isLoopback, namesLoopback, namesService } from './origins.js';
 import { Sessions } from './sessions.js';
 import { type Holder, Tokens, type TokensOptions } from './tokens.js';
@@ -37,12 +38,14 @@ export class Access {
   readonly #keys: ApiKeys;
   readonly #tokens: Tokens;
   readonly #sessions: Sessions;
+  readonly #failures: Failures;
 
   private constructor(options: AccessOptions, keys: ApiKeys, tokens: Tokens) {
     this.#options = options;
     this.#keys = keys;
     this.#tokens = tokens;
     this.#sessions = new Sessions(options.clock);
+    this.#failures = new Failures(options.clock, options.log);
   }
 
   /**
@@ -141,10 +144,11 @@ export class Access {
     return created;
   }
 
-  /** Ends a key, and every connection that came with it. */
-  async revokeKey(keyId: string): Promise<void> {
-    await this.#keys.revoke(keyId);
+  /** Ends a key, and every connection that came with it; gives the key that was. */
+  async revokeKey(keyId: string): Promise<ApiKey> {
+    const key = await this.#keys.revoke(keyId);
     this.#sessions.end(credentialOf(keyId));
+    return key;
   }
 
   /** Makes a token for a display of one timer, which nobody can take back before it ends. */
@@ -163,10 +167,16 @@ export class Access {
       if (this.isOpen) return anonymous(address);
       throw new Problem('unauthenticated', 'Show a key or a token: Authorization: Bearer <token>');
     }
-    const holder = isKey(credential)
-      ? this.#holderOf(credential)
-      : await this.#tokens.check(credential);
-    return { ...holder, address };
+    try {
+      const holder = isKey(credential)
+        ? this.#holderOf(credential)
+        : await this.#tokens.check(credential);
+      return { ...holder, address };
+    } catch (error) {
+      const isFailure = error instanceof Problem && error.code === 'unauthenticated';
+      if (isFailure) this.#failures.add(address, error.message);
+      throw error;
+    }
   }
 
   #holderOf(text: string): Holder {

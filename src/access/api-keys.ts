@@ -122,7 +122,7 @@ export class ApiKeys {
    * Ends a key, at once.
    * @throws {Problem} if there is none, or nobody could look after the service without it.
    */
-  async revoke(id: string): Promise<void> {
+  async revoke(id: string): Promise<ApiKey> {
     const known = this.#known.get(id);
     if (known === undefined) throw new Problem('unknown_key', `There is no key ${id}`);
     this.#known.delete(id);
@@ -134,6 +134,7 @@ export class ApiKeys {
         );
       }
       await recorded(this.#options.documents.remove(DRAWER, id));
+      return known.key;
     } catch (error) {
       this.#known.set(id, known);
       throw error;

@@ -76,9 +76,9 @@ export function createApp(options: AppOptions): Express {
   const handlers: Record<keyof Operations, Handler> = {
     ...timerRoutes(registry, schemas, idempotency),
     ...recordRoutes({ registry, access, audit, signer, log }),
-    ...credentialRoutes(registry, access, idempotency, clock),
+    ...credentialRoutes(registry, access, idempotency, clock, log),
     ...displayRoutes(realtime, schemas, limits),
-    ...webhookRoutes(webhooks, schemas, idempotency),
+    ...webhookRoutes(webhooks, schemas, idempotency, log),
     ...serviceRoutes(registry, metrics, clock),
   };
 

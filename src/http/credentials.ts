@@ -1,6 +1,8 @@
 /** The routes that make credentials, and of those who look after keys. */
 import type { Access } from '../access/access.js';
+import { tellDeed } from '../access/deeds.js';
 import type { Clock } from '../clock.js';
+import type { Log } from '../log.js';
 import { createKeySchema, createTokenSchema, keyResource } from '../protocol/credentials.js';
 import { problemOf } from '../protocol/problems.js';
 import { isoTime } from '../protocol/timer.js';
@@ -17,6 +19,7 @@ export function credentialRoutes(
   access: Access,
   idempotency: Idempotency,
   clock: Clock,
+  log: Log,
 ) {
   const createKey: Change = {
     make: async ({ request, caller }) => {
@@ -29,19 +32,22 @@ export function credentialRoutes(
         expires_in_seconds === null ? null : clock.now() + expires_in_seconds * 1000;
       const definition = { role, label, timers, expiresAtMs };
       const { key, text } = await access.createKey(definition, caller, request);
+      const { id } = key;
+      tellDeed(log, caller, 'key created', { key: { id, role, label, timers, expiresAtMs } });
       return { status: 201, headers: PRIVATE, body: { ...keyResource(key), key: text } };
     },
   };
 
   const revokeKey: Change = {
-    make: async ({ request }) => {
-      await access.revokeKey(parameterOf(request, 'key_id'));
+    make: async ({ request, caller }) => {
+      const { id, role, label } = await access.revokeKey(parameterOf(request, 'key_id'));
+      tellDeed(log, caller, 'key revoked', { key: { id, role, label } });
       return { status: 204 };
     },
   };
 
   const createToken: Change = {
-    make: async ({ request }) => {
+    make: async ({ request, caller }) => {
       const timerId = timerIdOf(request);
       const { label, expires_in_seconds } = parse(createTokenSchema, request.body, 'body');
       const found = registry.lookUp(timerId);
@@ -49,6 +55,7 @@ export function credentialRoutes(
       // A token tells its end in whole seconds.
       const expiresAtMs = (Math.floor(clock.now() / 1000) + expires_in_seconds) * 1000;
       const token = await access.issueToken(timerId, label, expiresAtMs);
+      tellDeed(log, caller, 'display token issued', { timerId, label, expiresAtMs });
       const body = { token, timer_id: timerId, label, expires_at: isoTime(expiresAtMs) };
       return { status: 201, headers: PRIVATE, body };
     },

@@ -1,5 +1,6 @@
 /** The routes of those who look after webhooks. */
-
+import { tellDeed } from '../access/deeds.js';
+import type { Log } from '../log.js';
 import type { RequestSchemas } from '../protocol/requests.js';
 import { createWebhookSchema } from '../protocol/webhooks.js';
 import type { Webhooks } from '../webhooks/webhooks.js';
@@ -11,34 +12,43 @@ export function webhookRoutes(
   webhooks: Webhooks,
   schemas: RequestSchemas,
   idempotency: Idempotency,
+  log: Log,
 ) {
   const createWebhook = idempotency.handler({
     make: async ({ request, caller }, requestId) => {
       const body = parse(createWebhookSchema, request.body, 'body');
       const webhook = await webhooks.create(body, caller.credential, requestId);
+      const { id, events, timers } = webhook;
+      // The rest of the address may be what only the receiver is to know.
+      const { host } = new URL(webhook.url);
+      tellDeed(log, caller, 'webhook created', { webhook: { id, host, events, timers } });
       return { status: 201, headers: { Location: `/webhooks/${webhook.id}` }, body: webhook };
     },
   });
 
   const deleteWebhook = idempotency.handler({
-    make: async ({ request }) => {
-      await webhooks.delete(idOf(request));
+    make: async ({ request, caller }) => {
+      const id = idOf(request);
+      await webhooks.delete(id);
+      tellDeed(log, caller, 'webhook deleted', { webhook: { id } });
       return { status: 204 };
     },
   });
 
   const rotateWebhook = idempotency.handler({
-    make: async ({ request }, requestId) => ({
-      status: 200,
-      body: await webhooks.rotate(idOf(request), requestId),
-    }),
+    make: async ({ request, caller }, requestId) => {
+      const webhook = await webhooks.rotate(idOf(request), requestId);
+      tellDeed(log, caller, 'webhook secret rotated', { webhook: { id: webhook.id } });
+      return { status: 200, body: webhook };
+    },
   });
 
   const enableWebhook = idempotency.handler({
-    make: async ({ request }) => ({
-      status: 200,
-      body: await webhooks.enable(idOf(request)),
-    }),
+    make: async ({ request, caller }) => {
+      const webhook = await webhooks.enable(idOf(request));
+      tellDeed(log, caller, 'webhook enabled', { webhook: { id: webhook.id } });
+      return { status: 200, body: webhook };
+    },
   });
 
   const listWebhooks: Handler = ({ response }) => {
@@ -54,9 +64,12 @@ export function webhookRoutes(
     response.json(webhooks.attempts(idOf(request), limit));
   };
 
-  const redeliver: Handler = async ({ request, response }) => {
+  const redeliver: Handler = async ({ request, response, caller }) => {
+    const id = idOf(request);
     const messageId = parameterOf(request, 'message_id');
-    response.json(await webhooks.redeliver(idOf(request), messageId));
+    const attempt = await webhooks.redeliver(id, messageId);
+    tellDeed(log, caller, 'webhook message redelivered', { webhook: { id }, messageId });
+    response.json(attempt);
   };
 
   return {
