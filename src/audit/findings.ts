@@ -1,5 +1,5 @@
 /** What can be wrong with a record, and the words for it. */
-import type { AuditEntry, Head } from '../protocol/audit.js';
+import type { AuditEntry, DayHead, Head } from '../protocol/audit.js';
 import type { BrokenLine, Line } from './lines.js';
 
 export type FindingKind = 'changed' | 'removed' | 'inserted' | 'moved' | 'rewritten';
@@ -72,6 +72,12 @@ export function removed(first: number, last: number, named: Named | undefined): 
   }
   const words = `Entries ${first} to ${last} were removed.`;
   return finding('removed', first, NOBODY, null, words);
+}
+
+/** A head of a day that does not follow the one before it. */
+export function unlinkedHead(head: DayHead, line: number, why: string): Finding {
+  const words = `The signed head of ${head.date} (line ${line}) does not follow the one before it: ${why}.`;
+  return finding('removed', head.position, NOBODY, line, words);
 }
 
 export function cutOff(afterPosition: number): Finding {

@@ -1,6 +1,7 @@
 /**
  * Signed heads: after each day in UTC that had entries, its last entry is signed with its hash, and kept. Whoever
  * has an old head can tell that entries before it were written anew, even if all of their hashes were as well.
+ * Each head names the one before it, so that none can be taken away from among them without a trace.
  */
 import { z } from 'zod';
 import type { Clock, Timeout } from '../clock.js';
@@ -8,6 +9,7 @@ import type { Journal } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import { type DayHead, dayHeadSchema, type SignedHead } from '../protocol/audit.js';
 import type { Signer } from '../signing.js';
+import { brokenLink, type ChainedHead, linkTo, sha256Of } from './head-chain.js';
 
 const DRAWER = 'heads';
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -21,8 +23,13 @@ export interface HeadsOptions {
   readonly log: Log;
 }
 
+/** A day in UTC that is over, and the place of its last entry. */
+type Day = Pick<DayHead, 'date' | 'position'>;
+
 export class Heads {
   readonly #options: HeadsOptions;
+  /** What was recorded earlier, another service recorded that ran before. */
+  readonly #startedMs: number;
   #midnight: Timeout | undefined;
   #isStopped = false;
   /** What is being signed or checked; one thing after the other. */
@@ -30,6 +37,7 @@ export class Heads {
 
   constructor(options: HeadsOptions) {
     this.#options = options;
+    this.#startedMs = options.clock.now();
   }
 
   /** Holds the record against the heads that were signed before, and signs those that are due, now and daily. */
@@ -69,50 +77,95 @@ export class Heads {
 
   /** Signs a head for each day before today that had entries and has none. */
   async #signDue(nowMs: number): Promise<void> {
-    const { journal } = this.#options;
     let last = (await this.#kept()).at(-1);
-    while (!this.#isStopped) {
-      const [next] = await journal.read(last?.position ?? 0, 1);
-      if (next === undefined) return;
-      // A machine whose clock was set back records a day again that has its head already.
-      const dayMs = Math.max(midnightBefore(next.recordedAtMs), dayAfter(last));
-      if (dayMs + DAY_MS > nowMs) return;
-      const before = await journal.positionBefore(dayMs + DAY_MS);
-      last = await this.#sign(dayMs, Math.max(before, next.position));
+    for await (const day of this.#daysAfter(last, nowMs)) {
+      // One that is there and cannot be read is evidence, and stays.
+      if (!(await this.#hasHead(day))) last = await this.#sign(day, last);
     }
   }
 
-  async #sign(dayMs: number, position: number): Promise<SignedHead> {
+  /** The days after one that had entries and were over at an instant. */
+  async *#daysAfter(last: Day | undefined, nowMs: number): AsyncGenerator<Day> {
+    const { journal } = this.#options;
+    let day = last;
+    while (!this.#isStopped) {
+      const [next] = await journal.read(day?.position ?? 0, 1);
+      if (next === undefined) return;
+      // A machine whose clock was set back records a day again that has its head already.
+      const dayMs = Math.max(midnightBefore(next.recordedAtMs), dayAfter(day));
+      if (dayMs + DAY_MS > nowMs) return;
+      const before = await journal.positionBefore(dayMs + DAY_MS);
+      const date = new Date(dayMs).toISOString().slice(0, 10);
+      day = { date, position: Math.max(before, next.position) };
+      yield day;
+    }
+  }
+
+  async #hasHead({ date }: Day): Promise<boolean> {
+    const { journal, clock } = this.#options;
+    return (await journal.documents.get(DRAWER, date, clock.now())) !== undefined;
+  }
+
+  async #sign({ date, position }: Day, last: SignedHead | undefined): Promise<SignedHead> {
     const { journal, signer, clock } = this.#options;
     const [entry] = await journal.read(position - 1, 1);
     if (entry === undefined) throw new RangeError(`There is no entry at position ${position}`);
-    const date = new Date(dayMs).toISOString().slice(0, 10);
     const claims: DayHead = {
       kind: 'day',
       date,
+      ...linkTo(chainedOf(last)),
       position,
       hash: entry.hash,
       signed_at_ms: clock.now(),
     };
     const head = await signer.sign('timer-head+jwt', claims);
-    // One that is there and cannot be read is evidence, and stays.
-    if ((await journal.documents.get(DRAWER, date, claims.signed_at_ms)) === undefined) {
-      await journal.documents.put(DRAWER, { name: date, text: JSON.stringify({ head }) }, null);
-    }
+    await journal.documents.put(DRAWER, { name: date, text: JSON.stringify({ head }) }, null);
     return signedHeadOf(claims, head);
   }
 
   async #check(): Promise<void> {
+    const heads = await this.#kept();
+    for (const head of heads) await this.#checkEntry(head);
+    this.#checkChain(heads);
+    await this.#checkDays(heads.at(-1));
+  }
+
+  async #checkEntry({ date, position, hash }: SignedHead): Promise<void> {
     const { journal, log } = this.#options;
-    for (const { date, position, hash } of await this.#kept()) {
-      const [entry] = await journal.read(position - 1, 1);
-      if (entry?.hash === hash || this.#isStopped) continue;
-      log.error(
-        { date, position, signed: hash, found: entry?.hash ?? null },
-        `THE RECORD WAS CHANGED: the entry at position ${position} is not the one that was signed for ${date}; ` +
-          'see "synchronized-timer audit verify"',
-      );
+    const [entry] = await journal.read(position - 1, 1);
+    if (entry?.hash === hash || this.#isStopped) return;
+    log.error(
+      { date, position, signed: hash, found: entry?.hash ?? null },
+      `THE RECORD WAS CHANGED: the entry at position ${position} is not the one that was signed for ${date}; ` +
+        'see "synchronized-timer audit verify"',
+    );
+  }
+
+  #checkChain(heads: readonly SignedHead[]): void {
+    const { log } = this.#options;
+    for (const [index, head] of heads.entries()) {
+      const fault = brokenLink(head, chainedOf(heads[index - 1]));
+      if (fault === undefined) continue;
+      const { date, number } = head;
+      log.error({ date, number }, `THE HEADS WERE CHANGED: before that of ${date}, ${fault}`);
     }
+  }
+
+  /** A service that recorded anything after a day has signed it, at midnight or at its start. */
+  async #checkDays(last: SignedHead | undefined): Promise<void> {
+    const { journal, log } = this.#options;
+    const days: string[] = [];
+    for await (const day of this.#daysAfter(last, this.#startedMs)) {
+      if (await this.#hasHead(day)) continue;
+      const [next] = await journal.read(day.position, 1);
+      if (next !== undefined && next.recordedAtMs < this.#startedMs) days.push(day.date);
+    }
+    if (days.length === 0) return;
+    log.error(
+      { count: days.length, first: days[0], last: days.at(-1) },
+      `heads of ${days.length} past days are missing, though the service ran after them; they are signed anew now, ` +
+        'which says nothing of what was recorded then: hold the record against heads that were kept elsewhere',
+    );
   }
 
   async #kept(): Promise<SignedHead[]> {
@@ -131,14 +184,18 @@ export class Heads {
   }
 }
 
-function signedHeadOf({ date, position, hash, signed_at_ms }: DayHead, head: string): SignedHead {
-  return { date, position, hash, signed_at_ms, head };
+function signedHeadOf({ kind: _, ...claims }: DayHead, head: string): SignedHead {
+  return { ...claims, head };
+}
+
+function chainedOf(head: SignedHead | undefined): ChainedHead | undefined {
+  return head && { number: head.number, sha256: sha256Of(head.head) };
 }
 
 function midnightBefore(epochMs: number): number {
   return epochMs - (epochMs % DAY_MS);
 }
 
-function dayAfter(head: SignedHead | undefined): number {
-  return head === undefined ? 0 : Date.parse(head.date) + DAY_MS;
+function dayAfter(day: Day | undefined): number {
+  return day === undefined ? 0 : Date.parse(day.date) + DAY_MS;
 }

@@ -4,12 +4,19 @@ import { z } from 'zod';
 import { hashOf, lineOf } from '../journal/chain.js';
 import { type AuditEntry, auditEntrySchema, type Head, headSchema } from '../protocol/audit.js';
 import type { Verify } from '../signing.js';
+import { sha256Of } from './head-chain.js';
 
 export type Line =
   /** An entry that fits its own hash. */
   | { readonly kind: 'entry'; readonly number: number; readonly entry: AuditEntry }
   /** A head whose signature is right, as far as there are keys to check it. */
-  | { readonly kind: 'head'; readonly number: number; readonly head: Head }
+  | {
+      readonly kind: 'head';
+      readonly number: number;
+      readonly head: Head;
+      /** Of the text of its JWS, by which the next head names it. */
+      readonly sha256: string;
+    }
   | BrokenLine;
 
 export interface BrokenLine {
@@ -67,7 +74,7 @@ async function headLine(
   const head = await headOf(jws, verify);
   return head === undefined
     ? broken(number, text, 'it bears no valid signature')
-    : { kind: 'head', number, head };
+    : { kind: 'head', number, head, sha256: sha256Of(jws) };
 }
 
 /** The claims of a signed head; nothing if the signature is wrong, or is not that of a head. */

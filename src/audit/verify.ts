@@ -11,7 +11,9 @@ import {
   impossible,
   inserted,
   removed,
+  unlinkedHead,
 } from './findings.js';
+import { brokenLink, type ChainedHead, isLate } from './head-chain.js';
 import type { Line } from './lines.js';
 import { Revisions } from './revisions.js';
 import {
@@ -38,6 +40,8 @@ export interface Verdict {
   readonly lastHash: string | null;
   /** Heads that were held against entries, in the export and beside it. */
   readonly heads: number;
+  /** Heads of days in the export that were signed so late that others may have been there before. */
+  readonly lateHeads: readonly DayHead[];
 }
 
 export class Verification {
@@ -53,6 +57,10 @@ export class Verification {
   /** The last entry that a head vouches for, and with it all before. */
   #vouched = 0;
   #lastHeadPosition = -1;
+  #lastHead: ChainedHead | undefined;
+  /** Told if nothing is wrong with any entry. */
+  #headFinding: Finding | undefined;
+  readonly #lateHeads: DayHead[] = [];
   #end: ExportHead | undefined;
 
   /** `headsBeside` are heads that were kept elsewhere. */
@@ -77,7 +85,7 @@ export class Verification {
   }
 
   end(): Verdict {
-    this.#finding ??= this.#suspicion?.end() ?? this.#findingAtEnd();
+    this.#finding ??= this.#suspicion?.end() ?? this.#findingAtEnd() ?? this.#headFinding;
     return {
       finding: this.#finding,
       entries: this.#entries,
@@ -85,6 +93,7 @@ export class Verification {
       lastPosition: this.#last?.entry.position ?? null,
       lastHash: this.#last?.entry.hash ?? null,
       heads: this.#heads,
+      lateHeads: this.#lateHeads,
     };
   }
 
@@ -172,7 +181,7 @@ export class Verification {
     } else if (head.kind === 'day' && head.position === this.#lastHeadPosition) {
       this.#finding = inserted(line, position, 'that head is there twice');
     } else if (head.position === position) {
-      this.#lastHeadPosition = head.kind === 'day' ? position : this.#lastHeadPosition;
+      if (head.kind === 'day') this.#takeDay(head, line);
       this.#hold(head, last);
     } else if (head.kind === 'day') {
       this.#suspicion = suspectLateHead(line, last);
@@ -182,6 +191,16 @@ export class Verification {
       const why = `the export ended with entry ${head.position}`;
       this.#finding = inserted(last, head.position + 1, why);
     }
+  }
+
+  #takeDay(head: DayHead, { number, sha256 }: HeadLine): void {
+    // An export that begins later begins with any head.
+    const isFollowing = this.#lastHead !== undefined || this.#first?.entry.position === 1;
+    const fault = isFollowing ? brokenLink(head, this.#lastHead) : undefined;
+    if (fault !== undefined) this.#headFinding ??= unlinkedHead(head, number, fault);
+    if (isLate(head)) this.#lateHeads.push(head);
+    this.#lastHeadPosition = head.position;
+    this.#lastHead = { number: head.number, sha256 };
   }
 
   #hold(head: Head, line: EntryLine): void {

@@ -93,8 +93,9 @@ async function verify(
   if (json) printJson(reportOf(verdict, areSigned));
   if (verdict.finding !== undefined)
     throw new RefusedError(json ? '' : onOneLine(verdict.finding.words));
-  if (!json) print(praiseOf(verdict));
-  if (!areSigned) tell('Signatures were not checked; --keys names the public keys.');
+  if (json) return;
+  print(praiseOf(verdict, areSigned));
+  if (verdict.lateHeads.length > 0) tell(warningOf(verdict.lateHeads));
 }
 
 async function ofFile(path: string, { keys, heads }: VerifyOptions): Promise<Material> {
@@ -145,10 +146,30 @@ async function dayHeadsOf(
   return found;
 }
 
-function praiseOf({ entries, firstPosition, lastPosition, heads }: Verdict): string {
+/** Whoever writes a record anew can write heads that fit as well: only their signatures say whose they are. */
+function praiseOf(
+  { entries, firstPosition, lastPosition, heads }: Verdict,
+  areSignaturesChecked: boolean,
+): string {
   const which = entries === 0 ? 'no entries' : `entries ${firstPosition} to ${lastPosition}`;
-  const signed = heads === 1 ? 'a signed head' : `${heads} signed heads`;
-  return `The record is as it was written: ${which}, held against ${signed}.`;
+  if (areSignaturesChecked) {
+    const signed = heads === 1 ? 'a signed head' : `${heads} signed heads`;
+    return `The record is as it was written: ${which}, held against ${signed}.`;
+  }
+  return (
+    `The record fits its own hashes: ${which}. Signatures were not checked, so it may have been written anew; ` +
+    '--keys names the public keys.'
+  );
+}
+
+function warningOf(late: readonly DayHead[]): string {
+  const days = late.map(({ date }) => date);
+  const which =
+    days.length > 3 ? `${days[0]} to ${days.at(-1)}, ${days.length} in all` : days.join(', ');
+  return (
+    `Signed late, more than two days after their day: the heads of ${which}. So it is where the service did not run ` +
+    'meanwhile, and where heads were deleted and signed anew; --heads names heads that were kept elsewhere.'
+  );
 }
 
 function reportOf(verdict: Verdict, areSignaturesChecked: boolean) {
@@ -160,7 +181,10 @@ function reportOf(verdict: Verdict, areSignaturesChecked: boolean) {
     last_position: lastPosition,
     last_hash: lastHash,
     heads,
-    signatures_checked: areSignaturesChecked,
+    late_heads: verdict.lateHeads.map(({ date, number, position, signed_at_ms }) => {
+      return { date, number, position, signed_at_ms };
+    }),
+    signatures: areSignaturesChecked ? 'valid' : 'not checked',
     finding:
       finding === undefined
         ? null

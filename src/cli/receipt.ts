@@ -53,6 +53,7 @@ function factsOf(claims: ReceiptClaims): [string, string][] {
     ['deadline', deadline_ms === null ? 'none' : isoTime(deadline_ms)],
     ['ended', completed_at_ms === null ? 'not yet' : isoTime(completed_at_ms)],
     ['payload', claims.payload_sha256 ?? 'none'],
+    ['entry', `${claims.position}, ${claims.hash}`],
     ['asked by', onOneLine(label ?? claims.credential)],
   ];
 }

@@ -536,7 +536,13 @@ function recordOperations() {
         body: receiptSchema,
         headers: { 'Cache-Control': 'Not to be kept.' },
       },
-      problems: ['unknown_timer', ...BODY_PROBLEMS, 'timer_restarting', ...FAILURES],
+      problems: [
+        'unknown_timer',
+        ...BODY_PROBLEMS,
+        'timer_restarting',
+        'journal_unavailable',
+        ...FAILURES,
+      ],
     },
     exportAudit: {
       id: 'exportAudit',

@@ -4,6 +4,7 @@ import type { Access } from '../access/access.js';
 import { hasRight } from '../access/caller.js';
 import type { Audit } from '../audit/export.js';
 import { storyOf } from '../audit/story.js';
+import type { Link } from '../journal/chain.js';
 import type { Log } from '../log.js';
 import { auditQuerySchema, NDJSON_TYPE } from '../protocol/audit.js';
 import { Problem, problemOf } from '../protocol/problems.js';
@@ -32,6 +33,14 @@ export function recordRoutes({ registry, access, audit, signer, log }: RecordPar
       log.error({ err }, 'the record could not be read');
       throw new Problem('journal_unavailable', 'The record cannot be read now; try again soon');
     }
+  }
+
+  /** A change may be recorded meanwhile, of which the receipt does not speak. */
+  async function lastLink(timerId: string, lastRevision: number): Promise<Link> {
+    const history = await registry.history(timerId);
+    const last = history.find(({ revision }) => revision === lastRevision);
+    if (last === undefined) throw new RangeError(`Revision ${lastRevision} is not on record`);
+    return last;
   }
 
   const getHistory: Handler = async ({ request, response, caller }) => {
@@ -80,7 +89,8 @@ export function recordRoutes({ registry, access, audit, signer, log }: RecordPar
     const { payload_sha256 = null } = parse(receiptRequestSchema, request.body, 'body');
     const found = registry.lookUp(timerId);
     if (!found.ok) throw problemOf(found.refusal, timerId);
-    const claims = receiptClaimsOf(found.timer, payload_sha256, caller);
+    const link = await readable(lastLink(timerId, found.timer.record.revision));
+    const claims = receiptClaimsOf(found.timer, link, payload_sha256, caller);
     const receipt = await signer.sign('timer-receipt+jwt', claims);
     response
       .status(201)

@@ -77,9 +77,18 @@ const headFields = {
   signed_at_ms: wholeMs.meta({ description: 'When it was signed, in epoch ms.' }),
 };
 
+/** What ties the head of a day to the one before it, so that one that is missing shows. */
+const headLink = {
+  number: z.int().min(1).meta({ description: '1 for the first head, then one more each time.' }),
+  previous_head_sha256: hash.meta({
+    description: 'SHA-256 of the head before, as the text of its JWS; zeros for the first.',
+  }),
+};
+
 export const dayHeadSchema = z.object({
   kind: z.literal('day'),
   date: z.iso.date().meta({ description: 'The day in UTC.' }),
+  ...headLink,
   ...headFields,
 });
 
@@ -102,6 +111,7 @@ export const signedHeadsSchema = z
   .array(
     z.object({
       date: z.string().meta({ description: 'The day in UTC.', examples: ['2026-01-15'] }),
+      ...headLink,
       ...headFields,
       head: signed,
     }),

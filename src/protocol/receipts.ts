@@ -1,6 +1,7 @@
 /** Receipts: what the service signs about a timer at one instant, to be checked without it. */
 import { z } from 'zod';
 import { stateOf } from '../../machines/record.js';
+import type { Link } from '../journal/chain.js';
 import type { Author, TimerStatus } from '../registry.js';
 import { exactFields, exactly, timerStateSchema, WIRE_STATES } from './timer.js';
 
@@ -27,6 +28,14 @@ const claims = {
     .min(0)
     .meta({ description: 'Milliseconds since the end or the deadline; 0 while there is time.' }),
   payload_sha256: z.string().nullable(),
+  position: z
+    .int()
+    .min(1)
+    .meta({ description: 'The place in the journal of the last entry of the timer.' }),
+  hash: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .meta({ description: 'The hash of that entry, which covers every entry before it.' }),
   credential: z.string().meta({ description: 'Identifies the credential that asked.' }),
   label: z.string().nullable().meta({ description: 'What people call its holder.' }),
 };
@@ -44,6 +53,7 @@ export const receiptSchema = z
 
 export function receiptClaimsOf(
   { record, atMs }: TimerStatus,
+  { position, hash }: Pick<Link, 'position' | 'hash'>,
   payloadSha256: string | null,
   { credential, label }: Author,
 ): ReceiptClaims {
@@ -56,6 +66,8 @@ export function receiptClaimsOf(
     completed_at_ms: record.completedAtMs,
     late_by_ms: Math.max(0, atMs - endMs),
     payload_sha256: payloadSha256,
+    position,
+    hash,
     credential,
     label,
   };

@@ -1,4 +1,5 @@
 /** Signed heads, when days, clocks, keys and disks are not as they should be. */
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
@@ -133,5 +134,64 @@ describe('R4: signed heads', () => {
     await again.list();
     expect(log.messages.join()).toContain('THE RECORD WAS CHANGED: the entry at position 2');
     await again.stop();
+  });
+
+  it('name the one before, so that one that is taken away from among them shows', async () => {
+    const journal = new MemoryJournal();
+    const clock = new SimulatedClock(START_MS + 4 * DAY);
+    await journal.append([0, 1, 2].map((day) => created(`t${day}`, START_MS + day * DAY)));
+    const { heads } = await start(journal, clock);
+    const signed = await heads.list();
+    const hashes = signed.map(({ head }) => createHash('sha256').update(head).digest('hex'));
+    expect(signed.map(({ number }) => number)).toEqual([1, 2, 3]);
+    expect(signed.map((head) => head.previous_head_sha256)).toEqual([
+      '0'.repeat(64),
+      ...hashes.slice(0, 2),
+    ]);
+    await heads.stop();
+    const unchanged = await start(journal, clock);
+    await unchanged.heads.list();
+    await unchanged.heads.stop();
+    expect(unchanged.log.messages).toEqual([]);
+    await journal.documents.remove('heads', '2026-01-16');
+    const { log, heads: left } = await start(journal, clock);
+    expect(await left.list()).toHaveLength(2);
+    expect(log.messages).toEqual([
+      'THE HEADS WERE CHANGED: before that of 2026-01-17, head 2 is missing',
+    ]);
+    await left.stop();
+  });
+
+  it('that are all missing are told of at the start, if the service ran after their days', async () => {
+    const journal = new MemoryJournal();
+    await journal.append(
+      [0, 1, 2, 2].map((day, index) => created(`t${index}`, START_MS + day * DAY)),
+    );
+    const clock = new SimulatedClock(START_MS + 3 * DAY);
+    const { log, heads } = await start(journal, clock);
+    await heads.list();
+    await heads.stop();
+    expect(log.messages).toHaveLength(1);
+    expect(log.messages[0]).toContain('heads of 2 past days are missing');
+    expect(JSON.parse(log.lines[0] ?? '')).toMatchObject({
+      level: 50,
+      first: '2026-01-15',
+      last: '2026-01-16',
+    });
+  });
+
+  it('are not missed of a day after which the service did not run until now', async () => {
+    const journal = new MemoryJournal();
+    const clock = new SimulatedClock(START_MS + 3 * DAY);
+    await journal.append([created('a')]);
+    const signer = await Signer.open(journal.documents, '');
+    const log = readableLog();
+    const heads = new Heads({ journal, signer, clock, log: log.log });
+    // Recovery records what ended meanwhile before heads are looked at.
+    await journal.append([created('b', clock.now())]);
+    heads.start();
+    expect(await heads.list()).toHaveLength(1);
+    expect(log.messages).toEqual([]);
+    await heads.stop();
   });
 });

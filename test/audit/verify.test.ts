@@ -65,9 +65,19 @@ async function recordOf(fromMs?: number): Promise<TestRecord> {
   await heads.stop();
   return {
     lines: text.slice(0, -1).split('\n'),
-    verify: signer.verify,
+    verify: remembering(signer.verify),
     signer,
     heads: signed.flatMap((head) => (head?.kind === 'day' ? [head] : [])),
+  };
+}
+
+/** Checks each text once: most lines of a record that was tampered with are those of the record. */
+function remembering(verify: Verify): Verify {
+  const checked = new Map<string, Promise<unknown>>();
+  return (type, text) => {
+    const result = checked.get(text) ?? verify(type, text);
+    checked.set(text, result);
+    return result;
   };
 }
 
@@ -361,6 +371,28 @@ describe('R3, R4: a record of which all hashes were written anew', () => {
       kind: 'rewritten',
       position: 5,
     });
+  });
+
+  it('lacks heads, which shows at the next one, in whole and in exports that begin later', async () => {
+    const { lines, verify } = await recordOf();
+    const places = lines.flatMap((line, index) => (entryIn(line) === undefined ? [index] : []));
+    const [first = 0, second = 0, third = 0] = places;
+    expect(places).toHaveLength(4);
+    const { finding } = await verdictOn(without(lines, first), verify);
+    expect(finding).toMatchObject({ kind: 'removed', position: 7, line: second });
+    expect(finding?.words).toContain('The signed head of 2026-01-16');
+    expect(finding?.words).toContain('head 1 is missing');
+    const both = lines.filter((_, index) => index !== first && index !== second);
+    expect((await verdictOn(both, verify)).finding?.words).toContain('heads 1 to 2 are missing');
+    const later = await recordOf(START_MS + DAY);
+    expect((await verdictOn(later.lines, later.verify)).finding).toBeUndefined();
+    expect((await verdictOn(without(lines, third), verify)).finding).toBeUndefined();
+  });
+
+  it('has heads of the past that were signed only now, which the verdict tells', async () => {
+    const { lines, verify } = await recordOf();
+    const { lateHeads } = await verdictOn(lines, verify);
+    expect(lateHeads).toMatchObject([{ date: '2026-01-15', number: 1, position: 4 }]);
   });
 
   it('is known by heads that somebody else signed, and by revisions that cannot be', async () => {

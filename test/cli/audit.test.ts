@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { signedHeadsSchema } from '../../src/protocol/audit.js';
+import { auditEntrySchema, signedHeadsSchema } from '../../src/protocol/audit.js';
 import { receiptSchema } from '../../src/protocol/receipts.js';
 import { type Run, startCommand } from '../support/command.js';
 import { TestService } from '../support/service.js';
@@ -83,11 +83,51 @@ describe('R3: audit verify', () => {
       ok: true,
       entries: 6,
       heads: 3,
-      signatures_checked: true,
+      signatures: 'valid',
       finding: null,
     });
-    const unsigned = await run('audit', 'verify', file);
-    expect(unsigned).toMatchObject({ code: 0, stderr: expect.stringContaining('not checked') });
+  });
+
+  it('calls no head signed of which it did not check the signature', async () => {
+    const [first = ''] = await exportedLines();
+    const entry = auditEntrySchema.parse(JSON.parse(first));
+    const claims = {
+      kind: 'export',
+      first_position: 1,
+      to_ms: null,
+      position: 1,
+      hash: entry.hash,
+      signed_at_ms: entry.recorded_at_ms,
+    };
+    const parts = [{ alg: 'none', typ: 'timer-head+jwt' }, claims].map((part) =>
+      Buffer.from(JSON.stringify(part)).toString('base64url'),
+    );
+    const head = JSON.stringify({ head: `${parts.join('.')}.` });
+    const file = fileOf('record.ndjson', [first, head]);
+    const { code, stdout } = await run('audit', 'verify', file);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('Signatures were not checked')]);
+    expect(stdout).not.toMatch(/as it was written|signed/);
+    const told = await run('audit', 'verify', file, '--json');
+    expect(JSON.parse(told.stdout)).toMatchObject({ ok: true, signatures: 'not checked' });
+    const checked = await run('audit', 'verify', file, '--keys', await keysFile());
+    expect(checked).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it('warns of heads that were signed long after their day', async () => {
+    const directory = temporaryFolder();
+    const { clock } = service;
+    const first = await TestService.start({ journal: await openSqlite(directory), clock });
+    await first.create();
+    await first.stop();
+    clock.stall(4 * DAY);
+    service = await TestService.start({ journal: await openSqlite(directory), clock });
+    const { code, stderr } = await run('audit', 'verify');
+    expect([code, stderr]).toEqual([0, expect.stringContaining('the heads of 2026-01-16. So it')]);
+    const told = await run('audit', 'verify', '--json');
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      ok: true,
+      late_heads: [{ date: '2026-01-16', number: 1, position: 1 }],
+    });
   });
 
   it('exits with 1 and names the first entry that was tampered with', async () => {

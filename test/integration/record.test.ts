@@ -346,6 +346,7 @@ describe('R5: receipts', () => {
       return claims;
     };
     const start = service.clock.now();
+    const [first] = await service.journal.history(id);
     expect(await receiptOf()).toEqual({
       timer_id: id,
       state: 'created',
@@ -356,6 +357,8 @@ describe('R5: receipts', () => {
       completed_at_ms: null,
       late_by_ms: 0,
       payload_sha256: null,
+      position: 1,
+      hash: first?.hash,
       credential: 'anonymous',
       label: null,
     });
@@ -378,7 +381,11 @@ describe('R5: receipts', () => {
       late_by_ms: 12,
       completed_at_ms: start + 60_000,
     });
-    expect(await service.journal.history(id)).toHaveLength(3);
+    await service.create();
+    const history = await service.journal.history(id);
+    expect(history).toHaveLength(3);
+    const { position, hash } = await receiptOf();
+    expect([position, hash]).toEqual([3, history[2]?.hash]);
   });
 });
 
