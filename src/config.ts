@@ -260,13 +260,19 @@ export const SETTINGS = {
     description: 'WebSocket connections and event streams of one credential; 0 is no limit',
     ...wholeNumber(0, 1_000_000),
   },
+  MAX_CONNECTIONS_PER_DISPLAY_CREDENTIAL: {
+    default: '100',
+    description:
+      'WebSocket connections and event streams of one credential of the role display; 0 is no limit',
+    ...wholeNumber(0, 1_000_000),
+  },
   MAX_MESSAGES_PER_SECOND: {
     default: '10',
     description: 'Messages of one display in the long run, five times that at once; 0 is no limit',
     ...wholeNumber(0, 10_000),
   },
   MAX_TIMERS_PER_CREDENTIAL: {
-    default: '50000',
+    default: '10000',
     description: 'Timers of one credential that have not ended; 0 is no limit',
     ...wholeNumber(0, 1_000_000),
   },
@@ -377,6 +383,7 @@ export interface Config {
   readonly maxFailedAuthenticationsPerMinute: ValueOf<'MAX_FAILED_AUTHENTICATIONS_PER_MINUTE'>;
   readonly maxConnectionsPerAddress: ValueOf<'MAX_CONNECTIONS_PER_ADDRESS'>;
   readonly maxConnectionsPerCredential: ValueOf<'MAX_CONNECTIONS_PER_CREDENTIAL'>;
+  readonly maxConnectionsPerDisplayCredential: ValueOf<'MAX_CONNECTIONS_PER_DISPLAY_CREDENTIAL'>;
   readonly maxMessagesPerSecond: ValueOf<'MAX_MESSAGES_PER_SECOND'>;
   readonly maxTimersPerCredential: ValueOf<'MAX_TIMERS_PER_CREDENTIAL'>;
   readonly unlimitedAddresses: ValueOf<'UNLIMITED_ADDRESSES'>;
@@ -456,6 +463,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     maxConnectionsPerCredential: read(
       'MAX_CONNECTIONS_PER_CREDENTIAL',
       SETTINGS.MAX_CONNECTIONS_PER_CREDENTIAL,
+    ),
+    maxConnectionsPerDisplayCredential: read(
+      'MAX_CONNECTIONS_PER_DISPLAY_CREDENTIAL',
+      SETTINGS.MAX_CONNECTIONS_PER_DISPLAY_CREDENTIAL,
     ),
     maxMessagesPerSecond: read('MAX_MESSAGES_PER_SECOND', SETTINGS.MAX_MESSAGES_PER_SECOND),
     maxTimersPerCredential: read('MAX_TIMERS_PER_CREDENTIAL', SETTINGS.MAX_TIMERS_PER_CREDENTIAL),

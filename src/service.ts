@@ -94,7 +94,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     version,
   });
   const onLimited = (limit: LimitName): void => metrics.limited(limit);
-  const limits = new Limits({ config, clock, addresses, onLimited });
+  const onUnknownProxy = (address: string): void => {
+    log.warn(
+      { address },
+      `a proxy at ${address} passes requests on, which are limited as those of one address; set TRUST_PROXY`,
+    );
+  };
+  const limits = new Limits({ config, clock, addresses, onLimited, onUnknownProxy });
   const realtime = new Realtime({ registry, access, limits, measures, clock, config, log });
   metrics.observe({
     timersIn: (state) => registry.timersIn(state),

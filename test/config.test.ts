@@ -253,8 +253,14 @@ const CASES: Record<keyof typeof SETTINGS, Case> = {
   ),
   MAX_CONNECTIONS_PER_ADDRESS: wholeNumber('maxConnectionsPerAddress', 5000, 0, 1_000_000),
   MAX_CONNECTIONS_PER_CREDENTIAL: wholeNumber('maxConnectionsPerCredential', 10_000, 0, 1_000_000),
+  MAX_CONNECTIONS_PER_DISPLAY_CREDENTIAL: wholeNumber(
+    'maxConnectionsPerDisplayCredential',
+    100,
+    0,
+    1_000_000,
+  ),
   MAX_MESSAGES_PER_SECOND: wholeNumber('maxMessagesPerSecond', 10, 0, 10_000),
-  MAX_TIMERS_PER_CREDENTIAL: wholeNumber('maxTimersPerCredential', 50_000, 0, 1_000_000),
+  MAX_TIMERS_PER_CREDENTIAL: wholeNumber('maxTimersPerCredential', 10_000, 0, 1_000_000),
   UNLIMITED_ADDRESSES: {
     key: 'unlimitedAddresses',
     byDefault: ['127.0.0.0/8', '::1'],

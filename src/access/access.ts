@@ -96,18 +96,43 @@ export class Access {
   }
 
   /**
-   * Finds out who sends a request, and whether their role may.
-   * @throws {Problem} if not.
+   * Finds out who sends a request: whoever shows a credential is who it says, also where none is needed. Calls
+   * back before it does what is not for everybody to have done as often as they like.
+   * @throws {Problem} if that is nobody, and somebody is needed.
    */
-  async admit(request: IncomingMessage, { right, mayBeLink }: Asked): Promise<Caller> {
+  async identify(
+    request: IncomingMessage,
+    { right, mayBeLink }: Asked,
+    beforeVerifying: () => void,
+  ): Promise<Caller> {
     const address = this.#options.addresses.of(request);
     if (right === 'public') return anonymous(address);
-    const caller = await this.#identify(request, mayBeLink, address);
+    const credential = credentialIn(request, mayBeLink);
+    if (credential === undefined) {
+      if (this.isOpen) return anonymous(address);
+      throw new Problem('unauthenticated', 'Show a key or a token: Authorization: Bearer <token>');
+    }
+    try {
+      const holder = isKey(credential)
+        ? this.#holderOf(credential)
+        : await this.#tokens.check(credential, beforeVerifying);
+      return { ...holder, address };
+    } catch (error) {
+      const isFailure = error instanceof Problem && error.code === 'unauthenticated';
+      if (isFailure) this.#failures.add(address, error.message);
+      throw error;
+    }
+  }
+
+  /**
+   * Lets a caller do what their role may.
+   * @throws {Problem} if it may not.
+   */
+  authorize(caller: Caller, request: IncomingMessage, { right }: Asked): void {
     if (!hasRight(caller, right)) {
       throw new Problem('forbidden', `The role ${caller.role} does not allow this`);
     }
     if (caller.credential === ANONYMOUS) this.#checkOrigin(request, right);
-    return caller;
   }
 
   /**
@@ -154,29 +179,6 @@ export class Access {
   /** Makes a token for a display of one timer, which nobody can take back before it ends. */
   issueToken(timerId: string, label: string | null, expiresAtMs: number): Promise<string> {
     return this.#tokens.issue(timerId, label, expiresAtMs);
-  }
-
-  /** Whoever shows a credential is who it says, also where none is needed. */
-  async #identify(
-    request: IncomingMessage,
-    mayBeLink: boolean,
-    address: string | null,
-  ): Promise<Caller> {
-    const credential = credentialIn(request, mayBeLink);
-    if (credential === undefined) {
-      if (this.isOpen) return anonymous(address);
-      throw new Problem('unauthenticated', 'Show a key or a token: Authorization: Bearer <token>');
-    }
-    try {
-      const holder = isKey(credential)
-        ? this.#holderOf(credential)
-        : await this.#tokens.check(credential);
-      return { ...holder, address };
-    } catch (error) {
-      const isFailure = error instanceof Problem && error.code === 'unauthenticated';
-      if (isFailure) this.#failures.add(address, error.message);
-      throw error;
-    }
   }
 
   #holderOf(text: string): Holder {

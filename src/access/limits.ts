@@ -35,6 +35,7 @@ type LimitSettings = Pick<
   | 'maxFailedAuthenticationsPerMinute'
   | 'maxConnectionsPerAddress'
   | 'maxConnectionsPerCredential'
+  | 'maxConnectionsPerDisplayCredential'
   | 'unlimitedAddresses'
 >;
 
@@ -44,6 +45,8 @@ export interface LimitsOptions {
   readonly addresses: Addresses;
   /** Somebody was refused because of a limit. */
   readonly onLimited?: (limit: LimitName) => void;
+  /** An address that is unlimited is that of a proxy which is not trusted. Called once. */
+  readonly onUnknownProxy?: (address: string) => void;
 }
 
 /** A socket, or an answer that is streamed. */
@@ -53,6 +56,7 @@ export class Limits {
   readonly #config: LimitSettings;
   readonly #addresses: Addresses;
   readonly #onLimited: (limit: LimitName) => void;
+  #onUnknownProxy: (address: string) => void;
   readonly #isUnlimited: (address: string) => boolean;
   readonly #requestsOfAddresses: Buckets;
   readonly #requestsOfCredentials: Buckets;
@@ -62,7 +66,9 @@ export class Limits {
   readonly #connectionsOfAddresses = new Tally<string>();
   readonly #connectionsOfCredentials = new Tally<string>();
 
-  constructor({ config, clock, addresses, onLimited = () => {} }: LimitsOptions) {
+  constructor(options: LimitsOptions) {
+    const { config, clock, addresses, onLimited = () => {}, onUnknownProxy = () => {} } = options;
+    this.#onUnknownProxy = onUnknownProxy;
     this.#config = config;
     this.#addresses = addresses;
     this.#onLimited = onLimited;
@@ -84,8 +90,8 @@ export class Limits {
    * @throws {LimitProblem} if there were too many.
    */
   takeRequest(request: Incoming): Quota | undefined {
-    const site = this.#siteOf(this.#addresses.of(request));
-    return this.#spend(this.#requestsOfAddresses.of(site), 'requests_per_address');
+    const bucket = this.#requestsOfAddresses.of(this.#siteOf(request));
+    return this.#spend(bucket, 'requests_per_address');
   }
 
   /**
@@ -98,57 +104,89 @@ export class Limits {
   }
 
   /**
-   * Lets a caller be identified, unless their address has shown too many credentials that are not valid.
-   * @throws {LimitProblem} if it has, before anything is checked.
+   * Finds out who calls, and counts the request: one with a valid credential as that credential's, any other as its
+   * address's, so that nobody is held up by strangers at their address. `check` calls back before it does what
+   * costs; then the request is counted as its address's too.
+   * @throws {LimitProblem} if there were too many.
    */
-  async identify(request: Incoming, check: () => Promise<Caller>): Promise<Caller> {
-    const failures = this.#failures.of(this.#siteOf(this.#addresses.of(request)));
-    if (failures !== undefined && failures.left < 1) {
-      throw this.#exhausted(failures, 'failed_authentications');
-    }
-    try {
-      return await check();
-    } catch (error) {
-      const isFailure = error instanceof Problem && error.code === 'unauthenticated';
-      if (isFailure && this.#isNewGuess(request)) failures?.take();
+  async identify(
+    request: Incoming,
+    check: (beforeVerifying: () => void) => Promise<Caller>,
+    tell: (quota: Quota | undefined) => void = () => {},
+  ): Promise<Caller> {
+    let isCounted = false;
+    const countAtAddress = (): void => {
+      if (isCounted) return;
+      isCounted = true;
+      tell(this.takeRequest(request));
+    };
+    const caller = await check(countAtAddress).catch((error: unknown) => {
+      countAtAddress();
+      if (error instanceof Problem && error.code === 'unauthenticated') this.#takeFailure(request);
       throw error;
-    }
+    });
+    if (caller.credential === ANONYMOUS) countAtAddress();
+    else tell(this.takeRequestOf(caller));
+    return caller;
   }
 
   /**
    * Counts a connection that stays, until it has closed.
    * @throws {LimitProblem} if there are too many.
    */
-  connect({ address, credential }: Caller, connection: Connection): void {
+  connect(request: Incoming, { credential, role }: Caller, connection: Connection): void {
     const { maxConnectionsPerAddress, maxConnectionsPerCredential } = this.#config;
-    const site = this.#siteOf(address);
+    const { maxConnectionsPerDisplayCredential } = this.#config;
+    const site = this.#siteOf(request);
     const holder = holderOf(credential);
     if (isFull(this.#connectionsOfAddresses, site, maxConnectionsPerAddress)) {
       throw this.#full(maxConnectionsPerAddress, 'connections_per_address');
     }
-    if (isFull(this.#connectionsOfCredentials, holder, maxConnectionsPerCredential)) {
-      throw this.#full(maxConnectionsPerCredential, 'connections_per_credential');
-    }
+    const limits = [
+      maxConnectionsPerCredential,
+      ...(role === 'display' ? [maxConnectionsPerDisplayCredential] : []),
+    ];
+    const reached = limits.find((limit) => isFull(this.#connectionsOfCredentials, holder, limit));
+    if (reached !== undefined) throw this.#full(reached, 'connections_per_credential');
     hold(this.#connectionsOfAddresses, site, connection);
     hold(this.#connectionsOfCredentials, holder, connection);
   }
 
   /**
-   * Whether a request shows a credential that was not known to be wrong. The same one again is no guess but a
-   * device that does not know better, and must not shut out everybody at its address.
+   * Counts a credential that is not valid.
+   * @throws {LimitProblem} if its address has shown too many.
    */
-  #isNewGuess(request: Incoming): boolean {
+  #takeFailure(request: Incoming): void {
     const shown = shownIn(request);
-    if (shown === undefined) return false;
+    const failures = this.#failures.of(this.#siteOf(request));
+    if (shown === undefined || failures === undefined) return;
+    if (failures.left < 1) throw this.#exhausted(failures, 'failed_authentications');
+    if (this.#isNewGuess(request, shown)) failures.take();
+  }
+
+  /**
+   * Whether a credential was not known to be wrong. The same one again is no guess but a device that does not
+   * know better.
+   */
+  #isNewGuess(request: Incoming, shown: string): boolean {
     const guess = hash('sha256', `${this.#addresses.of(request)} ${shown}`);
     const isNew = this.#wrong.get(guess) === undefined;
     this.#wrong.set(guess, true);
     return isNew;
   }
 
-  /** What an address is counted as; nothing for one that is not counted. */
-  #siteOf(address: string | null): string | undefined {
-    return address === null || this.#isUnlimited(address) ? undefined : siteOf(address);
+  /**
+   * What the address of a request is counted as; nothing for one that is not counted. Behind a proxy that is not
+   * trusted everybody has its address, and would be unlimited with it.
+   */
+  #siteOf(request: Incoming): string | undefined {
+    const address = this.#addresses.of(request);
+    if (address === null) return undefined;
+    if (!this.#isUnlimited(address)) return siteOf(address);
+    if (!this.#addresses.hidesClient(request)) return undefined;
+    this.#onUnknownProxy(address);
+    this.#onUnknownProxy = () => {};
+    return siteOf(address);
   }
 
   #spend(bucket: TokenBucket | undefined, limit: LimitName): Quota | undefined {

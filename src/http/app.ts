@@ -90,16 +90,23 @@ export function createApp(options: AppOptions): Express {
   app.use(
     cors({ origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins, exposedHeaders }),
   );
-  app.use((request, response, next) => {
-    tellQuota(response, limits.takeRequest(request));
-    next();
-  });
-
   app.use((request, _, next) => {
     access.checkHost(request);
     next();
   });
 
+  // Literal addresses come first, so that "bulk" is not taken for a timer's id.
+  const all = Object.values(operations).sort(literalsFirst);
+  for (const operation of all) {
+    const { id, method, path } = operation;
+    app[method](expressPath(path), serve(operation, handlers[id], access, limits, registry));
+  }
+
+  // An operation counts its requests when it knows whose they are; for all that comes now nobody need be known.
+  app.use((request, response, next) => {
+    tellQuota(response, limits.takeRequest(request));
+    next();
+  });
   serveDocument(app, '/openapi.json', () => openApiDocument(operations, version));
   serveDocument(app, '/asyncapi.json', () => asyncApiDocument(schemas, version));
   // No validator: the page must not send the document to another host.
@@ -108,12 +115,6 @@ export function createApp(options: AppOptions): Express {
   app.get('/docs', swaggerUi.setup(null, page));
   servePages(app, webDirectory);
 
-  // Literal addresses come first, so that "bulk" is not taken for a timer's id.
-  const all = Object.values(operations).sort(literalsFirst);
-  for (const operation of all) {
-    const { id, method, path } = operation;
-    app[method](expressPath(path), serve(operation, handlers[id], access, limits, registry));
-  }
   for (const [path, methods] of methodsByPath(all)) {
     app.all(expressPath(path), refuseMethod(methods));
   }
@@ -139,8 +140,12 @@ function serve(
   const asked = { right, mayBeLink: success.isStream === true };
   const parser = express.json({ limit: largestBodyBytes, strict: false });
   return async (request, response) => {
-    const caller = await limits.identify(request, () => access.admit(request, asked));
-    tellQuota(response, limits.takeRequestOf(caller));
+    const caller = await limits.identify(
+      request,
+      (beforeVerifying) => access.identify(request, asked, beforeVerifying),
+      (quota) => tellQuota(response, quota),
+    );
+    access.authorize(caller, request, asked);
     const found = registry.lookUp(timerIdOf(request));
     if (found.ok) access.permit(caller, found.timer.record);
     if (body !== undefined) await parsed(parser, request, response);

@@ -17,7 +17,7 @@ export function displayRoutes(realtime: Realtime, schemas: RequestSchemas, limit
         response.set(EVENT_STREAM_HEADERS).end();
         return undefined;
       }
-      limits.connect(caller, response);
+      limits.connect(request, caller, response);
       return handler(exchange);
     };
   }

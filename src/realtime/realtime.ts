@@ -99,13 +99,19 @@ export class Realtime {
   watchDisplays(exchange: Exchange, timerId: string): void {
     this.#admit(exchange);
     this.#recordOf(timerId);
-    this.#endWithCredential(exchange, this.#watchers.watchDisplays(timerId, exchange.response));
+    this.#endWithCredential(
+      exchange,
+      this.#watchers.watchDisplays(timerId, exchange.caller, exchange.response),
+    );
   }
 
   /** Tells a console of the timers it may see, and of their displays. */
   watchAll(exchange: Exchange, sees: Sees): void {
     this.#admit(exchange);
-    this.#endWithCredential(exchange, this.#watchers.watchAll(exchange.response, sees));
+    this.#endWithCredential(
+      exchange,
+      this.#watchers.watchAll(exchange.caller, exchange.response, sees),
+    );
   }
 
   /** All displays in figures. */

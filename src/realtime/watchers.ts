@@ -3,6 +3,8 @@
  * displays of one timer. While there are none the registry is not watched, and nothing costs anything.
  */
 import type { ServerResponse } from 'node:http';
+import { Tally } from '../../machines/tally.js';
+import { ANONYMOUS, type Caller } from '../access/caller.js';
 import type { Clock } from '../clock.js';
 import { type ConsoleSettings, consoleKeepalive } from '../protocol/console.js';
 import { eventOf } from '../protocol/events.js';
@@ -15,6 +17,8 @@ import type { Hub } from './hub.js';
 
 /** Streams in all, of both kinds. */
 const MOST_STREAMS = 1000;
+/** Of one credential, so that it takes many to take all. */
+const MOST_STREAMS_PER_CREDENTIAL = 50;
 const CONSOLE_INTERVAL_MS = 100;
 const DISPLAYS_INTERVAL_MS = 250;
 
@@ -37,6 +41,8 @@ export class Watchers implements Watcher {
   readonly #feeds = new Map<string, Set<Feed>>();
   /** Every stream of both kinds. */
   readonly #streams = new Set<Feed>();
+  /** How many of them each credential has. */
+  readonly #streamsOf = new Tally<string>();
   #unwatch: () => void = () => {};
 
   constructor(options: WatchersOptions) {
@@ -44,9 +50,9 @@ export class Watchers implements Watcher {
   }
 
   /** Tells a console everything from now on. */
-  watchAll(response: ServerResponse, sees: Sees): Feed {
+  watchAll(caller: Caller, response: ServerResponse, sees: Sees): Feed {
     const { registry, hub, clock, settings } = this.#options;
-    const stream = this.#open(response, () => eventOf(consoleKeepalive(clock.now())));
+    const stream = this.#open(caller, response, () => eventOf(consoleKeepalive(clock.now())));
     const news = new ConsoleNews(registry, hub, sees);
     const feed = new Feed({
       stream,
@@ -68,7 +74,7 @@ export class Watchers implements Watcher {
   }
 
   /** Tells who follows a timer, now and whenever that changes, until the timer is gone. */
-  watchDisplays(timerId: string, response: ServerResponse): Feed {
+  watchDisplays(timerId: string, caller: Caller, response: ServerResponse): Feed {
     const { registry, hub, clock } = this.#options;
     const present = (): unknown => {
       const found = registry.lookUp(timerId);
@@ -76,7 +82,7 @@ export class Watchers implements Watcher {
       if (found.refusal.reason === 'unknown_timer') feed.end();
       return undefined;
     };
-    const stream = this.#open(response, () => {
+    const stream = this.#open(caller, response, () => {
       const displays = present();
       return displays === undefined ? undefined : eventOf(displays);
     });
@@ -121,9 +127,22 @@ export class Watchers implements Watcher {
     for (const feed of this.#streams) feed.end();
   }
 
-  #open(response: ServerResponse, keepaliveEvent: () => Buffer | undefined): EventStream {
+  #open(
+    { credential }: Caller,
+    response: ServerResponse,
+    keepaliveEvent: () => Buffer | undefined,
+  ): EventStream {
     if (this.#streams.size >= MOST_STREAMS) {
       throw new Problem('too_many_streams', `There are ${MOST_STREAMS} already; close some`);
+    }
+    const isFull = this.#streamsOf.of(credential) >= MOST_STREAMS_PER_CREDENTIAL;
+    if (isFull && credential !== ANONYMOUS) {
+      const detail = `This credential has ${MOST_STREAMS_PER_CREDENTIAL} already; close some`;
+      throw new Problem('too_many_streams', detail);
+    }
+    if (!response.destroyed) {
+      this.#streamsOf.add(credential);
+      response.once('close', () => this.#streamsOf.remove(credential));
     }
     const { clock, settings } = this.#options;
     const keepaliveMs = settings.keepaliveSeconds * 1000;

@@ -84,19 +84,20 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
   /** Checks everything that can be refused in words, which is before the upgrade. */
   async function accept(request: IncomingMessage, socket: Duplex): Promise<Request> {
     access.checkHost(request);
-    limits.takeRequest(request);
+    const asked = { right: 'follow', mayBeLink: true } as const;
+    const caller = await limits.identify(request, (beforeVerifying) =>
+      access.identify(request, asked, beforeVerifying),
+    );
+    access.authorize(caller, request, asked);
     admit(request, registry, config);
     const url = urlOf(request);
     const timerId = timerIdOf(url);
-    const asked = { right: 'follow', mayBeLink: true } as const;
-    const caller = await limits.identify(request, () => access.admit(request, asked));
-    limits.takeRequestOf(caller);
     const found = registry.lookUp(timerId);
     if (found.ok) access.permit(caller, found.timer.record);
     const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
     if (!query.success) throw new Problem('invalid_request', complaint(query.error));
     const { ticks, label } = query.data;
-    limits.connect(caller, socket);
+    limits.connect(request, caller, socket);
     return { caller, timerId, wantsTicks: ticks === 'true', label };
   }
 

@@ -7,8 +7,10 @@ import { Addresses, siteOf } from '../../src/access/address.js';
 import type { Caller } from '../../src/access/caller.js';
 import { Limits } from '../../src/access/limits.js';
 import { readConfig } from '../../src/config.js';
+import { tokenSchema } from '../../src/protocol/credentials.js';
 import { Problem } from '../../src/protocol/problems.js';
 import { EventReader, RefusedError } from '../support/event-reader.js';
+import { readableLog } from '../support/log-lines.js';
 import { RawClient } from '../support/raw-client.js';
 import { problemIn, TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -22,6 +24,12 @@ const BEHIND_PROXY = { TRUST_PROXY: '1', ALLOW_OPEN: '1' };
 async function get(service: TestService, path: string, headers: Record<string, string> = {}) {
   const response = await fetch(`${service.service.url}${path}`, { headers });
   return { status: response.status, headers: response.headers, body: await response.json() };
+}
+
+/** A token for a display of a timer, made by whoever the service knows. */
+async function tokenFor(service: TestService, timerId: string): Promise<string> {
+  const { body } = await service.request('POST', `/timers/${timerId}/tokens`, {});
+  return tokenSchema.parse(body).token;
 }
 
 const from = (address: string) => ({ 'X-Forwarded-For': address });
@@ -137,6 +145,23 @@ describe('A4: the address of a request', () => {
     expect(entry?.by.address).toBe('127.0.0.1');
   });
 
+  it('A4: is that of a proxy nobody trusts, which is not unlimited then, and the log says so once', async () => {
+    const settings = {
+      ALLOW_OPEN: '1',
+      MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '2',
+      MAX_CONNECTIONS_PER_ADDRESS: '1',
+    };
+    const { log, messages } = readableLog();
+    const service = await TestService.start({ settings, log });
+    const { id } = await service.create();
+    const headers = from(HOME);
+    expect((await RawClient.open(service, `/ws/${id}`, { headers })).status).toBe(101);
+    expect((await RawClient.open(service, `/ws/${id}`, { headers })).status).toBe(429);
+    expect((await exhaust(() => get(service, '/livez', from(OTHER)))).granted).toBe(8);
+    expect((await get(service, '/livez')).status).toBe(200);
+    expect(messages.filter((message) => message.includes('set TRUST_PROXY'))).toHaveLength(1);
+  });
+
   it('A4: is what the proxy says that is trusted, and on record', async () => {
     const service = await TestService.start({ settings: BEHIND_PROXY });
     const response = await fetch(`${service.service.url}/timers`, {
@@ -245,36 +270,31 @@ describe('A4: a credential', () => {
     return { clock, limited, limits: new Limits({ config, clock, addresses, onLimited }) };
   }
 
-  it('A4: that is not valid can be shown so often, then none is looked at for a while', async () => {
+  it('A4: that is not valid can be shown so often, and does not stand in the way of one that is', async () => {
     const { clock, limited, limits } = limitsOf({ MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: '3' });
-    let checks = 0;
     const fail = async (): Promise<Caller> => {
-      checks += 1;
       throw new Problem('unauthenticated', 'No');
     };
+    const guess = (shown: number) =>
+      limits.identify({ ...request, headers: { authorization: `Bearer ${shown}` } }, fail);
     for (let shown = 0; shown < 3; shown += 1) {
-      const guess = { ...request, headers: { authorization: `Bearer ${shown}` } };
-      await expect(limits.identify(guess, fail)).rejects.toMatchObject({
-        code: 'unauthenticated',
-      });
+      await expect(guess(shown)).rejects.toMatchObject({ code: 'unauthenticated' });
     }
     const refusal = { code: 'rate_limited', headers: { 'Retry-After': '20' } };
-    await expect(limits.identify(request, fail)).rejects.toMatchObject(refusal);
-    await expect(limits.identify(request, async () => caller)).rejects.toMatchObject(refusal);
-    expect(checks).toBe(3);
+    await expect(guess(3)).rejects.toMatchObject(refusal);
+    await expect(guess(0)).rejects.toMatchObject(refusal);
     expect(limited).toEqual(['failed_authentications', 'failed_authentications']);
-    const elsewhere = { headers: {}, socket: { remoteAddress: OTHER } };
-    expect(await limits.identify(elsewhere, async () => caller)).toBe(caller);
-    await clock.advance(20 * SECOND);
     expect(await limits.identify(request, async () => caller)).toBe(caller);
+    await clock.advance(20 * SECOND);
+    await expect(guess(4)).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 
-  it('A4: that nobody knows shuts its address out for a while, over HTTP and over WebSocket', async () => {
+  it('A4: that nobody knows shuts nobody out who has one, over HTTP and over WebSocket', async () => {
     const settings = { ...BEHIND_PROXY, MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: '3' };
     const service = await TestService.start({ settings });
     const { id } = await service.create();
     await service.protect();
-    const right = { ...service.authorization, ...from(HOME) };
+    const token = await tokenFor(service, id);
     const wrong = { Authorization: 'Bearer guess', ...from(HOME) };
     for (let asked = 0; asked < 9; asked += 1) {
       // Who shows nothing guesses nothing.
@@ -289,16 +309,88 @@ describe('A4: a credential', () => {
     expect(display.status).toBe(401);
     const link = await RawClient.open(service, `/ws/${id}?access_token=x`, { headers: from(HOME) });
     expect(link.status).toBe(401);
-    for (const headers of [wrong, right]) {
-      const answer = await get(service, '/timers', headers);
-      expect(problemIn(answer).code).toBe('rate_limited');
-      expect(answer.headers.get('retry-after')).toBe('20');
-      expect((await RawClient.open(service, `/ws/${id}`, { headers })).status).toBe(429);
+    const answer = await get(service, '/timers', wrong);
+    expect(problemIn(answer).code).toBe('rate_limited');
+    expect(answer.headers.get('retry-after')).toBe('20');
+    expect((await RawClient.open(service, `/ws/${id}`, { headers: wrong })).status).toBe(429);
+    for (const Authorization of [service.authorization.Authorization ?? '', `Bearer ${token}`]) {
+      const headers = { ...from(HOME), Authorization };
+      expect((await get(service, `/timers/${id}`, headers)).status).toBe(200);
+      expect((await RawClient.open(service, `/ws/${id}`, { headers })).status).toBe(101);
     }
-    const elsewhere = { ...service.authorization, ...from(OTHER) };
-    expect((await get(service, '/timers', elsewhere)).status).toBe(200);
+    for (const path of ['/livez', '/openapi.json']) {
+      expect((await get(service, path, wrong)).status).toBe(200);
+    }
+    expect((await get(service, '/timers', from(HOME))).status).toBe(401);
     await service.advance(20 * SECOND);
-    expect((await get(service, '/timers', right)).status).toBe(200);
+    const fresh = { ...from(HOME), Authorization: 'Bearer fresh' };
+    expect((await get(service, '/timers', fresh)).status).toBe(401);
+  });
+
+  it('A4: has its requests counted as its own, whatever others ask at its address', async () => {
+    const settings = { ...BEHIND_PROXY, MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '2' };
+    const service = await TestService.start({ settings });
+    const { id } = await service.create();
+    await service.protect();
+    const [known, unknown] = [await tokenFor(service, id), await tokenFor(service, id)];
+    const by = (credential: string) => ({ ...from(HOME), Authorization: `Bearer ${credential}` });
+    // The first request with a token costs its address one, because its signature is verified.
+    const first = await get(service, `/timers/${id}`, by(known));
+    expect(first.headers.get('ratelimit-remaining')).toBe('9');
+    const second = await get(service, `/timers/${id}`, by(known));
+    expect(second.headers.get('ratelimit-limit')).toBe('2500');
+    let guesses = 0;
+    const guess = () => {
+      guesses += 1;
+      return get(service, '/timers', by(`guess${guesses}`));
+    };
+    expect((await exhaust(guess)).granted).toBe(9);
+    for (const path of ['/livez', '/openapi.json', '/timers']) {
+      expect((await get(service, path, from(HOME))).status).toBe(429);
+    }
+    for (let asked = 0; asked < 20; asked += 1) {
+      expect((await get(service, `/timers/${id}`, by(known))).status).toBe(200);
+      expect((await get(service, '/timers', by(service.token ?? ''))).status).toBe(200);
+    }
+    const headers = by(known);
+    expect((await RawClient.open(service, `/ws/${id}`, { headers })).status).toBe(101);
+    expect((await get(service, `/timers/${id}`, by(unknown))).status).toBe(429);
+    await service.advance(SECOND);
+    expect((await get(service, `/timers/${id}`, by(unknown))).status).toBe(200);
+  });
+
+  it('A4: that may do too little here is counted too', async () => {
+    const settings = { MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: '1' };
+    const service = await TestService.start({ settings });
+    await service.protect();
+    service.token = (await service.createKey({ role: 'display' })).key;
+    const { granted } = await exhaust(() => get(service, '/timers', service.authorization));
+    expect(granted).toBe(5);
+  });
+
+  it('A4: of a display has few connections, whatever others may have', async () => {
+    const settings = { MAX_CONNECTIONS_PER_DISPLAY_CREDENTIAL: '2' };
+    const service = await TestService.start({ settings });
+    const { id } = await service.create();
+    await service.protect();
+    const display = { Authorization: `Bearer ${await tokenFor(service, id)}` };
+    const statuses: number[] = [];
+    for (const headers of [display, display, display, ...Array(3).fill(service.authorization)]) {
+      statuses.push((await RawClient.open(service, `/ws/${id}`, { headers })).status);
+    }
+    expect(statuses).toEqual([101, 101, 429, 101, 101, 101]);
+  });
+
+  it('A4: has 50 of the streams of consoles at the most, and leaves the others to others', async () => {
+    const service = await TestService.start();
+    await service.protect();
+    const other = await service.createKey({ role: 'observer' });
+    const url = `${service.service.url}/events`;
+    const open = (headers: Readonly<Record<string, string>>) =>
+      EventReader.open(url, z.unknown(), headers);
+    for (let count = 0; count < 50; count += 1) await open(service.authorization);
+    await expect(open(service.authorization)).rejects.toMatchObject({ status: 429 });
+    await open({ Authorization: `Bearer ${other.key}` });
   });
 
   it('A4: has limits of its own, beside those of its address', async () => {
@@ -358,18 +450,18 @@ describe('A4: a credential', () => {
   it('A4: can have so many connections', async () => {
     const { limits, limited } = limitsOf({ MAX_CONNECTIONS_PER_CREDENTIAL: '2' });
     const connection = new PassThrough();
-    limits.connect(caller, connection);
-    limits.connect({ ...caller, address: OTHER }, new PassThrough());
+    limits.connect(request, caller, connection);
+    limits.connect(request, { ...caller, address: OTHER }, new PassThrough());
     const full = expect.objectContaining({ code: 'too_many_connections' });
-    expect(() => limits.connect(caller, new PassThrough())).toThrow(full);
+    expect(() => limits.connect(request, caller, new PassThrough())).toThrow(full);
     expect(limited).toEqual(['connections_per_credential']);
     connection.destroy();
     await once(connection, 'close');
-    limits.connect(caller, new PassThrough());
-    expect(() => limits.connect(caller, new PassThrough())).toThrow(full);
+    limits.connect(request, caller, new PassThrough());
+    expect(() => limits.connect(request, caller, new PassThrough())).toThrow(full);
     for (let count = 0; count < 5; count += 1) {
       const nobody = { ...caller, credential: 'anonymous', address: '192.0.2.1' };
-      limits.connect(nobody, new PassThrough());
+      limits.connect(request, nobody, new PassThrough());
     }
   });
 
@@ -379,9 +471,9 @@ describe('A4: a credential', () => {
       const gone = new PassThrough();
       gone.destroy();
       await once(gone, 'close');
-      limits.connect(caller, gone);
+      limits.connect(request, caller, gone);
     }
-    limits.connect(caller, new PassThrough());
+    limits.connect(request, caller, new PassThrough());
   });
 
   it('A4: costs bounded memory: the address that was silent while 50,000 others asked is forgotten', () => {
