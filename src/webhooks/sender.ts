@@ -7,7 +7,6 @@ import { faultOf, type NameLookup, publicLookup } from './addresses.js';
 /** What an answer says beyond its status is of no interest; of a longer or slower one the rest is not read. */
 const LARGEST_ANSWER_BYTES = 64 * 1024;
 const LONGEST_ANSWER_MS = 1000;
-const UPGRADE = 101;
 const LONGEST_RETRY_AFTER_MS = 60 * 60 * 1000;
 
 export interface Posting {
@@ -63,13 +62,9 @@ export class Sender {
         request.destroy();
       };
       request.on('error', (error) => settle(failure(wordsOf(error))));
-      const refuseUpgrade = (): void => settle(outcomeOf(UPGRADE, undefined, clock));
-      request.on('upgrade', (_, socket) => {
+      request.on('upgrade', ({ statusCode = 0 }, socket) => {
         socket.destroy();
-        refuseUpgrade();
-      });
-      request.on('information', ({ statusCode }) => {
-        if (statusCode === UPGRADE) refuseUpgrade();
+        settle(outcomeOf(statusCode, undefined, clock));
       });
       request.on('response', (response) => {
         const { statusCode = 0 } = response;
