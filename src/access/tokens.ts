@@ -33,6 +33,8 @@ import { IdentityProvider } from './identity-provider.js';
 const TOLERANCE_SECONDS = 5;
 const DISPLAY_TOKEN = 'timer-token+jwt';
 const LONGEST_LABEL = 100;
+/** The end of the year 9999: a later instant has no usual form in ISO 8601. */
+const LATEST_END_SECONDS = 253_402_300_799 - TOLERANCE_SECONDS;
 const MOST_KEPT = 10_000;
 /** A provider may take a key away before the tokens that it signed have ended. */
 const PROVIDER_KEPT_MS = 5 * 60 * 1000;
@@ -51,7 +53,7 @@ const labelClaim = z
   .optional();
 const claimsSchema = z.looseObject({
   sub: z.string().min(1).max(255),
-  exp: z.number(),
+  exp: z.number().min(0).max(LATEST_END_SECONDS),
   label: labelClaim,
   name: labelClaim,
   timers: givenTimersSchema.default([]),
