@@ -16,6 +16,8 @@ import { isForeign, isLoopback, namesLoopback, namesService } from './origins.js
 import { Sessions } from './sessions.js';
 import { type Holder, Tokens, type TokensOptions } from './tokens.js';
 
+const KEY_CREDENTIAL = 'key:';
+
 export interface AccessOptions {
   readonly config: Pick<Config, 'host' | 'allowOpen' | 'corsOrigins' | 'dataDir'> &
     TokensOptions['config'];
@@ -144,6 +146,16 @@ export class Access {
     throw new Problem('forbidden', `The credential is not for timer ${timer.id}`);
   }
 
+  /**
+   * Refuses a caller whose credential has ended since they were admitted.
+   * @throws {Problem} `unauthenticated` if it has.
+   */
+  confirm({ credential, expiresAtMs }: Caller): void {
+    const hasExpired = expiresAtMs !== null && expiresAtMs <= this.#options.clock.now();
+    if (!hasExpired && this.#isKnown(credential)) return;
+    throw new Problem('unauthenticated', 'The credential ended before the request was whole');
+  }
+
   /** Calls back when a caller's credential ends; gives the function that makes it not. */
   watch(caller: Caller, onEnd: () => void): () => void {
     return this.#sessions.watch(caller, onEnd);
@@ -179,6 +191,12 @@ export class Access {
   /** Makes a token for a display of one timer, which nobody can take back before it ends. */
   issueToken(timerId: string, label: string | null, expiresAtMs: number): Promise<string> {
     return this.#tokens.issue(timerId, label, expiresAtMs);
+  }
+
+  /** Tokens cannot be taken back, so that of one that was admitted there is nothing to be known. */
+  #isKnown(credential: string): boolean {
+    if (credential === ANONYMOUS) return this.isOpen;
+    return !credential.startsWith(KEY_CREDENTIAL) || this.#keys.has(keyIdOf(credential));
   }
 
   #holderOf(text: string): Holder {
@@ -219,5 +237,9 @@ export class Access {
 
 /** What stands for a key on record. */
 function credentialOf(keyId: string): string {
-  return `key:${keyId}`;
+  return `${KEY_CREDENTIAL}${keyId}`;
+}
+
+function keyIdOf(credential: string): string {
+  return credential.slice(KEY_CREDENTIAL.length);
 }

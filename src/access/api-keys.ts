@@ -85,6 +85,11 @@ export class ApiKeys {
     return keys.sort((a, b) => a.createdAtMs - b.createdAtMs);
   }
 
+  /** Whether there is a key, which may have expired. */
+  has(id: string): boolean {
+    return this.#known.has(id);
+  }
+
   /** The key that somebody shows, if it is one and has not ended. */
   find(text: string): ApiKey | undefined {
     const [, id = '', secret = ''] = KEY.exec(text) ?? [];

@@ -11,6 +11,7 @@ import express, {
 import swaggerUi from 'swagger-ui-express';
 import type { Access } from '../access/access.js';
 import type { Addresses } from '../access/address.js';
+import type { Caller } from '../access/caller.js';
 import type { Limits } from '../access/limits.js';
 import type { Audit } from '../audit/export.js';
 import type { Clock } from '../clock.js';
@@ -136,7 +137,8 @@ function serve(
   limits: Limits,
   registry: Registry,
 ): RequestHandler {
-  const { right, body, success, largestBodyBytes = LARGEST_BODY_BYTES } = operation;
+  const { right, method, path, body, success, largestBodyBytes = LARGEST_BODY_BYTES } = operation;
+  const isChange = method !== 'get' && path.includes('{timer_id}');
   const asked = { right, mayBeLink: success.isStream === true };
   const parser = express.json({ limit: largestBodyBytes, strict: false });
   return async (request, response) => {
@@ -146,11 +148,27 @@ function serve(
       (quota) => tellQuota(response, quota),
     );
     access.authorize(caller, request, asked);
-    const found = registry.lookUp(timerIdOf(request));
-    if (found.ok) access.permit(caller, found.timer.record);
-    if (body !== undefined) await parsed(parser, request, response);
-    await handler({ request, response, caller });
+    const confirm = (): void => {
+      if (right !== 'public') access.confirm(caller);
+      permitTimer(timerIdOf(request), caller);
+    };
+    confirm();
+    if (body !== undefined) {
+      await parsed(parser, request, response);
+      // The body takes as long as its sender likes, and much may end meanwhile.
+      confirm();
+    }
+    await handler({ request, response, caller, confirm });
   };
+
+  /** A change of a timer of which nobody can say whose it is waits until somebody can. */
+  function permitTimer(timerId: string, caller: Caller): void {
+    const found = registry.lookUp(timerId);
+    if (found.ok) access.permit(caller, found.timer.record);
+    else if (isChange && found.refusal.reason !== 'unknown_timer') {
+      throw problemOf(found.refusal, timerId);
+    }
+  }
 }
 
 /** Of several limits an answer tells the one that is closest. */

@@ -7,6 +7,11 @@ export interface Exchange {
   readonly request: Request;
   readonly response: Response;
   readonly caller: Caller;
+  /**
+   * Refuses a caller whose credential has ended since, or who may not deal with the timer in the address. To be
+   * called after whatever was awaited, in the same turn as the change.
+   */
+  readonly confirm: () => void;
 }
 
 export type Handler = (exchange: Exchange) => void | Promise<void>;

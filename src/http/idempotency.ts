@@ -105,6 +105,7 @@ export class Idempotency {
     const entries = await this.#entriesOf(id);
     const [first] = entries;
     if (first !== undefined) requireSame(first.requestId?.split('.')[1] ?? '', fingerprint);
+    exchange.confirm();
     const answer =
       first === undefined || change.recover === undefined
         ? await whole(change.make(exchange, `${id}.${fingerprint}`))

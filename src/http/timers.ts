@@ -169,16 +169,17 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     caller: Caller,
     cause: Cause,
   ): Promise<BulkResult[]> {
-    const isAllowed = timerIds.map((timerId) => mayChange(caller, timerId));
-    const commands = timerIds.filter((_, index) => isAllowed[index]).map(commandFor);
+    const hindrances = timerIds.map((timerId) => hindranceOf(caller, timerId));
+    const asked = timerIds.filter((_, index) => hindrances[index] === undefined);
+    const commands = asked.map(commandFor);
     const results = await registry.executeAll(commands, cause);
     refuseOutright(results);
     const outcomes = results.values();
     return timerIds.map((timerId, index): BulkResult => {
-      const result = isAllowed[index] === true ? outcomes.next().value : undefined;
-      if (result === undefined) {
-        return { timer_id: timerId, success: false, status: 'failed (forbidden)' };
-      }
+      const hindrance = hindrances[index];
+      if (hindrance !== undefined) return { timer_id: timerId, success: false, status: hindrance };
+      const result = outcomes.next().value;
+      if (result === undefined) throw new RangeError('Every command that was asked has a result');
       return {
         timer_id: timerId,
         success: result.ok,
@@ -187,9 +188,11 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     });
   }
 
-  function mayChange(caller: Caller, timerId: string): boolean {
+  /** What is said of a timer that is not asked: it is not the caller's, or nobody can say now whose it is. */
+  function hindranceOf(caller: Caller, timerId: string): string | undefined {
     const found = registry.lookUp(timerId);
-    return !found.ok || reaches(caller, found.timer.record);
+    if (found.ok) return reaches(caller, found.timer.record) ? undefined : 'failed (forbidden)';
+    return found.refusal.reason === 'timer_restarting' ? failureOf(found) : undefined;
   }
 
   /** A timer as it was right after the last of some entries. */

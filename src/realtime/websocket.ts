@@ -71,6 +71,7 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     try {
       const accepted = await accept(request, socket);
+      permit(accepted);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
         webSocket.on('error', (err) => log.debug({ err }, 'a display broke the protocol'));
         connect(accepted, webSocket, socket);
@@ -92,13 +93,18 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
     admit(request, registry, config);
     const url = urlOf(request);
     const timerId = timerIdOf(url);
-    const found = registry.lookUp(timerId);
-    if (found.ok) access.permit(caller, found.timer.record);
     const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
     if (!query.success) throw new Problem('invalid_request', complaint(query.error));
     const { ticks, label } = query.data;
     limits.connect(request, caller, socket);
     return { caller, timerId, wantsTicks: ticks === 'true', label };
+  }
+
+  /** In the turn in which the display is connected: before, it may not be known whose the timer is. */
+  function permit({ caller, timerId }: Request): void {
+    access.confirm(caller);
+    const found = registry.lookUp(timerId);
+    if (found.ok) access.permit(caller, found.timer.record);
   }
 
   function connect(request: Request, webSocket: WebSocket, socket: Duplex): void {
