@@ -49,9 +49,10 @@ export function displayRoutes(realtime: Realtime, schemas: RequestSchemas, limit
     response.json(realtime.displaysOf(timerIdOf(request)));
   };
 
-  const acknowledge: Handler = ({ request, response }) => {
+  const acknowledge: Handler = ({ request, response, caller }) => {
     const body = parse(acknowledgementSchema, request.body, 'body');
-    realtime.acknowledge(timerIdOf(request), parameterOf(request, 'display_id'), body);
+    const displayId = parameterOf(request, 'display_id');
+    realtime.acknowledge(timerIdOf(request), displayId, body, caller);
     response.status(204).end();
   };
 

@@ -478,7 +478,7 @@ function displayOperations(schemas: RequestSchemas) {
       method: 'post',
       path: '/timers/{timer_id}/displays/{display_id}/acknowledgement',
       tag: 'displays',
-      summary: 'Say what a display shows, which changes no timer',
+      summary: 'Say what a display shows, with the credential it came with; it changes no timer',
       body: acknowledgementSchema,
       largestBodyBytes: LARGEST_ACKNOWLEDGEMENT_BYTES,
       success: { status: 204, description: 'It is noted.' },

@@ -14,10 +14,13 @@ export interface Arrival {
   readonly label: string | undefined;
   /** What its credential calls it, which is not for it to change. */
   readonly givenLabel: string | undefined;
+  /** What it came with, and what whoever speaks for it must show. */
+  readonly credential: string;
 }
 
 interface Attendant {
   readonly transport: Transport;
+  readonly credential: string;
   readonly connectedAtMs: number;
   readonly givenLabel: string | undefined;
   label: string | null;
@@ -38,10 +41,11 @@ export class Attendance {
   }
 
   /** Notes that a display came, and gives the id it has until it leaves. */
-  enter({ transport, label, givenLabel }: Arrival): string {
+  enter({ transport, label, givenLabel, credential }: Arrival): string {
     const displayId = `display_${randomPart()}`;
     this.#attendants.set(displayId, {
       transport,
+      credential,
       connectedAtMs: this.#clock.now(),
       givenLabel,
       label: givenLabel ?? label ?? null,
@@ -55,10 +59,15 @@ export class Attendance {
     this.#attendants.delete(displayId);
   }
 
-  /** Whether one more request in the name of a display is within its budget, if there is that display. */
-  takeRequest(displayId: string): boolean | undefined {
+  /** The credential that a display came with, if there is that display. */
+  credentialOf(displayId: string): string | undefined {
+    return this.#attendants.get(displayId)?.credential;
+  }
+
+  /** Whether one more request in the name of a display, which must be there, is within its budget. */
+  takeRequest(displayId: string): boolean {
     const attendant = this.#attendants.get(displayId);
-    if (attendant === undefined) return undefined;
+    if (attendant === undefined) return false;
     attendant.requests ??= bucketFor(this.#clock, this.#maxMessagesPerSecond);
     return attendant.requests?.take() ?? true;
   }

@@ -144,9 +144,14 @@ export class Hub {
     this.#options.onDisplaysChange(timerId);
   }
 
-  /** Whether one more request in the name of a display is within its budget, if there is that display. */
-  takeRequest(timerId: string, displayId: string): boolean | undefined {
-    return this.#rooms.get(timerId)?.attendance.takeRequest(displayId);
+  /** The credential that a display came with, if there is that display. */
+  credentialOf(timerId: string, displayId: string): string | undefined {
+    return this.#rooms.get(timerId)?.attendance.credentialOf(displayId);
+  }
+
+  /** Whether one more request in the name of a display, which must be there, is within its budget. */
+  takeRequest(timerId: string, displayId: string): boolean {
+    return this.#rooms.get(timerId)?.attendance.takeRequest(displayId) ?? false;
   }
 
   /** Everybody who follows a timer. */

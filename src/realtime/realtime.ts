@@ -85,6 +85,7 @@ export class Realtime {
       ...options,
       response: exchange.response,
       givenLabel: givenLabelOf(exchange.caller),
+      credential: exchange.caller.credential,
     });
     const { display, displayId } = joined;
     exchange.response.once('close', joined.leave);
@@ -124,14 +125,25 @@ export class Realtime {
     return this.#hub.displaysOf(this.#recordOf(timerId));
   }
 
-  /** Notes what a display says it shows. */
-  acknowledge(timerId: string, displayId: string, acknowledgement: Acknowledgement): void {
+  /**
+   * Notes what a display says it shows. Nobody else says it in its name, whatever else they may do.
+   * @throws {Problem} if somebody else does, or it is said too often.
+   */
+  acknowledge(
+    timerId: string,
+    displayId: string,
+    acknowledgement: Acknowledgement,
+    { credential }: Caller,
+  ): void {
     this.#recordOf(timerId);
-    const isWithinBudget = this.#hub.takeRequest(timerId, displayId);
-    if (isWithinBudget === undefined) {
+    const own = this.#hub.credentialOf(timerId, displayId);
+    if (own === undefined) {
       throw new Problem('unknown_display', `No display ${displayId} follows this timer`);
     }
-    if (!isWithinBudget) {
+    if (own !== credential) {
+      throw new Problem('forbidden', `Display ${displayId} came with another credential`);
+    }
+    if (!this.#hub.takeRequest(timerId, displayId)) {
       const most = this.#options.config.maxMessagesPerSecond;
       const quota = { limit: most * BURST_SECONDS, remaining: 0, resetSeconds: BURST_SECONDS };
       const detail = `A display acknowledges ${most} times a second at most`;

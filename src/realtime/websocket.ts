@@ -125,6 +125,7 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       webSocket,
       socket,
       givenLabel: givenLabelOf(caller),
+      credential: caller.credential,
     });
     const { display, displayId } = joined;
     const budget = bucketFor(clock, config.maxMessagesPerSecond);

@@ -12,7 +12,7 @@ import { readConfig } from '../../src/config.js';
 import { type Operation, operationsOf } from '../../src/http/operations.js';
 import { CONSOLE_MESSAGES } from '../../src/protocol/console.js';
 import { tokenSchema } from '../../src/protocol/credentials.js';
-import { CLIENT_MESSAGES } from '../../src/protocol/messages.js';
+import { CLIENT_MESSAGES, EVENT_MESSAGES } from '../../src/protocol/messages.js';
 import { bulkResultSchema, requestSchemas } from '../../src/protocol/requests.js';
 import { webhookSchema } from '../../src/protocol/webhooks.js';
 import { TestDisplay } from '../support/display.js';
@@ -40,7 +40,7 @@ const COLUMNS = [
 ] as const;
 type Column = (typeof COLUMNS)[number];
 
-/** Statuses; a `-` behind one means that the timer itself was left out. */
+/** Statuses; a `-` behind one means that the timer itself was left out. Displays are the administrator's. */
 const TABLE: Readonly<Record<string, string>> = {
   //               admin own  given other named unnamed token observer nobody revoked expired
   createTimer: '   201   201  201   201   403   403     403   403      401    401     401',
@@ -56,7 +56,7 @@ const TABLE: Readonly<Record<string, string>> = {
   followTimer: '   200   200  200   403   200   403     200   200      401    401     401',
   showDisplays: '  200   200  200   403   403   403     403   200      401    401     401',
   watchDisplays: ' 200   200  200   403   403   403     403   200      401    401     401',
-  acknowledge: '   204   204  204   403   204   403     204   204      401    401     401',
+  acknowledge: '   204   403  403  403   403   403     403   403      401    401     401',
   watchAll: '      200   200  200   200-  403   403     403   200      401    401     401',
   showMetrics: '   200   403  403   403   403   403     403   200      401    401     401',
   getHistory: '    200   200  200   403   403   403     403   200      401    401     401',
@@ -274,6 +274,17 @@ async function upgraded({ service }: Room, { timerId, token }: Case): Promise<st
   return Promise.race([refused, opened]);
 }
 
+/** For the display of an administrator there is the table; this is for one of the caller's own. */
+async function acknowledged({ service }: Room, { timerId, token }: Case): Promise<string> {
+  service.token = token;
+  const url = `${service.service.url}/timers/${timerId}/events?ticks=false`;
+  const reader = await EventReader.open(url, EVENT_MESSAGES.connected, service.authorization);
+  const { display_id } = await reader.next();
+  const path = `/timers/${timerId}/displays/${display_id}/acknowledgement`;
+  const answer = await service.request('POST', path, { revision: 1, error_bound_ms: 1 });
+  return `${answer.status}`;
+}
+
 describe('A1: the table of access', () => {
   it('has every operation, and no other', () => {
     expect(Object.keys(TABLE).sort()).toEqual(OPERATIONS.map(({ id }) => id).sort());
@@ -284,6 +295,13 @@ describe('A1: the table of access', () => {
     const outcomes: Record<string, string> = {};
     for (const column of COLUMNS) outcomes[column] = await outcomeOf(room, operation, column);
     expect(outcomes).toEqual(rowOf(TABLE[operation.id] ?? ''));
+  });
+
+  it('A1, D3: lets whoever may follow acknowledge for a display of their own', async () => {
+    const room = await openRoom();
+    for (const column of COLUMNS.filter((name) => rowOf(CONNECTION)[name] === '101')) {
+      expect([column, await acknowledged(room, await caseOf(room, column))]).toEqual([column, '204']);
+    }
   });
 
   it('A1: says who may connect by WebSocket, and refuses the others before the upgrade', async () => {
