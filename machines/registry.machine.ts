@@ -85,8 +85,8 @@ export type RegistryEvent =
 /** What the registry tells the process around it. */
 export type RegistryNotice =
   | { readonly type: 'timer.failed'; readonly timerId: string; readonly error: unknown }
-  | { readonly type: 'timer.restarted'; readonly timerId: string }
-  | { readonly type: 'timer.removed'; readonly timerId: string }
+  | { readonly type: 'timer.restarted'; readonly timerId: string; readonly ownerId: string }
+  | { readonly type: 'timer.removed'; readonly timerId: string; readonly ownerId: string }
   /** One commit of the journal, right after its entries were applied. */
   | {
       readonly type: 'entries.committed';
@@ -230,7 +230,7 @@ export const registryMachine = setup({
       if (isDeleted) context.directory.remove(timerId);
       const missed = isDeleted ? [] : context.directory.restart(record);
       propose(system, context.desk.applied([...history, ...missed]));
-      enqueue.emit({ type: 'timer.restarted', timerId });
+      enqueue.emit({ type: 'timer.restarted', timerId, ownerId: record.ownerId });
     }),
     failShard: ({ context, event, self }) => {
       if (event.type !== 'shard.failed') return;
@@ -247,6 +247,7 @@ export const registryMachine = setup({
     tellRemoved: emit(({ event }) => ({
       type: 'timer.removed',
       timerId: 'timerId' in event ? event.timerId : '',
+      ownerId: 'ownerId' in event ? event.ownerId : '',
     })),
     tellFailedTimer: emit(({ event }) => ({
       type: 'timer.failed',

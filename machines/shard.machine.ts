@@ -4,6 +4,7 @@
  * system when it stops; a shard is therefore the root of a small system of its own.
  */
 import { type ActorRefFrom, type AnyActorRef, sendTo, setup, spawnChild, stopChild } from 'xstate';
+import type { TimerRecord } from './record.js';
 import { type TimerInput, timerMachine } from './timer.machine.js';
 
 export interface ShardInput {
@@ -15,7 +16,11 @@ export type ShardEvent =
   | { readonly type: 'spawn'; readonly input: TimerInput }
   /** The registry saw a timer do what it must not: it is dropped and reported like one that failed. */
   | { readonly type: 'condemn'; readonly actorId: string; readonly error: unknown }
-  | { readonly type: `xstate.done.actor.${string}`; readonly actorId: string }
+  | {
+      readonly type: `xstate.done.actor.${string}`;
+      readonly actorId: string;
+      readonly output: TimerRecord;
+    }
   | {
       readonly type: `xstate.error.actor.${string}`;
       readonly actorId: string;
@@ -24,7 +29,7 @@ export type ShardEvent =
 
 /** What a shard reports to the registry. */
 export type ShardReport =
-  | { readonly type: 'timer.removed'; readonly timerId: string }
+  | { readonly type: 'timer.removed'; readonly timerId: string; readonly ownerId: string }
   | { readonly type: 'timer.failed'; readonly timerId: string; readonly error: unknown };
 
 export const shardMachine = setup({
@@ -45,7 +50,11 @@ export const shardMachine = setup({
     dropTimer: stopChild(({ event }) => ('actorId' in event ? event.actorId : '')),
     reportRemoved: sendTo(
       ({ context }) => context.registry,
-      ({ event }) => ({ type: 'timer.removed', timerId: 'actorId' in event ? event.actorId : '' }),
+      ({ event }) => ({
+        type: 'timer.removed',
+        timerId: 'actorId' in event ? event.actorId : '',
+        ownerId: 'output' in event ? event.output.ownerId : '',
+      }),
     ),
     reportFailed: sendTo(
       ({ context }) => context.registry,

@@ -86,6 +86,7 @@ export const timerMachine = setup({
     input: {} as TimerInput,
     events: {} as TimerEvent,
     emitted: {} as Notice,
+    output: {} as TimerRecord,
   },
   actions: {
     apply: assign(({ context, event }) =>
@@ -151,6 +152,7 @@ export const timerMachine = setup({
     displays: NO_DISPLAYS,
     warnedDownToMs: 0,
   }),
+  output: ({ context }) => context.record,
   initial: 'RESTORING',
   on: {
     displays: { actions: 'countDisplays' },

@@ -87,7 +87,7 @@ export interface Watcher {
   /** Entries were committed and applied; they come in the order of their commit. */
   changed(changes: readonly Change[]): void;
   /** A timer is to be looked up anew for another reason: it left memory, or came back into it. */
-  touched(timerId: string): void;
+  touched(timerId: string, ownerId: string): void;
   /** The running clock of a timer passed a threshold, which is told before whatever came after it. */
   warned?(warning: Warning): void;
 }
@@ -363,11 +363,11 @@ export class Registry {
         this.#log.info({ timer: notice.timerId }, 'a timer was restarted from the journal');
         const followed = this.#followed.get(notice.timerId);
         if (followed !== undefined) this.#attach(notice.timerId, followed);
-        for (const watcher of this.#watchers) watcher.touched(notice.timerId);
+        for (const watcher of this.#watchers) watcher.touched(notice.timerId, notice.ownerId);
         break;
       }
       case 'timer.removed':
-        for (const watcher of this.#watchers) watcher.touched(notice.timerId);
+        for (const watcher of this.#watchers) watcher.touched(notice.timerId, notice.ownerId);
         break;
       case 'entries.committed':
         this.#tellWatchers(notice.entries, notice.lastPosition);

@@ -45,17 +45,25 @@ export class ConsoleNews {
   addChanges(changes: readonly Change[]): void {
     const seen = changes.filter(({ entry, ownerId }) => this.#sees({ id: entry.timerId, ownerId }));
     this.#changes = [...this.#changes, ...seen.slice(-MOST_CHANGES)].slice(-MOST_CHANGES);
-    for (const { entry } of seen) this.addTimer(entry.timerId);
+    for (const { entry } of seen) this.#addTimer(entry.timerId);
   }
 
-  /** With a timer changes whether its displays are current. */
-  addTimer(timerId: string): void {
-    this.#timerIds.add(timerId);
-    if (this.#hub.isFollowed(timerId)) this.#attendedIds.add(timerId);
+  /** Notes that a timer left memory, or came back into it. */
+  addTouched(timer: Pick<TimerRecord, 'id' | 'ownerId'>): void {
+    if (!this.#sees(timer)) return;
+    this.#addTimer(timer.id);
+    // While it was away nobody could say whose it is.
+    this.#attendedIds.add(timer.id);
   }
 
   addDisplaysOf(timerId: string): void {
     if (this.#seesById(timerId)) this.#attendedIds.add(timerId);
+  }
+
+  /** With a timer changes whether its displays are current. */
+  #addTimer(timerId: string): void {
+    this.#timerIds.add(timerId);
+    if (this.#hub.isFollowed(timerId)) this.#attendedIds.add(timerId);
   }
 
   /** The first message; what has no room in it is left for the updates. */
@@ -87,14 +95,15 @@ export class ConsoleNews {
     return { timers, removed };
   }
 
-  /** A timer that is gone is nobody's secret. */
+  /** Of a timer that is gone or away nothing is said: its displays are gone, or are told when it comes back. */
   #seesById(timerId: string): boolean {
     const found = this.#registry.lookUp(timerId);
-    return !found.ok || this.#sees(found.timer.record);
+    return found.ok && this.#sees(found.timer.record);
   }
 
   #takeDisplays(): DisplaySummary[] {
-    return take(this.#attendedIds).flatMap((timerId) => this.#hub.summaryOf(timerId) ?? []);
+    const seen = take(this.#attendedIds).filter((timerId) => this.#seesById(timerId));
+    return seen.flatMap((timerId) => this.#hub.summaryOf(timerId) ?? []);
   }
 }
 

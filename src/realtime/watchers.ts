@@ -59,6 +59,7 @@ export class Watchers implements Watcher {
       clock,
       intervalMs: CONSOLE_INTERVAL_MS,
       compose: () => {
+        if (news.isEmpty) return undefined;
         const update = news.update(clock.now());
         if (!news.isEmpty) feed.mark();
         return update;
@@ -107,9 +108,9 @@ export class Watchers implements Watcher {
     for (const { entry } of changes) this.#markFeeds(entry.timerId);
   }
 
-  touched(timerId: string): void {
+  touched(timerId: string, ownerId: string): void {
     for (const { feed, news } of this.#consoles) {
-      news.addTimer(timerId);
+      news.addTouched({ id: timerId, ownerId });
       feed.mark();
     }
     this.#markFeeds(timerId);

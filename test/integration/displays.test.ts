@@ -9,6 +9,7 @@ import { type Displays, displaysSchema } from '../../src/protocol/displays.js';
 import { displayEventSchema } from '../../src/protocol/messages.js';
 import type { TestDisplay } from '../support/display.js';
 import { EventReader, RefusedError } from '../support/event-reader.js';
+import { faultyShards } from '../support/faulty-shards.js';
 import { RawClient } from '../support/raw-client.js';
 import { problemIn, TestService } from '../support/service.js';
 
@@ -266,6 +267,42 @@ describe('a stream of the displays of a timer', () => {
     const streams = [await watch(service, id), await openConsole(service)];
     await service.stop();
     for (const stream of streams) await stream.ended;
+  });
+});
+
+describe('the console of an instructor', () => {
+  it('A1: is told nothing of timers of others, not even when they leave or come back', async () => {
+    const faults = { left: 0 };
+    const settings = { RETAIN_FINISHED_SECONDS: '60' };
+    const service = await TestService.start({ settings, shardLogic: faultyShards(faults) });
+    await service.protect();
+    const admin = service.token;
+    const [deleted, failed, retired] = [
+      await service.create(),
+      await service.create(),
+      await service.create({ duration_seconds: 10 }),
+    ];
+    service.token = (await service.createKey({ role: 'instructor' })).key;
+    const own = await service.create({ duration_seconds: 10, auto_start: true });
+    const url = `${service.service.url}/events`;
+    const reader = await EventReader.open(url, consoleMessageSchema, service.authorization);
+    service.token = admin;
+    for (const { id } of [deleted, failed, retired]) await service.display(id);
+    await service.request('DELETE', `/timers/${deleted.id}`);
+    await service.act(retired.id, 'stop');
+    faults.left = 1;
+    await service.act(failed.id, 'start');
+    await service.advance(80 * SECOND);
+    expect(faults.left).toBeLessThan(0);
+    expect(await service.get(failed.id)).toMatchObject({ state: 'running' });
+    await reader.until(() => updatesIn(reader.data).some(({ removed }) => removed.length > 0));
+    expect(updatesIn(reader.data).flatMap(({ removed }) => removed)).toEqual([own.id]);
+    const told = JSON.stringify(reader.data);
+    for (const { id } of [deleted, failed, retired]) expect(told).not.toContain(id);
+    // Nor is there a message that says nothing but that something happened.
+    for (const { changes, timers, removed, displays } of updatesIn(reader.data)) {
+      expect([...changes, ...timers, ...removed, ...displays]).not.toEqual([]);
+    }
   });
 });
 

@@ -1,24 +1,10 @@
 /** What happens when a timer's actor fails (T11). */
 import { describe, expect, it } from 'vitest';
-import { shardMachine } from '../../machines/shard.machine.js';
-import { timerMachine } from '../../machines/timer.machine.js';
+import { faultyShards } from '../support/faulty-shards.js';
 import { readableLog } from '../support/log-lines.js';
 import { problemIn, TestService } from '../support/service.js';
 
 const SECOND = 1000;
-
-/** Timers that fail as long as there are faults left for them. */
-function faultyShards(faults: { left: number }): typeof shardMachine {
-  const faultyTimer = timerMachine.provide({
-    actions: {
-      tellTick: () => {
-        faults.left -= 1;
-        if (faults.left >= 0) throw new Error('a bug');
-      },
-    },
-  });
-  return shardMachine.provide({ actors: { timer: faultyTimer } });
-}
 
 describe('T11: a timer that fails is restarted from its journal', () => {
   it('keeps its state and its displays, is logged, and takes nothing else down', async () => {
