@@ -21,8 +21,8 @@ export type Action = (typeof ACTIONS)[number];
 
 export type Command = {
   readonly timerId: string;
-  /** The command is for the timer at this revision only. */
-  readonly expectedRevision?: number | undefined;
+  /** The command is for the timer at one of these revisions only. */
+  readonly expectedRevisions?: readonly number[] | undefined;
 } & (
   | { readonly type: 'create'; readonly definition: TimerDefinition }
   | { readonly type: 'start' | 'pause' | 'resume' | 'stop' | 'delete' }
@@ -87,7 +87,7 @@ export function decide(snapshot: TimerSnapshot | undefined, stamped: StampedComm
     return { type: command.type === 'expire' ? 'propose' : 'expire_first', entry: expiry };
   }
   const { revision } = snapshot.context.record;
-  if (revision !== (command.expectedRevision ?? revision)) {
+  if (command.expectedRevisions?.includes(revision) === false) {
     return refuse({ reason: 'wrong_revision', revision });
   }
   const entry = bodiesOf(command)

@@ -108,7 +108,7 @@ const CONDITIONAL_HEADERS = z.object({
     .string()
     .optional()
     .meta({
-      description: 'The change is made only if the timer is at this revision, as ETag gave it.',
+      description: 'The change is made only if the timer is at this revision, or one of these, as ETag gave it.',
       examples: ['"3"'],
     }),
 });

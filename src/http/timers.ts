@@ -1,6 +1,6 @@
 /** The routes that create, show, control and delete timers. */
 import type { Request } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { recordOf, stateOf } from '../../machines/record.js';
 import { authorOf, type Caller, reaches } from '../access/caller.js';
 import { Problem, problemOf } from '../protocol/problems.js';
@@ -57,11 +57,11 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     make: async ({ request, caller }, requestId) => {
       const timerId = timerIdOf(request);
       const body = parse(schemas.control, request.body, 'body');
-      const expectedRevision = expectedRevisionOf(request);
+      const expectedRevisions = expectedRevisionsOf(request);
       const command: Command =
         body.action === 'extend'
-          ? { type: 'extend', timerId, expectedRevision, addedMs: body.extend_seconds * 1000 }
-          : { type: body.action, timerId, expectedRevision };
+          ? { type: 'extend', timerId, expectedRevisions, addedMs: body.extend_seconds * 1000 }
+          : { type: body.action, timerId, expectedRevisions };
       const cause = causeOf(caller, body.reason, requestId);
       return answerOf(changed(await registry.execute(command, cause), timerId));
     },
@@ -72,13 +72,14 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     make: async ({ request, caller }, requestId) => {
       const timerId = timerIdOf(request);
       const query = parse(schemas.deletion, request.query, 'query');
-      const expectedRevision = expectedRevisionOf(request);
+      const expectedRevisions = expectedRevisionsOf(request);
       const reason = query.reason_category && {
         category: query.reason_category,
         text: query.reason_text,
       };
       const cause = causeOf(caller, reason, requestId);
-      const result = await registry.execute({ type: 'delete', timerId, expectedRevision }, cause);
+      const command = { type: 'delete', timerId, expectedRevisions } as const;
+      const result = await registry.execute(command, cause);
       if (!result.ok) throw problemOf(result.refusal, timerId);
       return { status: 204 };
     },
@@ -147,6 +148,7 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
   function bulkChange(read: (request: Request) => BulkRequest): Change {
     return {
       make: async ({ request, caller }, requestId) => {
+        refuseCondition(request);
         const asked = read(request);
         const cause = causeOf(caller, asked.reason, requestId);
         return { status: 200, body: await carryOut(asked, caller, cause) };
@@ -249,20 +251,42 @@ function creationOf(timer: TimerStatus): Answer {
   return { status: 201, headers: { ...headers, Location: `/timers/${timer.record.id}` }, body };
 }
 
-/** The revision that `If-Match` names (RFC 9110, section 13.1.1), where it names one. */
-function expectedRevisionOf(request: Request): number | undefined {
+/** Timers of one bulk command are at revisions of their own, which no single condition could name. */
+function refuseCondition(request: Request): void {
+  if (request.get('If-Match') === undefined) return;
+  throw new Problem('invalid_request', 'A bulk command takes no If-Match; change timers one by one');
+}
+
+/** The first entity tag of a list (RFC 9110, section 8.8.3), of which elements may be empty. */
+const ENTITY_TAG = /^[ \t,]*((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,[ \t,]*|$)/;
+const REVISION_TAG = /^"([1-9]\d{0,14})"$/;
+
+/**
+ * The revisions that `If-Match` names (RFC 9110, section 13.1.1); nothing where any will do. Tags that are weak, or
+ * none of this service's, match no revision.
+ */
+function expectedRevisionsOf(request: Request): number[] | undefined {
   const condition = request.get('If-Match');
   if (condition === undefined || condition.trim() === '*') return undefined;
-  const revision = z.coerce
-    .number()
-    .int()
-    .min(1)
-    .safeParse(/^\s*"(\d{1,15})"\s*$/.exec(condition)?.[1]);
-  if (revision.success) return revision.data;
-  throw new Problem(
-    'invalid_request',
-    'If-Match names one revision in quotes, as ETag gave it, such as "3"',
-  );
+  return tagsIn(condition).flatMap((tag) => {
+    const [, revision] = REVISION_TAG.exec(tag) ?? [];
+    return revision === undefined ? [] : [Number(revision)];
+  });
+}
+
+function tagsIn(list: string): string[] {
+  const tags: string[] = [];
+  let rest = list;
+  do {
+    const [whole, tag] = ENTITY_TAG.exec(rest) ?? [];
+    if (whole === undefined || tag === undefined) {
+      const detail = 'If-Match takes tags in quotes, as ETag gave them, such as "3" or "3", "4"';
+      throw new Problem('invalid_request', detail);
+    }
+    tags.push(tag);
+    rest = rest.slice(whole.length);
+  } while (rest !== '');
+  return tags;
 }
 
 function changed(result: CommandResult, timerId: string): TimerStatus {

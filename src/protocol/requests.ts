@@ -102,10 +102,18 @@ export function requestSchemas(config: Config) {
       .meta({ description: 'The id after which the page begins; see the Link header.' }),
   });
 
-  const deletion = z.object({
-    reason_category: reasonCategory.optional(),
-    reason_text: reasonText.optional().meta({ description: 'The reason in words.' }),
-  });
+  const deletion = z
+    .object({
+      reason_category: reasonCategory.optional(),
+      reason_text: reasonText.optional().meta({
+        description: 'The reason in words, beside its category.',
+      }),
+    })
+    .refine(
+      ({ reason_category, reason_text }) =>
+        reason_text === undefined || reason_category !== undefined,
+      { path: ['reason_category'], error: 'Required: what kind of reason reason_text is' },
+    );
 
   const deliveries = z.object({
     limit: wholeNumber

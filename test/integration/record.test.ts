@@ -462,3 +462,20 @@ describe('R1, R2, R5: who may see the record, and what is in it', () => {
     expect(await statusOf(service, seat.key, `/timers/${mine.id}/history`)).toBe(403);
   });
 });
+
+describe('the reason of a deletion', () => {
+  it('A7, T12: is refused without its category, rather than lost', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create();
+    const refused = await service.request('DELETE', `/timers/${id}?reason_text=Fire%20alarm`);
+    expect(problemIn(refused)).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ field: 'query.reason_category' }],
+    });
+    expect((await service.get(id)).revision).toBe(1);
+    const whole = `/timers/${id}?reason_category=staff&reason_text=Fire%20alarm`;
+    expect((await service.request('DELETE', whole)).status).toBe(204);
+    const reason = { category: 'staff', text: 'Fire alarm' };
+    expect((await service.journal.history(id)).at(-1)).toMatchObject({ reason });
+  });
+});

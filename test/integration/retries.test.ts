@@ -346,8 +346,38 @@ describe('A6: a change with If-Match is made at that revision only', () => {
     expect((await send(service, { ...extension('timer_x'), ifMatch: '"1"' })).status).toBe(404);
   });
 
-  it.each(['', '1', '"0"', '"-1"', '"one"', 'W/"1"', '"1", "2"', '"1234567890123456"'])(
-    'refuses %j, which names no revision',
+  it.each(['"2", "1"', '"1","7"', 'W/"1", "1"', '"a,b" , "1"', '"1",', ', "1"'])(
+    'A6: lets a change be made if one of %j is the revision',
+    async (ifMatch) => {
+      const service = await TestService.start();
+      const { id } = await service.create();
+      expect((await send(service, { ...extension(id), ifMatch })).status).toBe(200);
+      const late = await send(service, { ...extension(id), ifMatch: '"1", "3"' });
+      expect(problemIn(late).code).toBe('wrong_revision');
+    },
+  );
+
+  it.each(['W/"1"', '"0"', '"01"', '"-1"', '"one"', '"2", W/"1"', '"1234567890123456"', '""'])(
+    'A6: finds the timer at no revision by %j, which is no tag of its revisions',
+    async (ifMatch) => {
+      const service = await TestService.start();
+      const { id } = await service.create();
+      const reply = await send(service, { ...extension(id), ifMatch });
+      expect([reply.status, problemIn(reply).code]).toEqual([412, 'wrong_revision']);
+      expect(await service.get(id)).toMatchObject({ revision: 1 });
+    },
+  );
+
+  it('A6: is not taken by a bulk command, which would have to ignore it', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create();
+    const bulk = { path: '/timers/bulk/start', body: [id], ifMatch: '"1"' };
+    expect(problemIn(await send(service, bulk)).code).toBe('invalid_request');
+    expect(await service.get(id)).toMatchObject({ revision: 1 });
+  });
+
+  it.each(['', '1', 'W/1', 'w/"1"', '"1" "2"', ',', '*, "1"', '"1'])(
+    'A6: refuses %j, which is no list of tags',
     async (ifMatch) => {
       const service = await TestService.start();
       const { id } = await service.create();

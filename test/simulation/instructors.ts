@@ -110,10 +110,10 @@ function nameOf(requestId: string | null, timerId: string): string {
 }
 
 function phrase(command: Command): string {
-  const { type, timerId, expectedRevision } = command;
+  const { type, timerId, expectedRevisions } = command;
   const extent = type === 'extend' ? ` by ${command.addedMs / 1000} s` : '';
   const definition = type === 'create' ? ` of ${command.definition.durationMs / 1000} s` : '';
   const running = type === 'create' && command.definition.autoStart ? ', started' : '';
-  const condition = expectedRevision === undefined ? '' : ` if it is at ${expectedRevision}`;
+  const condition = expectedRevisions === undefined ? '' : ` if it is at ${expectedRevisions}`;
   return `${type} ${timerId}${extent}${definition}${running}${condition}`;
 }
