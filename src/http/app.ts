@@ -88,9 +88,9 @@ export function createApp(options: AppOptions): Express {
   app.set('etag', false);
   app.set('query parser', 'simple');
   const exposedHeaders = ['ETag', 'Link', 'Location', 'Retry-After', ...RATE_LIMIT_HEADERS];
-  app.use(
-    cors({ origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins, exposedHeaders }),
-  );
+  const origin = config.corsOrigins.includes('*') ? '*' : config.corsOrigins;
+  // First, so that pages can read refusals too; a preflight is answered only when nothing refuses it.
+  app.use(cors({ origin, exposedHeaders, preflightContinue: true }));
   app.use((request, _, next) => {
     access.checkHost(request);
     next();
@@ -106,7 +106,9 @@ export function createApp(options: AppOptions): Express {
   // An operation counts its requests when it knows whose they are; for all that comes now nobody need be known.
   app.use((request, response, next) => {
     tellQuota(response, limits.takeRequest(request));
-    next();
+    // Browsers wait for a body unless they are told that there is none.
+    if (request.method === 'OPTIONS') response.status(204).set('Content-Length', '0').end();
+    else next();
   });
   serveDocument(app, '/openapi.json', () => openApiDocument(operations, version));
   serveDocument(app, '/asyncapi.json', () => asyncApiDocument(schemas, version));

@@ -64,6 +64,17 @@ describe('A4: requests of an address', () => {
     expect((await get(service, '/timers', from(HOME))).status).toBe(429);
   });
 
+  it('A4: count and are refused alike when a browser asks in advance, and it can read why', async () => {
+    const service = await TestService.start({ settings });
+    const headers = { ...from(HOME), Origin: 'https://exam.example' };
+    const preflight = () => fetch(`${service.service.url}/timers`, { method: 'OPTIONS', headers });
+    for (let asked = 0; asked < 10; asked += 1) expect((await preflight()).status).toBe(204);
+    const refused = await preflight();
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get('access-control-allow-origin')).toBe('*');
+    expect((await get(service, '/timers', from(HOME))).status).toBe(429);
+  });
+
   it('A4: are told how many are left', async () => {
     const service = await TestService.start({ settings });
     const { headers } = await get(service, '/timers', from(HOME));

@@ -81,6 +81,8 @@ describe('a service without credentials', () => {
       for (const path of ['/timers', '/health', '/readyz', '/', '/openapi.json', '/nothing']) {
         expect(await ask(service, path, { Host: host })).toEqual(refused);
       }
+      const preflight = { Host: host, Origin: FOREIGN, 'Access-Control-Request-Method': 'POST' };
+      expect(await ask(service, '/timers', preflight, 'OPTIONS')).toEqual(refused);
       const { id } = await service.create();
       const webSocket = new WebSocket(service.displayUrl(id), { headers: { Host: host } });
       const [, response] = z

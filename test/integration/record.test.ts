@@ -12,7 +12,7 @@ import { receiptSchema } from '../../src/protocol/receipts.js';
 import { historySchema } from '../../src/protocol/record.js';
 import { BY_TEST, created, entry } from '../support/entries.js';
 import { readableLog } from '../support/log-lines.js';
-import { TestService } from '../support/service.js';
+import { problemIn, TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
 
