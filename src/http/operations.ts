@@ -682,13 +682,12 @@ function webhookOperations(schemas: RequestSchemas) {
       method: 'post',
       path: '/webhooks/{webhook_id}/deliveries/{message_id}/redeliver',
       summary: 'Send a message of the delivery log once more, now',
+      headers: CHANGE_HEADERS,
       success: { status: 200, description: 'What became of it.', body: attemptSchema },
       problems: [
         'unknown_webhook',
         'unknown_delivery',
-        'invalid_request',
-        'foreign_origin',
-        ...RESTRICTED,
+        ...changeProblems,
       ],
     },
   } as const satisfies Record<string, Operation>;

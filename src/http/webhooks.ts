@@ -64,13 +64,15 @@ export function webhookRoutes(
     response.json(webhooks.attempts(idOf(request), limit));
   };
 
-  const redeliver: Handler = async ({ request, response, caller }) => {
-    const id = idOf(request);
-    const messageId = parameterOf(request, 'message_id');
-    const attempt = await webhooks.redeliver(id, messageId);
-    tellDeed(log, caller, 'webhook message redelivered', { webhook: { id }, messageId });
-    response.json(attempt);
-  };
+  const redeliver = idempotency.handler({
+    make: async ({ request, caller }) => {
+      const id = idOf(request);
+      const messageId = parameterOf(request, 'message_id');
+      const attempt = await webhooks.redeliver(id, messageId);
+      tellDeed(log, caller, 'webhook message redelivered', { webhook: { id }, messageId });
+      return { status: 200, body: attempt };
+    },
+  });
 
   return {
     createWebhook,

@@ -690,6 +690,22 @@ describe('looking after webhooks', () => {
     expect(await attempts(service, id)).toHaveLength(2);
   });
 
+  it('A5: sends it once however often that is asked under one Idempotency-Key', async () => {
+    const { service, receiver, id } = await hooked();
+    await service.create();
+    await settle(service);
+    await advance(service, HOUR);
+    const path = `/webhooks/${id}/deliveries/${receiver.deliveries[0]?.id}/redeliver`;
+    const ask = () =>
+      fetch(`${service.service.url}${path}`, {
+        method: 'POST',
+        headers: { ...service.authorization, 'Idempotency-Key': 'once-more' },
+      });
+    const [first, second] = [await ask(), await ask()];
+    expect(await second.text()).toBe(await first.text());
+    expect(receiver.deliveries).toHaveLength(2);
+  });
+
   it('is told no more once it is deleted, and nothing of it is left', async () => {
     const { service, receiver, id } = await hooked();
     await service.create();

@@ -204,7 +204,7 @@ class Simulation {
     const timerId = this.#timerId(timer);
     const revision = this.#model.now(timerId)?.revision;
     const isConditional = revisionsBehind !== undefined && revision !== undefined;
-    const condition = isConditional ? { expectedRevision: revision - revisionsBehind } : {};
+    const condition = isConditional ? { expectedRevisions: [revision - revisionsBehind] } : {};
     this.#ask(node, [{ ...wish, ...condition, timerId }]);
   }
 
