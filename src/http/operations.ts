@@ -108,7 +108,8 @@ const CONDITIONAL_HEADERS = z.object({
     .string()
     .optional()
     .meta({
-      description: 'The change is made only if the timer is at this revision, or one of these, as ETag gave it.',
+      description:
+        'The change is made only if the timer is at this revision, or one of these, as ETag gave it.',
       examples: ['"3"'],
     }),
 });
@@ -684,11 +685,7 @@ function webhookOperations(schemas: RequestSchemas) {
       summary: 'Send a message of the delivery log once more, now',
       headers: CHANGE_HEADERS,
       success: { status: 200, description: 'What became of it.', body: attemptSchema },
-      problems: [
-        'unknown_webhook',
-        'unknown_delivery',
-        ...changeProblems,
-      ],
+      problems: ['unknown_webhook', 'unknown_delivery', ...changeProblems],
     },
   } as const satisfies Record<string, Operation>;
 }

@@ -254,7 +254,10 @@ function creationOf(timer: TimerStatus): Answer {
 /** Timers of one bulk command are at revisions of their own, which no single condition could name. */
 function refuseCondition(request: Request): void {
   if (request.get('If-Match') === undefined) return;
-  throw new Problem('invalid_request', 'A bulk command takes no If-Match; change timers one by one');
+  throw new Problem(
+    'invalid_request',
+    'A bulk command takes no If-Match; change timers one by one',
+  );
 }
 
 /** The first entity tag of a list (RFC 9110, section 8.8.3), of which elements may be empty. */

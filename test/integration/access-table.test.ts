@@ -300,7 +300,10 @@ describe('A1: the table of access', () => {
   it('A1, D3: lets whoever may follow acknowledge for a display of their own', async () => {
     const room = await openRoom();
     for (const column of COLUMNS.filter((name) => rowOf(CONNECTION)[name] === '101')) {
-      expect([column, await acknowledged(room, await caseOf(room, column))]).toEqual([column, '204']);
+      expect([column, await acknowledged(room, await caseOf(room, column))]).toEqual([
+        column,
+        '204',
+      ]);
     }
   });
 
