@@ -40,7 +40,7 @@ const COLUMNS = [
 ] as const;
 type Column = (typeof COLUMNS)[number];
 
-/** Statuses; a `-` behind one means that the timer itself was left out. Displays are the administrator's. */
+/** Statuses; a `-` behind one means that the timer itself was left out. Displays are another administrator's. */
 const TABLE: Readonly<Record<string, string>> = {
   //               admin own  given other named unnamed token observer nobody revoked expired
   createTimer: '   201   201  201   201   403   403     403   403      401    401     401',
@@ -56,7 +56,7 @@ const TABLE: Readonly<Record<string, string>> = {
   followTimer: '   200   200  200   403   200   403     200   200      401    401     401',
   showDisplays: '  200   200  200   403   403   403     403   200      401    401     401',
   watchDisplays: ' 200   200  200   403   403   403     403   200      401    401     401',
-  acknowledge: '   204   403  403  403   403   403     403   403      401    401     401',
+  acknowledge: '   403   403  403  403   403   403     403   403      401    401     401',
   watchAll: '      200   200  200   200-  403   403     403   200      401    401     401',
   showMetrics: '   200   403  403   403   403   403     403   200      401    401     401',
   getHistory: '    200   200  200   403   403   403     403   200      401    401     401',
@@ -274,7 +274,7 @@ async function upgraded({ service }: Room, { timerId, token }: Case): Promise<st
   return Promise.race([refused, opened]);
 }
 
-/** For the display of an administrator there is the table; this is for one of the caller's own. */
+/** The table is about a display of somebody else; this is about one of the caller's own. */
 async function acknowledged({ service }: Room, { timerId, token }: Case): Promise<string> {
   service.token = token;
   const url = `${service.service.url}/timers/${timerId}/events?ticks=false`;
