@@ -8,7 +8,7 @@ import { Problem } from '../protocol/problems.js';
 import type { TimerRecord } from '../registry.js';
 import type { Signer } from '../signing.js';
 import { type Addresses, isForwarded, isLocal } from './address.js';
-import { type ApiKey, ApiKeys, isKey, type KeyDefinition } from './api-keys.js';
+import { type ApiKey, ApiKeys, isKey, type KeyDefinition, type KeySeed } from './api-keys.js';
 import { ANONYMOUS, anonymous, type Caller, hasRight, type Right, reaches } from './caller.js';
 import { credentialIn } from './credential.js';
 import { Failures } from './failures.js';
@@ -165,18 +165,23 @@ export class Access {
     return this.#keys.list();
   }
 
+  hasKey(keyId: string): boolean {
+    return this.#keys.has(keyId);
+  }
+
   /**
-   * Makes a key. With the first one the service is open no more, for those who are there as well.
+   * Makes a key, if it was not made of this seed already. With the first one the service is open no more, for those who are there as well.
    * @throws {Problem} if it is the first one and asked for from elsewhere, nobody could look after the service
    * then, or it cannot be kept.
    */
   async createKey(
     definition: KeyDefinition,
+    seed: KeySeed,
     caller: Caller,
     request: IncomingMessage,
   ): Promise<{ readonly key: ApiKey; readonly text: string }> {
     if (caller.credential === ANONYMOUS) this.#checkFirstKey(request);
-    const created = await this.#keys.create(definition, caller.credential);
+    const created = await this.#keys.create(definition, caller.credential, seed);
     this.#sessions.end(ANONYMOUS);
     return created;
   }

@@ -34,6 +34,17 @@ export interface ApiKey extends KeyDefinition {
   readonly createdBy: string;
 }
 
+/** What chance decides of a key. */
+export const keySeedSchema = z.object({ id: z.string(), secret: z.string() });
+export type KeySeed = z.output<typeof keySeedSchema>;
+
+export function newKeySeed(): KeySeed {
+  return {
+    id: randomBytes(ID_BYTES).toString('hex'),
+    secret: randomBytes(SECRET_BYTES).toString('base64url'),
+  };
+}
+
 interface KnownKey {
   readonly key: ApiKey;
   /** SHA-256 of the secret. The secret has 256 random bits, so no slower hash would make it safer. */
@@ -99,28 +110,30 @@ export class ApiKeys {
   }
 
   /**
-   * Makes a key. `text` is the key itself, which nobody can be told again.
+   * Makes a key, once of each seed. `text` is the key itself, which nobody can be told again.
    * @throws {Problem} if nobody could look after the service then, or it cannot be kept.
    */
   async create(
     definition: KeyDefinition,
     createdBy: string,
+    { id, secret }: KeySeed = newKeySeed(),
   ): Promise<{ readonly key: ApiKey; readonly text: string }> {
+    const text = `sts_${id}_${secret}`;
+    const made = this.#known.get(id);
+    if (made !== undefined) return { key: made.key, text };
     if (definition.role !== 'admin' && !this.#hasAdmin()) {
       throw new Problem(
         'admin_key_needed',
         'The first key has the role admin: whoever made another one would be locked out',
       );
     }
-    const id = randomBytes(ID_BYTES).toString('hex');
-    const secret = randomBytes(SECRET_BYTES).toString('base64url');
     const createdAtMs = this.#options.clock.now();
     const key = { ...definition, id, createdAtMs, createdBy };
     const known = { key, hash: hashOf(secret) };
     const document = { name: id, text: JSON.stringify(keptOf(known)) };
     await recorded(this.#options.documents.put(DRAWER, document, null));
     this.#known.set(id, known);
-    return { key, text: `sts_${id}_${secret}` };
+    return { key, text };
   }
 
   /**

@@ -79,7 +79,7 @@ export function createApp(options: AppOptions): Express {
     ...recordRoutes({ registry, access, audit, signer, log }),
     ...credentialRoutes(registry, access, idempotency, clock, log),
     ...displayRoutes(realtime, schemas, limits),
-    ...webhookRoutes(webhooks, schemas, idempotency, log),
+    ...webhookRoutes(webhooks, schemas, idempotency, clock, log),
     ...serviceRoutes(registry, metrics, clock),
   };
 

@@ -2,9 +2,10 @@
  * Retries that are safe: a change that is asked for again under the same `Idempotency-Key` is not made
  * again, and gets the answer that it got the first time, for 24 hours, also after a restart.
  *
- * What was answered is kept as a document, sealed with the key of the request, which is not kept. Before it can be, the entries of the change are in the journal
- * with the name of the request, so a crash between the two leaves the change known and its answer to be
- * put together anew.
+ * What was answered is kept as a document, sealed with the key of the request, which is not kept. A crash may come
+ * between a change and that. The entries of a change of timers are in the journal by then, with the name of the
+ * request, and its answer is put together from them. Other changes have a plan, which is kept in the place of the
+ * answer before they are made, so that whoever makes them again finds them made.
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
@@ -22,20 +23,34 @@ const KEY = /^[\x21-\x7e]{1,255}$/;
 const ID_DIGITS = 32;
 const FINGERPRINT_DIGITS = 16;
 
-/** A change of something, as a route offers it. */
-export interface Change {
+/** A change that leaves entries, as a route offers it. */
+export interface RecordedChange {
   /** Makes the change in the name of a request, and gives the answer. */
   readonly make: (exchange: Exchange, requestId: string | null) => Promise<Answer>;
   /** Gives the answer to a change that was made already, from the entries it left. */
-  readonly recover?: (exchange: Exchange, entries: readonly Entry[]) => Promise<Answer>;
+  readonly recover: (exchange: Exchange, entries: readonly Entry[]) => Promise<Answer>;
 }
 
-const keptSchema = z.object({
+/** A change that leaves no entries: all of it that chance or the present decides is in its plan. */
+export interface PlannedChange<Plan> {
+  readonly plan: (exchange: Exchange) => Plan;
+  /** Reads a plan that was kept as JSON. */
+  readonly planSchema: z.ZodType<Plan>;
+  /** Makes the change, if it was not made by the same plan already, and gives the answer. */
+  readonly make: (exchange: Exchange, plan: Plan) => Promise<Answer>;
+}
+
+const answeredSchema = z.object({
   fingerprint: z.string(),
   status: z.number(),
   headers: z.record(z.string(), z.string()).default({}),
   body: z.unknown().optional(),
 });
+const plannedSchema = z.object({ fingerprint: z.string(), plan: z.json() });
+const keptSchema = z.union([answeredSchema, plannedSchema]);
+
+/** Makes a change that has no answer yet; it is given what was planned for it, if that was kept. */
+type Way = (exchange: Exchange, named: Named, plan: unknown) => Promise<Answer>;
 
 /** A request with a name of its own. */
 interface Named {
@@ -67,56 +82,93 @@ export class Idempotency {
   }
 
   /** The route of a change, whose answer is given again to those who repeat the request. */
-  handler(change: Change): Handler {
-    return async (exchange) => send(exchange.response, await this.#answerTo(exchange, change));
+  recorded(change: RecordedChange): Handler {
+    return this.#handler(
+      (exchange) => change.make(exchange, null),
+      (exchange, named) => this.#makeRecorded(change, exchange, named),
+    );
   }
 
-  #answerTo(exchange: Exchange, change: Change): Promise<Answer> {
-    const key = exchange.request.get('Idempotency-Key');
-    if (key === undefined) return change.make(exchange, null);
-    if (!KEY.test(key)) {
-      throw new Problem(
-        'invalid_request',
-        'An Idempotency-Key has 1 to 255 visible ASCII characters',
-      );
-    }
-    const id = digits(`${exchange.caller.credential}\n${key}`, ID_DIGITS);
-    const fingerprint = fingerprintOf(exchange);
+  /** The same of a change that leaves no entries. */
+  planned<Plan>(change: PlannedChange<Plan>): Handler {
+    return this.#handler(
+      (exchange) => change.make(exchange, change.plan(exchange)),
+      (exchange, named, plan) => this.#makePlanned(change, exchange, named, plan),
+    );
+  }
+
+  /** The same of a change that does no harm when a crash has it made twice. */
+  repeatable(make: (exchange: Exchange) => Promise<Answer>): Handler {
+    return this.#handler(make, (exchange) => {
+      exchange.confirm();
+      return whole(make(exchange));
+    });
+  }
+
+  #handler(makeUnnamed: (exchange: Exchange) => Promise<Answer>, makeNamed: Way): Handler {
+    return async (exchange) => {
+      const named = namedOf(exchange);
+      const answer =
+        named === undefined ? makeUnnamed(exchange) : this.#answerTo(exchange, named, makeNamed);
+      send(exchange.response, await answer);
+    };
+  }
+
+  #answerTo(exchange: Exchange, named: Named, make: Way): Promise<Answer> {
+    const { id, fingerprint } = named;
     const underWay = this.#underWay.get(id);
     if (underWay !== undefined) {
       requireSame(underWay.fingerprint, fingerprint);
       return underWay.answer;
     }
-    const named = { id, key, fingerprint };
-    const answer = this.#firstOrKept(exchange, change, named).finally(() => {
+    const answer = this.#firstOrKept(exchange, named, make).finally(() => {
       this.#underWay.delete(id);
     });
     this.#underWay.set(id, { fingerprint, answer });
     return answer;
   }
 
-  async #firstOrKept(exchange: Exchange, change: Change, named: Named): Promise<Answer> {
-    const { id, fingerprint } = named;
+  async #firstOrKept(exchange: Exchange, named: Named, make: Way): Promise<Answer> {
     const kept = await this.#kept(named);
-    if (kept !== undefined) {
-      requireSame(kept.fingerprint, fingerprint);
-      return kept;
-    }
-    const entries = await this.#entriesOf(id);
-    const [first] = entries;
-    if (first !== undefined) requireSame(first.requestId?.split('.')[1] ?? '', fingerprint);
-    exchange.confirm();
-    const answer =
-      first === undefined || change.recover === undefined
-        ? await whole(change.make(exchange, `${id}.${fingerprint}`))
-        : await this.#readable(change.recover(exchange, entries));
+    if (kept !== undefined) requireSame(kept.fingerprint, named.fingerprint);
+    if (kept !== undefined && 'status' in kept) return kept;
+    const answer = await make(exchange, named, kept?.plan);
     await this.#keep(named, answer);
     return answer;
   }
 
+  async #makeRecorded(
+    { make, recover }: RecordedChange,
+    exchange: Exchange,
+    { id, fingerprint }: Named,
+  ): Promise<Answer> {
+    const entries = await this.#entriesOf(id);
+    const [first] = entries;
+    if (first !== undefined) requireSame(first.requestId?.split('.')[1] ?? '', fingerprint);
+    exchange.confirm();
+    if (first === undefined) return whole(make(exchange, `${id}.${fingerprint}`));
+    return this.#available(recover(exchange, entries));
+  }
+
+  async #makePlanned<Plan>(
+    { plan: planFor, planSchema, make }: PlannedChange<Plan>,
+    exchange: Exchange,
+    named: Named,
+    kept: unknown,
+  ): Promise<Answer> {
+    if (kept !== undefined) {
+      exchange.confirm();
+      return whole(make(exchange, planSchema.parse(kept)));
+    }
+    const plan = planFor(exchange);
+    await this.#available(this.#put(named, { plan }));
+    exchange.confirm();
+    return whole(make(exchange, plan));
+  }
+
   async #kept({ id, key }: Named): Promise<z.output<typeof keptSchema> | undefined> {
     const { documents, clock } = this.#options;
-    const text = await this.#readable(documents.get(DRAWER, id, clock.now()));
+    const text = await this.#available(documents.get(DRAWER, id, clock.now()));
     return text === undefined ? undefined : keptSchema.parse(JSON.parse(unseal(text, key)));
   }
 
@@ -124,30 +176,48 @@ export class Idempotency {
   async #entriesOf(id: string): Promise<readonly Entry[]> {
     const { registry, clock } = this.#options;
     const afterMs = clock.now() - KEPT_MS;
-    const entries = await this.#readable(registry.entriesOfRequest(`${id}.`));
+    const entries = await this.#available(registry.entriesOfRequest(`${id}.`));
     return entries.filter(({ recordedAtMs }) => recordedAtMs > afterMs);
   }
 
-  /** Whoever cannot find out whether a change was made must not make it. */
-  async #readable<T>(reading: Promise<T>): Promise<T> {
+  /** Whoever cannot find out whether a change was made, or tell others that it may be, must not make it. */
+  async #available<T>(known: Promise<T>): Promise<T> {
     try {
-      return await reading;
+      return await known;
     } catch (cause) {
-      this.#options.log.error({ err: cause }, 'what was asked before could not be read');
+      this.#options.log.error({ err: cause }, 'what was asked before could not be read or kept');
       throw problemOf({ reason: 'journal_unavailable' }, '');
     }
   }
 
   /** An answer that cannot be kept is given all the same: the change was made. */
-  async #keep({ id, key, fingerprint }: Named, answer: Answer): Promise<void> {
-    const { documents, clock, log } = this.#options;
-    const text = seal(JSON.stringify({ fingerprint, ...answer }), key);
+  async #keep(named: Named, answer: Answer): Promise<void> {
     try {
-      await documents.put(DRAWER, { name: id, text }, clock.now() + KEPT_MS);
+      await this.#put(named, answer);
     } catch (err) {
-      log.error({ err }, 'an answer could not be kept for those who ask again');
+      this.#options.log.error({ err }, 'an answer could not be kept for those who ask again');
     }
   }
+
+  #put({ id, key, fingerprint }: Named, content: Answer | { plan: unknown }): Promise<void> {
+    const { documents, clock } = this.#options;
+    const text = seal(JSON.stringify({ fingerprint, ...content }), key);
+    return documents.put(DRAWER, { name: id, text }, clock.now() + KEPT_MS);
+  }
+}
+
+/** The name of a request, if its caller gave it one. */
+function namedOf(exchange: Exchange): Named | undefined {
+  const key = exchange.request.get('Idempotency-Key');
+  if (key === undefined) return undefined;
+  if (!KEY.test(key)) {
+    throw new Problem(
+      'invalid_request',
+      'An Idempotency-Key has 1 to 255 visible ASCII characters',
+    );
+  }
+  const id = digits(`${exchange.caller.credential}\n${key}`, ID_DIGITS);
+  return { id, key, fingerprint: fingerprintOf(exchange) };
 }
 
 /** Turns a refusal that another try would meet again into an answer that can be kept. */

@@ -16,7 +16,7 @@ import type {
   TimerStatus,
 } from '../registry.js';
 import type { Answer, Handler } from './exchange.js';
-import type { Change, Idempotency } from './idempotency.js';
+import type { Idempotency, RecordedChange } from './idempotency.js';
 import { parse, timerIdOf } from './parse.js';
 
 type BulkResult = z.output<typeof bulkResultSchema>[number];
@@ -38,7 +38,7 @@ interface BulkRequest {
 }
 
 export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempotency: Idempotency) {
-  const createTimer: Change = {
+  const createTimer: RecordedChange = {
     make: async ({ request, caller }, requestId) => {
       const body = parse(schemas.create, request.body, 'body');
       const definition = {
@@ -53,7 +53,7 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     recover: async (_, entries) => creationOf(await timerAfter(entries)),
   };
 
-  const controlTimer: Change = {
+  const controlTimer: RecordedChange = {
     make: async ({ request, caller }, requestId) => {
       const timerId = timerIdOf(request);
       const body = parse(schemas.control, request.body, 'body');
@@ -68,7 +68,7 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     recover: async (_, entries) => answerOf(await timerAfter(entries)),
   };
 
-  const deleteTimer: Change = {
+  const deleteTimer: RecordedChange = {
     make: async ({ request, caller }, requestId) => {
       const timerId = timerIdOf(request);
       const query = parse(schemas.deletion, request.query, 'query');
@@ -118,7 +118,7 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     response.set(headers).json(body);
   };
 
-  const bulk = (action: Exclude<Action, 'extend'>): Change =>
+  const bulk = (action: Exclude<Action, 'extend'>): RecordedChange =>
     bulkChange((request) => {
       const { timer_ids, reason } = parse(schemas.bulk, request.body, 'body');
       return {
@@ -145,7 +145,7 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     };
   });
 
-  function bulkChange(read: (request: Request) => BulkRequest): Change {
+  function bulkChange(read: (request: Request) => BulkRequest): RecordedChange {
     return {
       make: async ({ request, caller }, requestId) => {
         refuseCondition(request);
@@ -207,16 +207,16 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
   }
 
   return {
-    createTimer: idempotency.handler(createTimer),
+    createTimer: idempotency.recorded(createTimer),
     listTimers,
     getTimer,
-    deleteTimer: idempotency.handler(deleteTimer),
-    controlTimer: idempotency.handler(controlTimer),
-    bulkStart: idempotency.handler(bulk('start')),
-    bulkPause: idempotency.handler(bulk('pause')),
-    bulkResume: idempotency.handler(bulk('resume')),
-    bulkExtend: idempotency.handler(bulkExtend),
-    bulkStop: idempotency.handler(bulk('stop')),
+    deleteTimer: idempotency.recorded(deleteTimer),
+    controlTimer: idempotency.recorded(controlTimer),
+    bulkStart: idempotency.recorded(bulk('start')),
+    bulkPause: idempotency.recorded(bulk('pause')),
+    bulkResume: idempotency.recorded(bulk('resume')),
+    bulkExtend: idempotency.recorded(bulkExtend),
+    bulkStop: idempotency.recorded(bulk('stop')),
   };
 }
 

@@ -1,9 +1,17 @@
 /** The routes of those who look after webhooks. */
+import { z } from 'zod';
 import { tellDeed } from '../access/deeds.js';
+import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import type { RequestSchemas } from '../protocol/requests.js';
 import { createWebhookSchema } from '../protocol/webhooks.js';
-import type { Webhooks } from '../webhooks/webhooks.js';
+import { newSecret } from '../webhooks/signature.js';
+import {
+  newWebhookSeed,
+  type WebhookSeed,
+  type Webhooks,
+  webhookSeedSchema,
+} from '../webhooks/webhooks.js';
 import type { Exchange, Handler } from './exchange.js';
 import type { Idempotency } from './idempotency.js';
 import { parameterOf, parse } from './parse.js';
@@ -12,12 +20,15 @@ export function webhookRoutes(
   webhooks: Webhooks,
   schemas: RequestSchemas,
   idempotency: Idempotency,
+  clock: Clock,
   log: Log,
 ) {
-  const createWebhook = idempotency.handler({
-    make: async ({ request, caller }, requestId) => {
+  const createWebhook = idempotency.planned<WebhookSeed>({
+    plan: () => newWebhookSeed(clock.now()),
+    planSchema: webhookSeedSchema,
+    make: async ({ request, caller }, seed) => {
       const body = parse(createWebhookSchema, request.body, 'body');
-      const webhook = await webhooks.create(body, caller.credential, requestId);
+      const webhook = await webhooks.create(body, caller.credential, seed);
       const { id, events, timers } = webhook;
       // The rest of the address may be what only the receiver is to know.
       const { host } = new URL(webhook.url);
@@ -26,29 +37,32 @@ export function webhookRoutes(
     },
   });
 
-  const deleteWebhook = idempotency.handler({
-    make: async ({ request, caller }) => {
+  const deleteWebhook = idempotency.planned<boolean>({
+    plan: ({ request }) => webhooks.has(idOf(request)),
+    planSchema: z.boolean(),
+    make: async ({ request, caller }, wasThere) => {
       const id = idOf(request);
+      if (wasThere && !webhooks.has(id)) return { status: 204 };
       await webhooks.delete(id);
       tellDeed(log, caller, 'webhook deleted', { webhook: { id } });
       return { status: 204 };
     },
   });
 
-  const rotateWebhook = idempotency.handler({
-    make: async ({ request, caller }, requestId) => {
-      const webhook = await webhooks.rotate(idOf(request), requestId);
+  const rotateWebhook = idempotency.planned<string>({
+    plan: newSecret,
+    planSchema: z.string(),
+    make: async ({ request, caller }, secret) => {
+      const webhook = await webhooks.rotate(idOf(request), secret);
       tellDeed(log, caller, 'webhook secret rotated', { webhook: { id: webhook.id } });
       return { status: 200, body: webhook };
     },
   });
 
-  const enableWebhook = idempotency.handler({
-    make: async ({ request, caller }) => {
-      const webhook = await webhooks.enable(idOf(request));
-      tellDeed(log, caller, 'webhook enabled', { webhook: { id: webhook.id } });
-      return { status: 200, body: webhook };
-    },
+  const enableWebhook = idempotency.repeatable(async ({ request, caller }) => {
+    const webhook = await webhooks.enable(idOf(request));
+    tellDeed(log, caller, 'webhook enabled', { webhook: { id: webhook.id } });
+    return { status: 200, body: webhook };
   });
 
   const listWebhooks: Handler = ({ response }) => {
@@ -64,14 +78,13 @@ export function webhookRoutes(
     response.json(webhooks.attempts(idOf(request), limit));
   };
 
-  const redeliver = idempotency.handler({
-    make: async ({ request, caller }) => {
-      const id = idOf(request);
-      const messageId = parameterOf(request, 'message_id');
-      const attempt = await webhooks.redeliver(id, messageId);
-      tellDeed(log, caller, 'webhook message redelivered', { webhook: { id }, messageId });
-      return { status: 200, body: attempt };
-    },
+  // Receivers know a message that comes twice by its id.
+  const redeliver = idempotency.repeatable(async ({ request, caller }) => {
+    const id = idOf(request);
+    const messageId = parameterOf(request, 'message_id');
+    const attempt = await webhooks.redeliver(id, messageId);
+    tellDeed(log, caller, 'webhook message redelivered', { webhook: { id }, messageId });
+    return { status: 200, body: attempt };
   });
 
   return {

@@ -32,20 +32,20 @@ const CURSOR_DRAWER = 'webhook-cursors';
 const MOST_WEBHOOKS = 100;
 /** A receiver has this long to learn a new secret; the one before it signs as well until then. */
 const ROTATION_MS = 24 * 60 * 60 * 1000;
-/** Whoever asks again under the same key within this time asked for the secret that was made then (A5). */
-const REPEATED_MS = 24 * 60 * 60 * 1000;
 /** Every one of them makes the head of each message longer. */
 const MOST_SECRETS = 5;
 /** What is under way at the end gets this long. */
 const GRACE_MS = 2000;
 
-const secretSchema = z.object({
-  secret: z.string(),
-  untilMs: z.number().nullable(),
-  /** The request that it was made for, if that has a name. */
-  madeFor: z.object({ requestId: z.string(), atMs: z.number() }).optional(),
-});
-type Secret = z.output<typeof secretSchema>;
+const secretSchema = z.object({ secret: z.string(), untilMs: z.number().nullable() });
+
+/** What chance decides of a webhook. */
+export const webhookSeedSchema = z.object({ id: z.string(), secret: z.string() });
+export type WebhookSeed = z.output<typeof webhookSeedSchema>;
+
+export function newWebhookSeed(nowMs: number): WebhookSeed {
+  return { id: sortableId('webhook', nowMs), secret: newSecret() };
+}
 
 const endpointSchema = z.object({
   id: z.string(),
@@ -168,11 +168,15 @@ export class Webhooks implements Watcher {
     return resourceOf(this.#find(id).endpoint);
   }
 
-  /** Makes a webhook, once for each request that has a name. */
+  has(id: string): boolean {
+    return this.#webhooks.has(id);
+  }
+
+  /** Makes a webhook, once of each seed. */
   create(
     { url, events, timers }: CreateWebhook,
     credential: string,
-    requestId: string | null,
+    { id, secret }: WebhookSeed,
   ): Promise<WebhookWithSecret> {
     const fault = faultOf(url, this.#options.config.webhookAllowPrivate);
     if (fault !== undefined) {
@@ -180,22 +184,21 @@ export class Webhooks implements Watcher {
       throw new Problem('invalid_request', `body.url: ${fault}`, { errors });
     }
     return this.#inTurn(async () => {
-      const made = this.#madeFor(requestId, [...this.#webhooks.values()]);
-      if (made !== undefined) return made;
+      const made = this.#webhooks.get(id);
+      if (made !== undefined) return { ...resourceOf(made.endpoint), secret };
       if (this.#webhooks.size >= MOST_WEBHOOKS) {
         throw new Problem('too_many_webhooks', `There are ${MOST_WEBHOOKS} already; delete some`);
       }
       const { clock, journal } = this.#options;
       const createdAtMs = clock.now();
-      const secret = secretFor(requestId, createdAtMs);
       const endpoint: Endpoint = {
-        id: sortableId('webhook', createdAtMs),
+        id,
         url,
         events,
         timers: timers ?? null,
         createdBy: credential,
         createdAtMs,
-        secrets: [secret],
+        secrets: [{ secret, untilMs: null }],
         disabled: null,
       };
       const position = await journal.positionBefore(Number.MAX_SAFE_INTEGER);
@@ -203,31 +206,38 @@ export class Webhooks implements Watcher {
       await this.#keepCursor(endpoint.id, cursor);
       await this.#keep(endpoint);
       this.#startCourier(await this.#add(endpoint, cursor));
-      return { ...resourceOf(endpoint), secret: secret.secret };
+      return { ...resourceOf(endpoint), secret };
     });
   }
 
   delete(id: string): Promise<void> {
     return this.#inTurn(async () => {
       const webhook = this.#find(id);
-      const { documents } = this.#options.journal;
+      const { log, journal } = this.#options;
+      const { documents } = journal;
       await documents.remove(DRAWER, id);
       this.#webhooks.delete(id);
       await this.#stopCourier(webhook, 0);
-      await documents.remove(CURSOR_DRAWER, id);
-      await webhook.deliveries.remove();
+      try {
+        await documents.remove(CURSOR_DRAWER, id);
+        await webhook.deliveries.remove();
+      } catch (err) {
+        // It is deleted all the same, and nothing of it is ever used again.
+        log.error({ webhook: id, err }, 'what was kept of a deleted webhook could not be removed');
+      }
     });
   }
 
-  /** Makes a new secret, once for each request that has a name. */
-  rotate(id: string, requestId: string | null): Promise<WebhookWithSecret> {
+  /** Makes this its new secret, once. */
+  rotate(id: string, secret: string): Promise<WebhookWithSecret> {
     return this.#inTurn(async () => {
       const webhook = this.#find(id);
-      const made = this.#madeFor(requestId, [webhook]);
-      if (made !== undefined) return made;
+      const { secrets } = webhook.endpoint;
+      if (secrets.some((known) => known.secret === secret)) {
+        return { ...resourceOf(webhook.endpoint), secret };
+      }
       const nowMs = this.#options.clock.now();
-      const secret = secretFor(requestId, nowMs);
-      const before = webhook.endpoint.secrets.map((old) => ({
+      const before = secrets.map((old) => ({
         ...old,
         untilMs: old.untilMs ?? nowMs + ROTATION_MS,
       }));
@@ -236,8 +246,8 @@ export class Webhooks implements Watcher {
         const detail = `${MOST_SECRETS} secrets sign already, all but the newest for 24 hours at the most`;
         throw new Problem('too_many_secrets', detail);
       }
-      await this.#change(webhook, { secrets: [secret, ...valid] });
-      return { ...resourceOf(webhook.endpoint), secret: secret.secret };
+      await this.#change(webhook, { secrets: [{ secret, untilMs: null }, ...valid] });
+      return { ...resourceOf(webhook.endpoint), secret };
     });
   }
 
@@ -308,18 +318,6 @@ export class Webhooks implements Watcher {
     const webhook = this.#webhooks.get(id);
     if (webhook === undefined) throw new Problem('unknown_webhook', `Webhook not found: ${id}`);
     return webhook;
-  }
-
-  /** What a request was answered, or would have been had the process not ended before. */
-  #madeFor(requestId: string | null, among: readonly Webhook[]): WebhookWithSecret | undefined {
-    const sinceMs = this.#options.clock.now() - REPEATED_MS;
-    for (const { endpoint } of among) {
-      const made = endpoint.secrets.find(
-        ({ madeFor }) => madeFor?.requestId === requestId && madeFor.atMs > sinceMs,
-      );
-      if (made !== undefined) return { ...resourceOf(endpoint), secret: made.secret };
-    }
-    return undefined;
   }
 
   async #add(endpoint: Endpoint, cursor: Cursor): Promise<Webhook> {
@@ -407,11 +405,6 @@ export class Webhooks implements Watcher {
     const { documents } = this.#options.journal;
     await documents.put(CURSOR_DRAWER, { name: id, text: JSON.stringify(cursor) }, null);
   }
-}
-
-function secretFor(requestId: string | null, atMs: number): Secret {
-  const made = { secret: newSecret(), untilMs: null };
-  return requestId === null ? made : { ...made, madeFor: { requestId, atMs } };
 }
 
 function unknownMessage(messageId: string): Problem {

@@ -285,6 +285,118 @@ describe('A5: a change that is asked for again is not made again', () => {
   });
 });
 
+describe('A5: a change of keys or webhooks whose answer a crash kept from being kept', () => {
+  const CLOCK = new SimulatedClock();
+  const webhook = { url: 'http://127.0.0.1:9/', events: ['timer.expired'] };
+  const withId = z.looseObject({ id: z.string() });
+  const idIn = ({ body }: { readonly body: unknown }): string => withId.parse(body).id;
+
+  /** A change, the drawer that it is made in, and what is there of its kind afterwards. */
+  const CHANGES: Readonly<
+    Record<
+      string,
+      {
+        readonly drawer: string;
+        readonly asked: (service: TestService) => Promise<Sent>;
+        readonly left: { readonly path: string; readonly count: number };
+      }
+    >
+  > = {
+    'a key that is made': {
+      drawer: 'keys',
+      asked: async () => ({ path: '/keys', body: { role: 'observer' } }),
+      left: { path: '/keys', count: 2 },
+    },
+    'a key that is revoked': {
+      drawer: 'keys',
+      asked: async (service) => {
+        const { id } = await service.createKey({ role: 'observer' });
+        return { method: 'DELETE', path: `/keys/${id}` };
+      },
+      left: { path: '/keys', count: 1 },
+    },
+    'a webhook that is made': {
+      drawer: 'webhooks',
+      asked: async () => ({ path: '/webhooks', body: webhook }),
+      left: { path: '/webhooks', count: 1 },
+    },
+    'a webhook that is deleted': {
+      drawer: 'webhooks',
+      asked: async (service) => {
+        const id = idIn(await service.request('POST', '/webhooks', webhook));
+        return { method: 'DELETE', path: `/webhooks/${id}` };
+      },
+      left: { path: '/webhooks', count: 0 },
+    },
+    'a secret that is made': {
+      drawer: 'webhooks',
+      asked: async (service) => {
+        const id = idIn(await service.request('POST', '/webhooks', webhook));
+        return { path: `/webhooks/${id}/rotate` };
+      },
+      left: { path: '/webhooks', count: 1 },
+    },
+  };
+
+  /** A service that ended right after the change, and one that started after it. */
+  async function changedAndRestarted({ drawer, asked }: (typeof CHANGES)[string]) {
+    const journal = new DisturbedJournal();
+    const first = await TestService.start({ journal, clock: CLOCK });
+    await first.protect();
+    const change = { ...(await asked(first)), key: KEY };
+    journal.fullAfter = drawer;
+    const answer = essenceOf(await send(first, change));
+    expect(journal.isFull).toBe(true);
+    await first.stop();
+    journal.fullAfter = undefined;
+    journal.isFull = false;
+    const second = await TestService.start({ journal, clock: CLOCK });
+    second.token = first.token;
+    return { journal, service: second, change, answer };
+  }
+
+  it.each(Object.keys(CHANGES))('A5: finds %s made, and gives the same answer', async (name) => {
+    const kind = CHANGES[name];
+    if (kind === undefined) throw new RangeError(name);
+    const { service, change, answer } = await changedAndRestarted(kind);
+    expect(answer.status).toBeLessThan(300);
+    expect(essenceOf(await send(service, change))).toEqual(answer);
+    expect(essenceOf(await send(service, change))).toEqual(answer);
+    const { path, count } = kind.left;
+    expect((await service.request('GET', path)).body).toHaveLength(count);
+  });
+
+  it('A5: refuses another request under the key', async () => {
+    const kind = CHANGES['a key that is made'];
+    if (kind === undefined) throw new RangeError();
+    const { service, change } = await changedAndRestarted(kind);
+    const other = await send(service, { ...change, body: { role: 'admin' } });
+    expect(problemIn(other).code).toBe('idempotency_key_reused');
+    expect((await service.request('GET', '/keys')).body).toHaveLength(2);
+  });
+
+  it('A5, A3: keeps what it planned where nobody else can read it, and makes nothing that it cannot plan', async () => {
+    const journal = new DisturbedJournal();
+    const service = await TestService.start({ journal });
+    await service.protect();
+    const asked = { path: '/keys', body: { role: 'observer' }, key: KEY };
+    journal.isFull = true;
+    expect(problemIn(await send(service, asked)).code).toBe('journal_unavailable');
+    expect((await service.request('GET', '/keys')).body).toHaveLength(1);
+    journal.isFull = false;
+    journal.fullAfter = 'keys';
+    const { body } = await send(service, asked);
+    const { key } = z.object({ key: z.string() }).parse(body);
+    const [, id = '', secret = ''] = key.split('_');
+    const kept = (await journal.documents.list('answers')).map(({ text }) => text).join('\n');
+    expect(kept).not.toBe('');
+    for (const form of [kept, Buffer.from(kept, 'base64').toString('latin1')]) {
+      expect(form).not.toContain(secret);
+      expect(form).not.toContain(id);
+    }
+  });
+});
+
 describe('A6: a change with If-Match is made at that revision only', () => {
   it('is refused when the timer has moved on, and made when it has not', async () => {
     const service = await TestService.start();

@@ -754,36 +754,6 @@ describe('looking after webhooks', () => {
     expect(lagMs()).toBe(0);
   });
 
-  it('A5: makes a webhook and a secret once for one key, though the answer was never kept', async () => {
-    const journal = new MemoryJournal();
-    let service = await TestService.start({ journal });
-    const ask = (path: string, key: string) =>
-      fetch(`${service.service.url}${path}`, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
-        body: JSON.stringify({ url: 'https://quiz.example/' }),
-      }).then(async (response) => webhookWithSecretSchema.parse(await response.json()));
-    // As if the process had been killed between the change and its answer.
-    const crash = async () => {
-      for (const { name } of await journal.documents.list('answers')) {
-        await journal.documents.remove('answers', name);
-      }
-      await service.stop();
-      service = await TestService.start({ journal, clock: service.clock });
-    };
-    const created = await ask('/webhooks', 'creation');
-    await crash();
-    expect(await ask('/webhooks', 'creation')).toEqual(created);
-    expect((await service.request('GET', '/webhooks')).body).toHaveLength(1);
-    const rotated = await ask(`/webhooks/${created.id}/rotate`, 'rotation');
-    expect(rotated.secret).not.toBe(created.secret);
-    await crash();
-    expect(await ask(`/webhooks/${created.id}/rotate`, 'rotation')).toEqual(rotated);
-    expect(await ask('/webhooks', 'creation')).toEqual(created);
-    service.clock.stall(24 * HOUR);
-    expect((await ask('/webhooks', 'creation')).id).not.toBe(created.id);
-  });
-
   it('takes a webhook once for one Idempotency-Key', async () => {
     const service = await TestService.start();
     const create = () =>

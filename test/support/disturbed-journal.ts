@@ -16,14 +16,16 @@ export class DisturbedJournal extends MemoryJournal {
   refuses: (entry: Entry) => boolean = () => false;
   /** While true, documents are neither put nor removed. */
   isFull = false;
+  /** The disk is full as soon as something was changed in this drawer. */
+  fullAfter: string | undefined;
   readonly #held: (() => void)[] = [];
   readonly #drawers = new MemoryJournal().documents;
   override readonly documents: Documents = {
     get: (...asked) => this.#drawers.get(...asked),
     list: (...asked) => this.#drawers.list(...asked),
-    put: async (...asked) => this.#unlessFull(() => this.#drawers.put(...asked)),
-    remove: async (...asked) => this.#unlessFull(() => this.#drawers.remove(...asked)),
-    purge: async (...asked) => this.#unlessFull(() => this.#drawers.purge(...asked)),
+    put: (...asked) => this.#unlessFull(() => this.#drawers.put(...asked), asked[0]),
+    remove: (...asked) => this.#unlessFull(() => this.#drawers.remove(...asked), asked[0]),
+    purge: (...asked) => this.#unlessFull(() => this.#drawers.purge(...asked)),
   };
 
   override async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
@@ -33,9 +35,11 @@ export class DisturbedJournal extends MemoryJournal {
     return super.append(entries);
   }
 
-  #unlessFull<T>(change: () => Promise<T>): Promise<T> {
+  async #unlessFull<T>(change: () => Promise<T>, drawer?: string): Promise<T> {
     if (this.isFull) throw new JournalError('database or disk is full');
-    return change();
+    const changed = await change();
+    if (drawer !== undefined && drawer === this.fullAfter) this.isFull = true;
+    return changed;
   }
 
   /** Lets the append go on that has waited longest. */
