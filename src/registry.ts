@@ -9,7 +9,7 @@ import {
   type Observer,
   type Subscription,
 } from 'xstate';
-import { ACTIONS, type Action, type Command, type Refusal } from '../machines/command.js';
+import type { Action, Command, Refusal } from '../machines/command.js';
 import type { Outcome } from '../machines/desk.js';
 import type { Author, Cause, Entry, Reason, TimerDefinition } from '../machines/entry.js';
 import { stateOf, type TimerRecord, type TimerState } from '../machines/record.js';
@@ -23,19 +23,21 @@ import type { Journal, RecordedEntry } from './journal/journal.js';
 import type { Log } from './log.js';
 
 export type {
+  Action,
   Author,
   Cause,
+  Command,
   DisplayCounts,
   Entry,
   Notice,
   Reason,
   RecordedEntry,
+  Refusal,
   TimerDefinition,
   TimerRecord,
   TimerState,
   Warning,
 };
-export { ACTIONS, type Action, type Command, type Refusal };
 
 /** A recovery that takes longer than this says how far it is, and again each time this has passed. */
 const PROGRESS_INTERVAL_MS = 1000;

@@ -9,7 +9,6 @@ import { type Config, readConfig, SettingError } from './config.js';
 import { startInspection } from './inspection.js';
 import { type Journal, JournalError } from './journal/journal.js';
 import { MemoryJournal } from './journal/memory.js';
-import { NatsJournal } from './journal/nats.js';
 import { SqliteJournal } from './journal/sqlite.js';
 import { createLog, type Log } from './log.js';
 import { type Service, startService } from './service.js';
@@ -37,11 +36,13 @@ async function openJournal(
   }
 }
 
-function openNats(
+async function openNats(
   config: Config,
   servers: readonly string[],
   onCrash: (error: Error) => void,
 ): Promise<Journal> {
+  // A service that is on its own starts faster without it.
+  const { NatsJournal } = await import('./journal/nats.js');
   return NatsJournal.open({
     access: {
       servers,

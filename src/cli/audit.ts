@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { headOf, readLine } from '../audit/lines.js';
 import { type Verdict, Verification } from '../audit/verify.js';
 import type { DayHead } from '../protocol/audit.js';
-import { type Verify, verifierOf } from '../signing.js';
+import type { Verify } from '../signing.js';
 import { Api } from './api.js';
 import { RefusedError } from './errors.js';
 import { addExamples, connectionOf, serverOf } from './options.js';
@@ -87,7 +87,7 @@ async function verify(
   const { api, json } = connectionOf(command);
   const isFile = source !== undefined && !isUrl(source);
   const service = source === undefined || isFile ? api : new Api(source, api.token);
-  const material = await (isFile ? ofFile(source, options) : ofService(service, options));
+  const material = await (isFile ? ofFile(source, service, options) : ofService(service, options));
   const verdict = await verdictOn(material);
   const areSigned = material.verify !== undefined;
   if (json) printJson(reportOf(verdict, areSigned));
@@ -98,10 +98,10 @@ async function verify(
   if (verdict.lateHeads.length > 0) tell(warningOf(verdict.lateHeads));
 }
 
-async function ofFile(path: string, { keys, heads }: VerifyOptions): Promise<Material> {
+async function ofFile(path: string, api: Api, { keys, heads }: VerifyOptions): Promise<Material> {
   return {
     record: bytesOf(path),
-    verify: keys === undefined ? undefined : await verifierFrom(keys),
+    verify: keys === undefined ? undefined : await verifierFrom(keys, api),
     heads: heads === undefined ? [] : await keptHeads(heads),
   };
 }
@@ -110,7 +110,7 @@ async function ofFile(path: string, { keys, heads }: VerifyOptions): Promise<Mat
 async function ofService(api: Api, { keys, heads }: VerifyOptions): Promise<Material> {
   return {
     heads: heads === undefined ? await api.heads() : await keptHeads(heads),
-    verify: keys === undefined ? verifierOf(await api.publicKeys()) : await verifierFrom(keys),
+    verify: await verifierFrom(keys, api),
     record: api.audit(new URLSearchParams()),
   };
 }

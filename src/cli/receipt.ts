@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { type ReceiptClaims, receiptClaimsSchema } from '../protocol/receipts.js';
 import { isoTime } from '../protocol/timer.js';
-import { type Verify, verifierOf } from '../signing.js';
+import type { Verify } from '../signing.js';
 import { RefusedError } from './errors.js';
 import { addExamples, connectionOf } from './options.js';
 import { columns, onOneLine, print, printJson } from './output.js';
@@ -27,8 +27,7 @@ export function addReceipt(program: Command): void {
 
 async function verify(text: string, { keys }: ReceiptOptions, command: Command): Promise<void> {
   const { api, json } = connectionOf(command);
-  const check = keys === undefined ? verifierOf(await api.publicKeys()) : await verifierFrom(keys);
-  const claims = await claimsOf(text, check);
+  const claims = await claimsOf(text, await verifierFrom(keys, api));
   if (json) return printJson(claims);
   for (const line of columns(factsOf(claims))) print(line.join('  '));
 }

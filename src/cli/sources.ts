@@ -2,7 +2,8 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { type Verify, verifierOf } from '../signing.js';
+import type { Verify } from '../signing.js';
+import type { Api } from './api.js';
 import { UnreadableError } from './errors.js';
 
 /** A line of an entry has about 1 KB; one that is longer than this is none. */
@@ -50,9 +51,15 @@ export async function readJson<T>(source: string, what: string, schema: z.ZodTyp
   throw new UnreadableError(`${source} is no ${what}.`);
 }
 
-/** What checks signatures with the keys of a file or an address. */
-export async function verifierFrom(source: string): Promise<Verify> {
-  return verifierOf(await readJson(source, 'JSON Web Key Set', keysSchema));
+/** What checks signatures with the keys of a file or an address, or of the service where none is named. */
+export async function verifierFrom(source: string | undefined, api: Api): Promise<Verify> {
+  const keys =
+    source === undefined
+      ? await api.publicKeys()
+      : await readJson(source, 'JSON Web Key Set', keysSchema);
+  // The other commands check no signatures, and start faster without what does.
+  const { verifierOf } = await import('../signing.js');
+  return verifierOf(keys);
 }
 
 async function textOf(source: string): Promise<string> {

@@ -8,7 +8,7 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
-import swaggerUi from 'swagger-ui-express';
+import type { default as SwaggerUi } from 'swagger-ui-express';
 import type { Access } from '../access/access.js';
 import type { Addresses } from '../access/address.js';
 import type { Caller } from '../access/caller.js';
@@ -114,8 +114,12 @@ export function createApp(options: AppOptions): Express {
   serveDocument(app, '/asyncapi.json', () => asyncApiDocument(schemas, version));
   // No validator: the page must not send the document to another host.
   const page = { swaggerUrl: '/openapi.json', swaggerOptions: { validatorUrl: null } };
-  app.use('/docs', documentationPolicy, swaggerUi.serve);
-  app.get('/docs', swaggerUi.setup(null, page));
+  const files = documentationPage((swaggerUi) => express.Router().use(swaggerUi.serve));
+  app.use('/docs', documentationPolicy, files);
+  app.get(
+    '/docs',
+    documentationPage((swaggerUi) => swaggerUi.setup(null, page)),
+  );
   servePages(app, webDirectory);
 
   for (const [path, methods] of methodsByPath(all)) {
@@ -230,6 +234,17 @@ function serveDocument(app: Express, path: string, generate: () => object): void
     response.json(document);
   });
   app.all(path, refuseMethod(['GET']));
+}
+
+/** What serves the page is loaded when it is first asked for; the service starts faster without it. */
+function documentationPage(
+  handlerOf: (swaggerUi: typeof SwaggerUi) => RequestHandler,
+): RequestHandler {
+  let handler: Promise<RequestHandler> | undefined;
+  return async (request, response, next) => {
+    handler ??= import('swagger-ui-express').then((loaded) => handlerOf(loaded.default));
+    (await handler)(request, response, next);
+  };
 }
 
 function literalsFirst(a: Operation, b: Operation): number {

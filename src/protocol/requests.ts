@@ -1,8 +1,8 @@
 /** What requests may carry. Bounds that are settings come from the configuration. */
 import { z } from 'zod';
+import { ACTIONS } from '../../machines/command.js';
 import { REASON_CATEGORIES } from '../../machines/entry.js';
 import type { Config } from '../config.js';
-import { ACTIONS } from '../registry.js';
 import { labelSchema } from './displays.js';
 import { timerStateSchema } from './timer.js';
 

@@ -1,6 +1,7 @@
 /** Webhooks: the real service and a real receiver, with a clock that stands still until a test moves it. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
+import { ACTIONS } from '../../machines/command.js';
 import { shardMachine } from '../../machines/shard.machine.js';
 import { timerMachine } from '../../machines/timer.machine.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
@@ -9,7 +10,6 @@ import {
   webhookSchema,
   webhookWithSecretSchema,
 } from '../../src/protocol/webhooks.js';
-import { ACTIONS } from '../../src/registry.js';
 import { eventsOf, messageIdOf, messageOf } from '../../src/webhooks/events.js';
 import { DisturbedJournal } from '../support/disturbed-journal.js';
 import { type Delivery, Receiver, typesOf, verify } from '../support/receiver.js';

@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { endWithTest } from './endings.js';
 
-export const COMMAND = new URL('../../dist/src/cli/main.js', import.meta.url).pathname;
+export const COMMAND = new URL('../../dist/service/cli.js', import.meta.url).pathname;
 
 export interface Run {
   readonly code: number | null;

@@ -6,7 +6,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { z } from 'zod';
 import { endWithTest } from './endings.js';
 
-const MAIN = new URL('../../dist/src/main.js', import.meta.url).pathname;
+const MAIN = new URL('../../dist/service/main.js', import.meta.url).pathname;
 const logLine = z.looseObject({ url: z.string().optional(), msg: z.string() });
 
 export interface Reply {

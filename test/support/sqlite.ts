@@ -26,7 +26,7 @@ export function temporaryFolder(): string {
 export async function openSqlite(directory = temporaryFolder()): Promise<SqliteJournal> {
   const journal = await SqliteJournal.open({
     directory,
-    workerUrl: new URL('../../dist/src/journal/sqlite-worker.js', import.meta.url),
+    workerUrl: new URL('../../dist/service/sqlite-worker.js', import.meta.url),
     onCrash: (error) => {
       throw error;
     },
