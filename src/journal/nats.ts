@@ -2,11 +2,11 @@
  * The journal of a cluster: one stream of NATS JetStream, with a subject for each timer. Every node reads
  * the one stream from its beginning and goes on listening, so all of them see all entries in one order.
  *
- * The place of an entry is its sequence in the stream, which holds nothing else. An entry is published on
- * condition that the last message of its timer is the one it was decided on, and under a name of its own,
- * so that publishing again when the engine did not answer records it once. What became of it is not taken
- * from the engine's answer but from the stream: the entry that arrives there with its revision is either
- * this one, or somebody else's that was first.
+ * An entry is published on condition that the last message of its timer is the one it was decided on, and
+ * under a name of its own, so that publishing again when the engine did not answer records it once. The
+ * engine keeps both promises for messages that its copies have, not for those on their way to them, so what
+ * became of an entry is not taken from its answer but from the stream: of all messages with a revision of a
+ * timer the first is the entry, and the others count for nothing, on every node.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -33,7 +33,7 @@ import {
   type RecordedEntry,
   type ReplayBatch,
 } from './journal.js';
-import { connectTo, type NatsAccess, openStream, wordsOf } from './nats-connection.js';
+import { connectTo, type NatsAccess, openStream, patiently, wordsOf } from './nats-connection.js';
 import { NatsDocuments } from './nats-documents.js';
 import { Gate } from './nats-gate.js';
 import { StreamIndex } from './nats-index.js';
@@ -49,8 +49,8 @@ const REQUEST_TIMEOUT_MS = 2000;
 const SILENCE_MS = 2000;
 /** Time between attempts to listen to an engine that is not there. */
 const RETRY_MS = 250;
-/** What the engine has answered about an entry counts after so long, if the stream still has not brought it. */
-const LONGEST_WAY_BACK_MS = 1000;
+/** So long the stream may take to bring what the engine has recorded, or has refused an entry for. */
+const LONGEST_WAY_BACK_MS = 5000;
 /** So many entries are published before the engine has answered; more would only wait there. */
 const MOST_IN_FLIGHT = 500;
 /** Ids that can be a part of a subject as they are. */
@@ -73,6 +73,8 @@ interface Proposal {
   readonly messageId: string;
   readonly settle: (answer: JournalAnswer) => void;
   readonly fail: (error: Error) => void;
+  /** Called when a message of its timer has come. */
+  heardMore: () => void;
 }
 
 interface Arrived {
@@ -107,7 +109,7 @@ export class NatsJournal implements Journal {
   /** Who opens the journal, and waits until all up to a place has been taken in. */
   #opening:
     | {
-        readonly lastPosition: number;
+        readonly lastSequence: number;
         readonly resolve: () => void;
         readonly reject: (error: Error) => void;
       }
@@ -136,13 +138,19 @@ export class NatsJournal implements Journal {
    * @throws {JournalError} if the engine cannot be used, or the stream is no journal.
    */
   static async open(options: NatsJournalOptions): Promise<NatsJournal> {
-    const { access, stream, replicas } = options;
+    const { access, stream, replicas, clock } = options;
     const connection = await connectTo(access, `synchronized-timer ${stream}`);
     try {
-      const manager = await jetstreamManager(connection, { checkAPI: false });
-      const { state, config } = await openStream(manager, stream, replicas);
-      const drawers = `${stream}_documents`;
-      const documents = await NatsDocuments.open(manager, drawers, config.num_replicas);
+      const manager = await jetstreamManager(connection, {
+        checkAPI: false,
+        timeout: REQUEST_TIMEOUT_MS,
+      });
+      const { state, documents } = await patiently(clock, async () => {
+        const { state, config } = await openStream(manager, stream, replicas);
+        const drawers = `${stream}_documents`;
+        const documents = await NatsDocuments.open(manager, drawers, config.num_replicas);
+        return { state, documents };
+      });
       const journal = new NatsJournal({ options, connection, manager, documents });
       await journal.#catchUp(state.last_seq);
       return journal;
@@ -267,11 +275,11 @@ export class NatsJournal implements Journal {
   }
 
   /** Reads the stream from its beginning, and settles when all that is there by now has been taken in. */
-  async #catchUp(lastPosition: number): Promise<void> {
+  async #catchUp(lastSequence: number): Promise<void> {
     void this.#watchConnection();
     const isRead = new Promise<void>((resolve, reject) => {
-      this.#opening = { lastPosition, resolve, reject };
-      if (lastPosition === 0) resolve();
+      this.#opening = { lastSequence, resolve, reject };
+      if (lastSequence === 0) resolve();
     });
     void this.#follow();
     await isRead;
@@ -296,7 +304,7 @@ export class NatsJournal implements Journal {
   async #listen(): Promise<void> {
     const consumer = await this.#client.consumers.get(this.#stream, {
       deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: this.#index.position + 1,
+      opt_start_seq: this.#index.sequence + 1,
     });
     if (this.#isClosed) return;
     const messages = await consumer.consume({
@@ -311,13 +319,13 @@ export class NatsJournal implements Journal {
   }
 
   #take(message: JsMsg): void {
-    if (this.#failure !== undefined || message.seq <= this.#index.position) return;
+    if (this.#failure !== undefined || message.seq <= this.#index.sequence) return;
     try {
       this.#arrive(message);
     } catch (error) {
       this.#fail(error);
     }
-    if (this.#index.position >= (this.#opening?.lastPosition ?? 0)) this.#opening?.resolve();
+    if (this.#index.sequence >= (this.#opening?.lastSequence ?? 0)) this.#opening?.resolve();
   }
 
   async #watchConnection(): Promise<void> {
@@ -330,14 +338,16 @@ export class NatsJournal implements Journal {
   }
 
   #arrive(message: JsMsg): void {
-    const { entry, position } = arrivedIn(message);
-    this.#index.fold(entry, position);
-    this.#arrived.push(entry);
+    const entry = entryIn(message.data, message.seq);
+    const counts = this.#index.fold(entry, message.seq);
     const proposal = this.#proposals.get(entry.timerId);
-    if (proposal?.revision === entry.revision) {
+    if (counts && proposal?.revision === entry.revision) {
       const isOurs = message.headers?.get('Nats-Msg-Id') === proposal.messageId;
       proposal.settle(isOurs ? 'committed' : 'conflict');
     }
+    proposal?.heardMore();
+    if (!counts) return;
+    this.#arrived.push(entry);
     this.#flushSoon();
   }
 
@@ -385,15 +395,15 @@ export class NatsJournal implements Journal {
     await this.#gate.enter();
     let late: Timeout;
     try {
-      const head = this.#index.headOf(timerId);
-      if (head.revision + 1 !== revision) return 'conflict';
+      if (this.#index.headOf(timerId).revision + 1 !== revision) return 'conflict';
       this.#lastMessage += 1;
       const messageId = `${this.#nodeId}.${this.#lastMessage}`;
       return await new Promise<JournalAnswer>((settle, fail) => {
-        this.#proposals.set(timerId, { revision, messageId, settle, fail });
-        this.#publish(timerId, payload, messageId, head.position).then((answer) => {
-          if (this.#proposals.get(timerId)?.messageId !== messageId) return;
-          late = this.#clock.setTimeout(() => settle(answer), LONGEST_WAY_BACK_MS);
+        const proposal = { revision, messageId, settle, fail, heardMore: () => {} };
+        this.#proposals.set(timerId, proposal);
+        this.#publish(timerId, payload, proposal).then(() => {
+          if (this.#index.headOf(timerId).revision >= revision) return;
+          late = this.#clock.setTimeout(() => fail(silence()), LONGEST_WAY_BACK_MS);
         }, fail);
       });
     } finally {
@@ -403,47 +413,62 @@ export class NatsJournal implements Journal {
     }
   }
 
-  /** Publishes an entry until the engine answers that it has this one, or another one in its place. */
-  async #publish(
-    timerId: string,
-    payload: string,
-    messageId: string,
-    lastSubjectSequence: number,
-  ): Promise<JournalAnswer> {
-    for (let attempt = 1; ; attempt += 1) {
+  /** Publishes an entry until the engine has taken it, or the stream has told what became of it. */
+  async #publish(timerId: string, payload: string, proposal: Proposal): Promise<void> {
+    for (let attempt = 1; ; ) {
+      const { revision, sequence: lastSubjectSequence } = this.#index.headOf(timerId);
+      if (revision >= proposal.revision) return;
       try {
         this.#requireConnection();
         await this.#client.publish(this.#subjectOf(timerId), payload, {
-          msgID: messageId,
+          msgID: proposal.messageId,
           expect: { streamName: this.#stream, lastSubjectSequence },
           timeout: ATTEMPT_TIMEOUT_MS,
         });
-        return 'committed';
+        return;
       } catch (error) {
-        if (isWrongLastSequence(error)) return 'conflict';
-        if (attempt < ATTEMPTS && !(error instanceof JournalError)) continue;
+        if (isWrongLastSequence(error)) {
+          // What came before it may count for nothing itself, and is no conflict then.
+          await this.#heardSince(lastSubjectSequence, timerId, proposal);
+          continue;
+        }
+        attempt += 1;
+        if (attempt <= ATTEMPTS && !(error instanceof JournalError)) continue;
         throw new JournalError(`NATS did not record an entry: ${wordsOf(error)}`, { cause: error });
       }
     }
   }
 
+  /** Settles when the stream has brought a message of a timer after the one that was known as its last. */
+  async #heardSince(sequence: number, timerId: string, proposal: Proposal): Promise<void> {
+    if (this.#index.headOf(timerId).sequence > sequence) return;
+    let late: Timeout;
+    await new Promise<void>((resolve, reject) => {
+      proposal.heardMore = resolve;
+      late = this.#clock.setTimeout(() => reject(silence()), LONGEST_WAY_BACK_MS);
+    }).finally(() => this.#clock.clearTimeout(late));
+  }
+
   /** The entries from one place to another, of all timers or one; the last place must hold one of them. */
   async *#scan(from: number, to: number, subject = `${this.#stream}.*`): AsyncGenerator<Arrived> {
     this.#requireConnection();
+    const [first, last] = [this.#index.sequenceOf(from), this.#index.sequenceOf(to)];
     const consumer = await this.#client.consumers.get(this.#stream, {
       filter_subjects: subject,
-      opt_start_seq: from,
+      opt_start_seq: first,
       deliver_policy: DeliverPolicy.StartSequence,
     });
     const messages = await consumer.consume({
-      max_messages: Math.min(to - from + 1, READ_AHEAD),
+      max_messages: Math.min(last - first + 1, READ_AHEAD),
       expires: SILENCE_MS,
     });
     untilSilent(messages).then(() => messages.stop());
     try {
       for await (const message of messages) {
-        yield arrivedIn(message);
-        if (message.seq >= to) return;
+        const { seq, data } = message;
+        const position = this.#index.positionUpTo(seq);
+        if (!this.#index.isVoid(seq)) yield { entry: entryIn(data, seq), position };
+        if (seq >= last) return;
       }
     } finally {
       messages.stop();
@@ -454,9 +479,10 @@ export class NatsJournal implements Journal {
 
   async #entryAt(position: number): Promise<Entry> {
     this.#requireConnection();
-    const message = await this.#manager.streams.getMessage(this.#stream, { seq: position });
-    if (message === null) throw damaged(position, 'it is gone');
-    return entryIn(message.data, position);
+    const seq = this.#index.sequenceOf(position);
+    const message = await this.#manager.streams.getMessage(this.#stream, { seq });
+    if (message === null) throw damaged(seq, 'it is gone');
+    return entryIn(message.data, seq);
   }
 
   #recorded({ entry, position }: Arrived): RecordedEntry {
@@ -502,19 +528,20 @@ function payloadOf(entry: Entry): string {
   throw new JournalError(`Entry ${entry.revision} of timer ${entry.timerId} cannot be recorded`);
 }
 
-function arrivedIn(message: JsMsg): Arrived {
-  return { entry: entryIn(message.data, message.seq), position: message.seq };
-}
-
-function entryIn(data: Uint8Array, position: number): Entry {
+function entryIn(data: Uint8Array, sequence: number): Entry {
   const result = entrySchema.safeParse(parseJson(data));
   if (result.success) return result.data;
-  throw damaged(position, result.error.issues[0]?.message ?? 'unknown reason');
+  throw damaged(sequence, result.error.issues[0]?.message ?? 'unknown reason');
 }
 
-function damaged(position: number, reason: string): JournalError {
+/** Whether an entry was recorded cannot be found out now. */
+function silence(): JournalError {
+  return new JournalError('NATS does not tell what became of an entry');
+}
+
+function damaged(sequence: number, reason: string): JournalError {
   return new JournalError(
-    `The journal is damaged: message ${position} of the stream is not readable (${reason}). ` +
+    `The journal is damaged: message ${sequence} of the stream is not readable (${reason}). ` +
       'Restore the stream from a backup.',
   );
 }
