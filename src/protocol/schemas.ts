@@ -16,13 +16,18 @@ const withDefinitions = z.looseObject({
 /** `prefix` is where the document keeps its schemas, such as `#/components/schemas/`. */
 export function referencedSchemas(prefix: string): ReferencedSchemas {
   const found = new Map<string, unknown>();
+  // Every operation has the same problems, and most have the same timer.
+  const references = new Map<z.ZodType, unknown>();
   return {
     reference(schema) {
+      const known = references.get(schema);
+      if (known !== undefined) return known;
       // What is accepted is described: a field with a default need not be sent.
       const generated = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
       const text = JSON.stringify(generated).replaceAll('"#/$defs/', `"${prefix}`);
       const { $schema: _, $defs, ...reference } = withDefinitions.parse(JSON.parse(text));
       for (const [id, definition] of Object.entries($defs)) found.set(id, definition);
+      references.set(schema, reference);
       return reference;
     },
     definitions: () => Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1))),

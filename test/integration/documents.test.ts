@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request as httpRequest, IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { createContext, runInContext } from 'node:vm';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
@@ -879,16 +879,35 @@ interface Described<D> {
   readonly schemas: StrictSchemas;
 }
 
+/** Reads documents of a kind. Services of the same settings have the same one, which is read once. */
+class Documents<D extends { readonly components: Json }> {
+  readonly #schema: z.ZodType<D>;
+  readonly #read = new Map<string, Described<D>>();
+
+  constructor(schema: z.ZodType<D>) {
+    this.#schema = schema;
+  }
+
+  read(body: unknown): Described<D> {
+    const text = JSON.stringify(body);
+    const known = this.#read.get(text);
+    if (known !== undefined) return known;
+    const document = this.#schema.parse(body);
+    const described = { document, schemas: new StrictSchemas(document) };
+    this.#read.set(text, described);
+    return described;
+  }
+}
+
+const openApis = new Documents(openApiSchema);
+const asyncApis = new Documents(asyncApiSchema);
+
 async function openApiOf(service: TestService): Promise<Described<OpenApi>> {
-  const { body } = await service.request('GET', '/openapi.json');
-  const document = openApiSchema.parse(body);
-  return { document, schemas: new StrictSchemas(document) };
+  return openApis.read((await service.request('GET', '/openapi.json')).body);
 }
 
 async function asyncApiOf(service: TestService): Promise<Described<AsyncApi>> {
-  const { body } = await service.request('GET', '/asyncapi.json');
-  const document = asyncApiSchema.parse(body);
-  return { document, schemas: new StrictSchemas(document) };
+  return asyncApis.read((await service.request('GET', '/asyncapi.json')).body);
 }
 
 function describedOperations({ paths }: OpenApi) {
@@ -931,6 +950,8 @@ class StrictSchemas {
     formats: { 'date-time': true, uri: true },
   });
 
+  readonly #validators = new Map<Json, ValidateFunction>();
+
   constructor({ components }: { readonly components: Json }) {
     this.#ajv.addKeyword('components');
     this.#ajv.addSchema(closed({ components }), DOCUMENT_ID);
@@ -938,7 +959,8 @@ class StrictSchemas {
 
   /** Gives what tells everything that is wrong with a value. Throws if the schema is not valid. */
   compile(schema: Json): (value: unknown) => string[] {
-    const validate = this.#ajv.compile(closed(schema));
+    const validate = this.#validators.get(schema) ?? this.#ajv.compile(closed(schema));
+    this.#validators.set(schema, validate);
     return (value) => {
       if (validate(value)) return [];
       return (validate.errors ?? []).map(({ instancePath, message, params }) => {
