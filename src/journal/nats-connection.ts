@@ -19,6 +19,7 @@ import {
   nkeyAuthenticator,
   type TlsOptions,
 } from '@nats-io/transport-node';
+import type { Clock } from '../clock.js';
 import { JournalError } from './journal.js';
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -27,6 +28,11 @@ const PING_INTERVAL_MS = 5000;
 const MOST_REPLICAS = 3;
 /** A server on its own was asked for replicas. */
 const REPLICAS_NOT_SUPPORTED = 10074;
+/** The cluster has no leader, or not enough servers are there yet. */
+const NOT_YET_AVAILABLE: readonly number[] = [10005, 10008, 10009];
+/** A cluster that has just been started gets so long until its leaders are elected. */
+const PATIENCE_MS = 30_000;
+const PAUSE_MS = 250;
 
 export interface NatsAccess {
   /**
@@ -135,6 +141,25 @@ function addStream(manager: JetStreamManager, name: string, replicas: number): P
     deny_purge: true,
     num_replicas: replicas,
   });
+}
+
+/** Asks until a cluster that may just have been started can answer. */
+export async function patiently<T>(clock: Clock, ask: () => Promise<T>): Promise<T> {
+  const giveUpMs = clock.preciseMs() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isPassing(error) || clock.preciseMs() > giveUpMs) throw error;
+      await new Promise<void>((resume) => clock.setTimeout(resume, PAUSE_MS));
+    }
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  const cause = error instanceof JournalError ? error.cause : error;
+  if (cause instanceof JetStreamApiError) return NOT_YET_AVAILABLE.includes(cause.code);
+  return cause instanceof Error && cause.name === 'TimeoutError';
 }
 
 function requireJournal({ config, state }: StreamInfo): void {

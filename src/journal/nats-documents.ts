@@ -20,7 +20,7 @@ export class NatsDocuments implements Documents {
     this.#stream = stream;
   }
 
-  /** Opens the bucket of that name, which is made if it is not there. */
+  /** Opens the bucket of that name, which is made if it is not there; rejects until it can be read. */
   static async open(
     manager: JetStreamManager,
     name: string,
@@ -30,6 +30,8 @@ export class NatsDocuments implements Documents {
     // Whoever put a document must find it, which only the leader of the bucket can promise.
     const bucket = await kvm.create(name, { replicas, allow_direct: false });
     const { streamInfo } = await bucket.status();
+    // A new bucket can be read when its leader is elected, which may come after its creation.
+    await bucket.get(keyOf('', ''));
     return new NatsDocuments(bucket, manager, name, streamInfo.config.name);
   }
 

@@ -1,158 +1,137 @@
 /**
- * What a node knows of the stream without asking: where each timer stands and what its entries add up to, hashes of
- * the chain, and which entries a request left lately. It is folded from the entries in their one order, so
- * every node knows the same; a snapshot is this, at one place. Pure; a few hundred bytes for each timer.
+ * What a node knows of the stream without asking: where each timer stands, the hash of every entry, and
+ * which entries a request left. It is folded from the messages in their one order, so every node knows the
+ * same, also which of them count for nothing. Pure; about 32 bytes for each entry and a few hundred for each timer.
  */
-import {
-  applyEntry,
-  createRecord,
-  ImpossibleEntryError,
-  type TimerRecord,
-} from '../../machines/record.js';
-import { linkOf, NO_HASH } from './chain.js';
-import { type Entry, endedAtMs, JournalError, REQUESTS_REMEMBERED_MS } from './journal.js';
-import { KeptHashes, type Mark } from './nats-hashes.js';
+import { type Link, linkOf, NO_HASH } from './chain.js';
+import { type Entry, endedAtMs, JournalError } from './journal.js';
+import { Voids } from './nats-voids.js';
+
+const HASH_BYTES = 32;
 
 /** Where a timer stands. */
 export interface Head {
-  readonly timerId: string;
   readonly revision: number;
   readonly firstPosition: number;
-  /** The place of its last entry. */
+  /** The place of its last entry; 0 before the first. */
   readonly position: number;
+  /** The sequence of the last message of its subject, which need not have counted. */
+  readonly sequence: number;
   readonly endedAtMs: number | null;
-  /** `null` of a timer that was deleted, or ended so long ago that nobody loads it any more. */
-  readonly record: TimerRecord | null;
 }
 
-/** The entries that requests left whose names begin alike. */
-export interface RequestTrace {
-  readonly prefix: string;
-  readonly positions: readonly number[];
-  readonly lastRecordedAtMs: number;
-}
-
-/** All that an index knows at one place. */
-export interface IndexState {
-  /** In the order of their places; the last of them is the place. */
-  readonly marks: readonly Mark[];
-  readonly heads: readonly Head[];
-  /** In the order of their last entries. */
-  readonly requests: readonly RequestTrace[];
-}
-
-export const NOTHING_KNOWN: IndexState = {
-  marks: [{ position: 0, hash: NO_HASH }],
-  heads: [],
-  requests: [],
-};
+const NO_HEAD: Head = { revision: 0, firstPosition: 0, position: 0, sequence: 0, endedAtMs: null };
 
 export class StreamIndex {
-  readonly hashes: KeptHashes;
-  readonly #heads: Map<string, Head>;
-  readonly #requests: Map<string, RequestTrace>;
+  readonly #heads = new Map<string, Head>();
+  /** The places of entries that requests left, by what the names of the requests begin with. */
+  readonly #ofRequests = new Map<string, number[]>();
+  #hashes = Buffer.alloc(1024 * HASH_BYTES);
+  readonly #voids = new Voids();
+  #sequence = 0;
 
-  constructor({ marks, heads, requests }: IndexState = NOTHING_KNOWN) {
-    this.hashes = new KeptHashes(marks);
-    this.#heads = new Map(heads.map((head) => [head.timerId, head]));
-    this.#requests = new Map(requests.map((trace) => [trace.prefix, trace]));
+  /** The sequence of the last message that was taken in. */
+  get sequence(): number {
+    return this.#sequence;
   }
 
   /** The place of the last entry. */
   get position(): number {
-    return this.hashes.last.position;
+    return this.positionUpTo(this.#sequence);
   }
 
-  headOf(timerId: string): Head | undefined {
-    return this.#heads.get(timerId);
+  /** The sequence of the message that holds the entry at a place. */
+  sequenceOf(position: number): number {
+    return this.#voids.sequenceOf(position);
   }
 
-  revisionOf(timerId: string): number {
-    return this.#heads.get(timerId)?.revision ?? 0;
+  /** The place of the last entry up to a sequence. */
+  positionUpTo(sequence: number): number {
+    return this.#voids.positionUpTo(sequence);
   }
 
-  /** The timers that had not ended at an instant. */
-  unfinishedAt(epochMs: number): Head[] {
-    return [...this.#heads.values()].filter((head) => isUnfinished(head, epochMs));
+  /** Whether what a message holds came too late to be an entry. */
+  isVoid(sequence: number): boolean {
+    return this.#voids.isVoid(sequence);
+  }
+
+  headOf(timerId: string): Head {
+    return this.#heads.get(timerId) ?? NO_HEAD;
+  }
+
+  /** The timers that had not ended at an instant, and the revision that each has. */
+  unfinishedAt(epochMs: number): Map<string, number> {
+    const found = new Map<string, number>();
+    for (const [timerId, { revision, endedAtMs: endMs }] of this.#heads) {
+      if (endMs === null || endMs > epochMs) found.set(timerId, revision);
+    }
+    return found;
   }
 
   /**
-   * Takes the next entry in.
+   * Takes the next message in, and gives whether what it holds is an entry: not if another one of that
+   * revision came before it.
    * @throws {JournalError} if it is not the next one, which is when somebody else wrote to the stream.
    */
-  fold(entry: Entry, position: number): void {
+  fold(entry: Entry, sequence: number): boolean {
     const { timerId, revision } = entry;
     const head = this.headOf(timerId);
-    if (position !== this.position + 1 || revision !== this.revisionOf(timerId) + 1) {
+    if (sequence !== this.#sequence + 1 || revision > head.revision + 1) {
       throw new JournalError(
-        `The journal is damaged: message ${position} of the stream, revision ${revision} of timer ` +
+        `The journal is damaged: message ${sequence} of the stream, revision ${revision} of timer ` +
           `${timerId}, does not follow what is before it. Restore the stream from a backup.`,
       );
     }
-    const record = recordAfter(entry, head);
-    this.hashes.keepNext(linkOf(entry, position, this.hashes.last.hash).hash);
-    const firstPosition = head?.firstPosition ?? position;
+    this.#sequence = sequence;
+    if (revision <= head.revision) {
+      this.#voids.add(sequence);
+      this.#heads.set(timerId, { ...head, sequence });
+      return false;
+    }
+    const { position } = this;
+    const { hash } = linkOf(entry, position, this.#hashOf(position - 1));
+    this.#keepHash(position, hash);
+    const firstPosition = revision === 1 ? position : head.firstPosition;
     const endMs = endedAtMs(entry);
-    const next = { timerId, revision, firstPosition, position, endedAtMs: endMs, record };
-    this.#heads.set(timerId, next);
-    this.#noteRequest(entry, position);
+    this.#heads.set(timerId, { revision, firstPosition, position, sequence, endedAtMs: endMs });
+    if (entry.requestId !== null) this.#noteRequest(entry.requestId, position);
+    return true;
   }
 
-  /** The places of entries whose request may have a name that begins so. */
-  ofRequests(prefix: string): readonly number[] {
-    const group = groupOf(prefix);
-    if (group !== prefix) return this.#requests.get(group)?.positions ?? [];
-    return [...this.#requests.values()]
-      .flatMap((trace) => (trace.prefix.startsWith(prefix) ? trace.positions : []))
-      .sort((a, b) => a - b);
-  }
-
-  /** What is known now; what comes later does not change it. */
-  capture(): IndexState {
+  linkAt(position: number): Link {
     return {
-      marks: this.hashes.marks(),
-      heads: [...this.#heads.values()],
-      requests: [...this.#requests.values()],
+      position,
+      previousHash: this.#hashOf(position - 1),
+      hash: this.#hashOf(position),
     };
   }
 
-  /** Forgets what timers added up to that ended at an instant or before. */
-  forgetRecords(endedBeforeMs: number): void {
-    for (const [timerId, head] of this.#heads) {
-      if (head.record === null || isUnfinished(head, endedBeforeMs)) continue;
-      this.#heads.set(timerId, { ...head, record: null });
-    }
+  /** The places of all entries whose request may have a name that begins so. */
+  ofRequests(prefix: string): readonly number[] {
+    const group = groupOf(prefix);
+    if (group !== prefix) return this.#ofRequests.get(group) ?? [];
+    return [...this.#ofRequests]
+      .flatMap(([name, positions]) => (name.startsWith(prefix) ? positions : []))
+      .sort((a, b) => a - b);
   }
 
-  /** The latest are at the end, so those that are too old are found at the beginning. */
-  #noteRequest({ requestId, recordedAtMs }: Entry, position: number): void {
-    if (requestId === null) return;
-    const prefix = groupOf(requestId);
-    const positions = [...(this.#requests.get(prefix)?.positions ?? []), position];
-    this.#requests.delete(prefix);
-    this.#requests.set(prefix, { prefix, positions, lastRecordedAtMs: recordedAtMs });
-    for (const trace of this.#requests.values()) {
-      if (trace.lastRecordedAtMs > recordedAtMs - REQUESTS_REMEMBERED_MS) return;
-      this.#requests.delete(trace.prefix);
-    }
+  #noteRequest(requestId: string, position: number): void {
+    const group = groupOf(requestId);
+    const positions = this.#ofRequests.get(group);
+    if (positions === undefined) this.#ofRequests.set(group, [position]);
+    else positions.push(position);
   }
-}
 
-function isUnfinished({ endedAtMs: endMs }: Head, epochMs: number): boolean {
-  return endMs === null || endMs > epochMs;
-}
+  #hashOf(position: number): string {
+    if (position === 0) return NO_HASH;
+    return this.#hashes.toString('hex', (position - 1) * HASH_BYTES, position * HASH_BYTES);
+  }
 
-function recordAfter(entry: Entry, head: Head | undefined): TimerRecord | null {
-  if (entry.type === 'deleted') return null;
-  try {
-    if (head === undefined) return createRecord(entry);
-    return head.record === null ? null : applyEntry(head.record, entry);
-  } catch (cause) {
-    if (!(cause instanceof ImpossibleEntryError)) throw cause;
-    throw new JournalError(
-      `The journal is damaged. ${cause.message}. Restore the stream from a backup.`,
-      { cause },
-    );
+  #keepHash(position: number, hash: string): void {
+    if (position * HASH_BYTES > this.#hashes.length) {
+      this.#hashes = Buffer.concat([this.#hashes], this.#hashes.length * 2);
+    }
+    this.#hashes.write(hash, (position - 1) * HASH_BYTES, 'hex');
   }
 }
 

@@ -1,16 +1,14 @@
 /**
- * The journal of a cluster: one stream of NATS JetStream, with a subject for each timer. Every node begins
- * with a snapshot, if there is one, reads what comes after it in the one stream and goes on listening, so all
- * of them see all entries in one order. Now and then a node makes a snapshot for those that start later.
+ * The journal of a cluster: one stream of NATS JetStream, with a subject for each timer. Every node reads
+ * the one stream from its beginning and goes on listening, so all of them see all entries in one order.
  *
- * The place of an entry is its sequence in the stream, which holds nothing else. An entry is published on
- * condition that the last message of its timer is the one it was decided on, and under a name of its own,
- * so that publishing again when the engine did not answer records it once. What became of it is not taken
- * from the engine's answer but from the stream: the entry that arrives there with its revision is either
- * this one, or somebody else's that was first.
+ * An entry is published on condition that the last message of its timer is the one it was decided on, and
+ * under a name of its own, so that publishing again when the engine did not answer records it once. The
+ * engine keeps both promises for messages that its copies have, not for those on their way to them, so what
+ * became of an entry is not taken from its answer but from the stream: of all messages with a revision of a
+ * timer the first is the entry, and the others count for nothing, on every node.
  */
-import { randomInt, randomUUID } from 'node:crypto';
-import { setImmediate as othersHadTheirTurn } from 'node:timers/promises';
+import { randomUUID } from 'node:crypto';
 import {
   type ConsumerMessages,
   DeliverPolicy,
@@ -24,8 +22,6 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock, Timeout } from '../clock.js';
-import type { Log } from '../log.js';
-import { linkOf } from './chain.js';
 import {
   type Commit,
   type Documents,
@@ -36,15 +32,11 @@ import {
   JournalError,
   type RecordedEntry,
   type ReplayBatch,
-  recordsOf,
-  type TimerRecord,
 } from './journal.js';
-import { connectTo, type NatsAccess, openStream, wordsOf } from './nats-connection.js';
+import { connectTo, type NatsAccess, openStream, patiently, wordsOf } from './nats-connection.js';
 import { NatsDocuments } from './nats-documents.js';
 import { Gate } from './nats-gate.js';
-import type { Mark } from './nats-hashes.js';
-import { type Head, StreamIndex } from './nats-index.js';
-import { type SnapshotName, Snapshots } from './nats-snapshots.js';
+import { StreamIndex } from './nats-index.js';
 
 const REPLAY_BATCH_TIMERS = 500;
 /** Messages that the engine may send ahead of those that were taken in. */
@@ -57,16 +49,10 @@ const REQUEST_TIMEOUT_MS = 2000;
 const SILENCE_MS = 2000;
 /** Time between attempts to listen to an engine that is not there. */
 const RETRY_MS = 250;
-/** What the engine has answered about an entry counts after so long, if the stream still has not brought it. */
-const LONGEST_WAY_BACK_MS = 1000;
+/** So long the stream may take to bring what the engine has recorded, or has refused an entry for. */
+const LONGEST_WAY_BACK_MS = 5000;
 /** So many entries are published before the engine has answered; more would only wait there. */
 const MOST_IN_FLIGHT = 500;
-/** A snapshot is made when so many entries have come since the last one. */
-const ENTRIES_BETWEEN_SNAPSHOTS = 50_000;
-/** Nodes wait for up to this part more, so that they do not all make one at the same time. */
-const SNAPSHOT_STAGGER = 0.2;
-/** A node that stops makes one already when this part of the entries has come. */
-const PART_AT_THE_END = 0.1;
 /** Ids that can be a part of a subject as they are. */
 const SUBJECT_PART = /^[\w-]+$/;
 
@@ -77,10 +63,6 @@ export interface NatsJournalOptions {
   /** Copies of the stream in a cluster; without it three, and one on a server that stands alone. */
   readonly replicas: number | undefined;
   readonly clock: Clock;
-  readonly log: Log;
-  /** Of timers that ended longer ago only the entries are of interest. */
-  readonly retainFinishedMs: number;
-  readonly entriesBetweenSnapshots?: number;
   /** The stream cannot be followed any more. */
   readonly onCrash: (error: Error) => void;
 }
@@ -91,6 +73,8 @@ interface Proposal {
   readonly messageId: string;
   readonly settle: (answer: JournalAnswer) => void;
   readonly fail: (error: Error) => void;
+  /** Called when a message of its timer has come. */
+  heardMore: () => void;
 }
 
 interface Arrived {
@@ -107,17 +91,7 @@ export class NatsJournal implements Journal {
   readonly #stream: string;
   readonly #clock: Clock;
   readonly #onCrash: (error: Error) => void;
-  readonly #index: StreamIndex;
-  readonly #snapshots: Snapshots;
-  readonly #log: Log;
-  readonly #retainFinishedMs: number;
-  readonly #entriesBetweenSnapshots: number;
-  #snapshotUnderWay: Promise<void> | undefined;
-  #replays = 0;
-  /** The place of the last snapshot that this node knows of. */
-  #lastSnapshot: number;
-  /** Where the last reading of entries ended: the next one often goes on there. */
-  #lastRead: Mark | undefined;
+  readonly #index = new StreamIndex();
   readonly #listeners = new Set<(commit: Commit) => void>();
   readonly #nodeId = randomUUID();
   readonly #gate = new Gate(MOST_IN_FLIGHT);
@@ -135,7 +109,7 @@ export class NatsJournal implements Journal {
   /** Who opens the journal, and waits until all up to a place has been taken in. */
   #opening:
     | {
-        readonly lastPosition: number;
+        readonly lastSequence: number;
         readonly resolve: () => void;
         readonly reject: (error: Error) => void;
       }
@@ -147,47 +121,37 @@ export class NatsJournal implements Journal {
     readonly connection: NatsConnection;
     readonly manager: JetStreamManager;
     readonly documents: Documents;
-    readonly snapshots: Snapshots;
-    readonly index: StreamIndex;
   }) {
-    const { options, connection, manager, documents, snapshots, index } = parts;
+    const { options, connection, manager, documents } = parts;
     this.description = `nats (stream ${options.stream} at ${options.access.servers.join(', ')})`;
     this.documents = documents;
     this.#connection = connection;
     this.#client = jetstream(connection, { timeout: REQUEST_TIMEOUT_MS });
     this.#manager = manager;
     this.#stream = options.stream;
-    this.#snapshots = snapshots;
-    this.#index = index;
-    this.#lastSnapshot = index.position;
     this.#clock = options.clock;
-    this.#log = options.log;
-    this.#retainFinishedMs = options.retainFinishedMs;
-    const entries = options.entriesBetweenSnapshots ?? ENTRIES_BETWEEN_SNAPSHOTS;
-    this.#entriesBetweenSnapshots = entries + randomInt(Math.ceil(entries * SNAPSHOT_STAGGER));
     this.#onCrash = options.onCrash;
   }
 
   /**
-   * Connects, makes the stream if it is not there, and reads what is in it after the last snapshot.
+   * Connects, makes the stream if it is not there, and reads all of it.
    * @throws {JournalError} if the engine cannot be used, or the stream is no journal.
    */
   static async open(options: NatsJournalOptions): Promise<NatsJournal> {
-    const { access, stream, replicas } = options;
+    const { access, stream, replicas, clock } = options;
     const connection = await connectTo(access, `synchronized-timer ${stream}`);
     try {
-      const manager = await jetstreamManager(connection, { checkAPI: false });
-      const { state, config } = await openStream(manager, stream, replicas);
-      const drawers = `${stream}_documents`;
-      const documents = await NatsDocuments.open(manager, drawers, config.num_replicas);
-      const client = manager.jetstream();
-      const copies = config.num_replicas;
-      const { clock, log } = options;
-      const snapshots = await Snapshots.open(client, `${stream}_snapshots`, copies, clock);
-      const lookUp = (position: number) => entryAt(manager, stream, position);
-      const index = await lastIndex(snapshots, lookUp, log);
-      const parts = { options, connection, manager, documents, snapshots, index };
-      const journal = new NatsJournal(parts);
+      const manager = await jetstreamManager(connection, {
+        checkAPI: false,
+        timeout: REQUEST_TIMEOUT_MS,
+      });
+      const { state, documents } = await patiently(clock, async () => {
+        const { state, config } = await openStream(manager, stream, replicas);
+        const drawers = `${stream}_documents`;
+        const documents = await NatsDocuments.open(manager, drawers, config.num_replicas);
+        return { state, documents };
+      });
+      const journal = new NatsJournal({ options, connection, manager, documents });
       await journal.#catchUp(state.last_seq);
       return journal;
     } catch (error) {
@@ -203,20 +167,26 @@ export class NatsJournal implements Journal {
   /** What is committed after its beginning is not in it, and delivered to those who subscribed before. */
   async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
     this.#flush();
+    const upTo = this.#delivered;
     const wanted = this.#index.unfinishedAt(endedBeforeMs);
-    this.#replays += 1;
-    try {
-      for (let first = 0; first < wanted.length; first += REPLAY_BATCH_TIMERS) {
-        const records: TimerRecord[] = [];
-        const batch = wanted.slice(first, first + REPLAY_BATCH_TIMERS);
-        for (const head of batch) records.push(head.record ?? (await this.#recordOf(head)));
-        yield { records, timersLeft: wanted.length - first - batch.length };
-        await othersHadTheirTurn();
-      }
-    } finally {
-      this.#replays -= 1;
+    let timersLeft = wanted.size;
+    if (timersLeft === 0) return;
+    const begun = new Map<string, Entry[]>();
+    let whole: Entry[][] = [];
+    for await (const { entry } of this.#scan(1, upTo)) {
+      const revisions = wanted.get(entry.timerId);
+      if (revisions === undefined) continue;
+      const history = begun.get(entry.timerId) ?? [];
+      history.push(entry);
+      begun.set(entry.timerId, history);
+      if (history.length < revisions) continue;
+      begun.delete(entry.timerId);
+      whole.push(history);
+      if (whole.length < Math.min(REPLAY_BATCH_TIMERS, timersLeft)) continue;
+      timersLeft -= whole.length;
+      yield { histories: whole, timersLeft };
+      whole = [];
     }
-    this.#snapshotIfDue();
   }
 
   subscribe(listener: (commit: Commit) => void): () => void {
@@ -249,19 +219,25 @@ export class NatsJournal implements Journal {
   }
 
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
-    const head = this.#index.headOf(timerId);
-    if (head === undefined) return [];
-    const arrived = await this.#entriesOf(head);
+    const { firstPosition, position } = this.#index.headOf(timerId);
+    if (position === 0) return [];
     const recorded: RecordedEntry[] = [];
-    for (const one of arrived) recorded.push(await this.#recorded(one));
+    for await (const arrived of this.#scan(firstPosition, position, this.#subjectOf(timerId))) {
+      recorded.push(this.#recorded(arrived));
+    }
     // Somebody may have gone on meanwhile; what is given must not end before what was delivered.
-    if (this.#index.revisionOf(timerId) > head.revision) return this.history(timerId);
+    if (this.#index.headOf(timerId).position > position) return this.history(timerId);
     return recorded.filter((entry) => entry.position <= this.#delivered);
   }
 
   async read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]> {
     const last = Math.min(afterPosition + limit, this.#delivered);
-    return last <= afterPosition ? [] : this.#linked(afterPosition + 1, last);
+    const recorded: RecordedEntry[] = [];
+    if (last <= afterPosition) return recorded;
+    for await (const arrived of this.#scan(afterPosition + 1, last)) {
+      recorded.push(this.#recorded(arrived));
+    }
+    return recorded;
   }
 
   /** Entries are recorded in the order of time, as far as the clocks of the nodes agree. */
@@ -269,7 +245,7 @@ export class NatsJournal implements Journal {
     let [before, after] = [0, this.#delivered + 1];
     while (after - before > 1) {
       const middle = Math.floor((before + after) / 2);
-      if ((await this.#wholeEntryAt(middle)).recordedAtMs < epochMs) before = middle;
+      if ((await this.#entryAt(middle)).recordedAtMs < epochMs) before = middle;
       else after = middle;
     }
     return before;
@@ -278,7 +254,7 @@ export class NatsJournal implements Journal {
   async entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
     const entries: Entry[] = [];
     for (const position of this.#index.ofRequests(requestIdPrefix)) {
-      const entry = await this.#wholeEntryAt(position);
+      const entry = await this.#entryAt(position);
       if (entry.requestId?.startsWith(requestIdPrefix)) entries.push(entry);
     }
     return entries;
@@ -288,8 +264,6 @@ export class NatsJournal implements Journal {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await Promise.all(this.#lanes.values());
-    this.#snapshotIfDue(this.#entriesBetweenSnapshots * PART_AT_THE_END);
-    await this.#snapshotUnderWay;
     this.#stopListening();
     await this.#connection.close();
     this.#listeners.clear();
@@ -301,11 +275,11 @@ export class NatsJournal implements Journal {
   }
 
   /** Reads the stream from its beginning, and settles when all that is there by now has been taken in. */
-  async #catchUp(lastPosition: number): Promise<void> {
+  async #catchUp(lastSequence: number): Promise<void> {
     void this.#watchConnection();
     const isRead = new Promise<void>((resolve, reject) => {
-      this.#opening = { lastPosition, resolve, reject };
-      if (lastPosition <= this.#index.position) resolve();
+      this.#opening = { lastSequence, resolve, reject };
+      if (lastSequence === 0) resolve();
     });
     void this.#follow();
     await isRead;
@@ -330,7 +304,7 @@ export class NatsJournal implements Journal {
   async #listen(): Promise<void> {
     const consumer = await this.#client.consumers.get(this.#stream, {
       deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: this.#index.position + 1,
+      opt_start_seq: this.#index.sequence + 1,
     });
     if (this.#isClosed) return;
     const messages = await consumer.consume({
@@ -345,13 +319,13 @@ export class NatsJournal implements Journal {
   }
 
   #take(message: JsMsg): void {
-    if (this.#failure !== undefined || message.seq <= this.#index.position) return;
+    if (this.#failure !== undefined || message.seq <= this.#index.sequence) return;
     try {
       this.#arrive(message);
     } catch (error) {
       this.#fail(error);
     }
-    if (this.#index.position >= (this.#opening?.lastPosition ?? 0)) this.#opening?.resolve();
+    if (this.#index.sequence >= (this.#opening?.lastSequence ?? 0)) this.#opening?.resolve();
   }
 
   async #watchConnection(): Promise<void> {
@@ -364,14 +338,16 @@ export class NatsJournal implements Journal {
   }
 
   #arrive(message: JsMsg): void {
-    const { entry, position } = arrivedIn(message);
-    this.#index.fold(entry, position);
-    this.#arrived.push(entry);
+    const entry = entryIn(message.data, message.seq);
+    const counts = this.#index.fold(entry, message.seq);
     const proposal = this.#proposals.get(entry.timerId);
-    if (proposal?.revision === entry.revision) {
+    if (counts && proposal?.revision === entry.revision) {
       const isOurs = message.headers?.get('Nats-Msg-Id') === proposal.messageId;
       proposal.settle(isOurs ? 'committed' : 'conflict');
     }
+    proposal?.heardMore();
+    if (!counts) return;
+    this.#arrived.push(entry);
     this.#flushSoon();
   }
 
@@ -392,35 +368,6 @@ export class NatsJournal implements Journal {
     this.#arrived = [];
     const commit = { entries, lastPosition: this.#index.position };
     for (const listener of this.#listeners) listener(commit);
-    this.#snapshotIfDue();
-  }
-
-  /** Makes a snapshot if enough has come since the last one, and nothing more urgent is under way. */
-  #snapshotIfDue(entries = this.#entriesBetweenSnapshots): void {
-    const isDue = this.#index.position - this.#lastSnapshot >= entries;
-    const isBusy =
-      this.#opening !== undefined || this.#replays > 0 || this.#snapshotUnderWay !== undefined;
-    if (!isDue || isBusy || !this.#isConnected || this.#failure !== undefined) return;
-    this.#snapshotUnderWay = this.#makeSnapshot(entries)
-      .catch((err: unknown) => {
-        if (!this.#isClosed) this.#log.warn({ err }, 'a snapshot could not be made; later again');
-        this.#lastSnapshot = this.#index.position;
-      })
-      .finally(() => {
-        this.#snapshotUnderWay = undefined;
-      });
-  }
-
-  async #makeSnapshot(entries: number): Promise<void> {
-    const [others] = await this.#snapshots.list();
-    if (others !== undefined && this.#index.position - others.position < entries) {
-      this.#lastSnapshot = others.position;
-      return;
-    }
-    this.#index.forgetRecords(this.#clock.now() - this.#retainFinishedMs);
-    const state = this.#index.capture();
-    this.#lastSnapshot = this.#index.position;
-    await this.#snapshots.write(state);
   }
 
   /** Proposes an entry when those of its timer before it are settled. */
@@ -444,19 +391,19 @@ export class NatsJournal implements Journal {
 
   async #propose(entry: Entry, payload: string): Promise<JournalAnswer> {
     const { timerId, revision } = entry;
-    if (this.#index.revisionOf(timerId) + 1 !== revision) return 'conflict';
+    if (this.#index.headOf(timerId).revision + 1 !== revision) return 'conflict';
     await this.#gate.enter();
     let late: Timeout;
     try {
-      if (this.#index.revisionOf(timerId) + 1 !== revision) return 'conflict';
-      const before = this.#index.headOf(timerId)?.position ?? 0;
+      if (this.#index.headOf(timerId).revision + 1 !== revision) return 'conflict';
       this.#lastMessage += 1;
       const messageId = `${this.#nodeId}.${this.#lastMessage}`;
       return await new Promise<JournalAnswer>((settle, fail) => {
-        this.#proposals.set(timerId, { revision, messageId, settle, fail });
-        this.#publish(timerId, payload, messageId, before).then((answer) => {
-          if (this.#proposals.get(timerId)?.messageId !== messageId) return;
-          late = this.#clock.setTimeout(() => settle(answer), LONGEST_WAY_BACK_MS);
+        const proposal = { revision, messageId, settle, fail, heardMore: () => {} };
+        this.#proposals.set(timerId, proposal);
+        this.#publish(timerId, payload, proposal).then(() => {
+          if (this.#index.headOf(timerId).revision >= revision) return;
+          late = this.#clock.setTimeout(() => fail(silence()), LONGEST_WAY_BACK_MS);
         }, fail);
       });
     } finally {
@@ -466,47 +413,62 @@ export class NatsJournal implements Journal {
     }
   }
 
-  /** Publishes an entry until the engine answers that it has this one, or another one in its place. */
-  async #publish(
-    timerId: string,
-    payload: string,
-    messageId: string,
-    lastSubjectSequence: number,
-  ): Promise<JournalAnswer> {
-    for (let attempt = 1; ; attempt += 1) {
+  /** Publishes an entry until the engine has taken it, or the stream has told what became of it. */
+  async #publish(timerId: string, payload: string, proposal: Proposal): Promise<void> {
+    for (let attempt = 1; ; ) {
+      const { revision, sequence: lastSubjectSequence } = this.#index.headOf(timerId);
+      if (revision >= proposal.revision) return;
       try {
         this.#requireConnection();
         await this.#client.publish(this.#subjectOf(timerId), payload, {
-          msgID: messageId,
+          msgID: proposal.messageId,
           expect: { streamName: this.#stream, lastSubjectSequence },
           timeout: ATTEMPT_TIMEOUT_MS,
         });
-        return 'committed';
+        return;
       } catch (error) {
-        if (isWrongLastSequence(error)) return 'conflict';
-        if (attempt < ATTEMPTS && !(error instanceof JournalError)) continue;
+        if (isWrongLastSequence(error)) {
+          // What came before it may count for nothing itself, and is no conflict then.
+          await this.#heardSince(lastSubjectSequence, timerId, proposal);
+          continue;
+        }
+        attempt += 1;
+        if (attempt <= ATTEMPTS && !(error instanceof JournalError)) continue;
         throw new JournalError(`NATS did not record an entry: ${wordsOf(error)}`, { cause: error });
       }
     }
   }
 
+  /** Settles when the stream has brought a message of a timer after the one that was known as its last. */
+  async #heardSince(sequence: number, timerId: string, proposal: Proposal): Promise<void> {
+    if (this.#index.headOf(timerId).sequence > sequence) return;
+    let late: Timeout;
+    await new Promise<void>((resolve, reject) => {
+      proposal.heardMore = resolve;
+      late = this.#clock.setTimeout(() => reject(silence()), LONGEST_WAY_BACK_MS);
+    }).finally(() => this.#clock.clearTimeout(late));
+  }
+
   /** The entries from one place to another, of all timers or one; the last place must hold one of them. */
   async *#scan(from: number, to: number, subject = `${this.#stream}.*`): AsyncGenerator<Arrived> {
     this.#requireConnection();
+    const [first, last] = [this.#index.sequenceOf(from), this.#index.sequenceOf(to)];
     const consumer = await this.#client.consumers.get(this.#stream, {
       filter_subjects: subject,
-      opt_start_seq: from,
+      opt_start_seq: first,
       deliver_policy: DeliverPolicy.StartSequence,
     });
     const messages = await consumer.consume({
-      max_messages: Math.min(to - from + 1, READ_AHEAD),
+      max_messages: Math.min(last - first + 1, READ_AHEAD),
       expires: SILENCE_MS,
     });
     untilSilent(messages).then(() => messages.stop());
     try {
       for await (const message of messages) {
-        yield arrivedIn(message);
-        if (message.seq >= to) return;
+        const { seq, data } = message;
+        const position = this.#index.positionUpTo(seq);
+        if (!this.#index.isVoid(seq)) yield { entry: entryIn(data, seq), position };
+        if (seq >= last) return;
       }
     } finally {
       messages.stop();
@@ -515,59 +477,16 @@ export class NatsJournal implements Journal {
     throw new JournalError('NATS fell silent while entries were read');
   }
 
-  /** The entries of a timer up to where it stood. */
-  async #entriesOf({ timerId, firstPosition, position }: Head): Promise<Arrived[]> {
-    const arrived: Arrived[] = [];
-    const subject = this.#subjectOf(timerId);
-    for await (const one of this.#scan(firstPosition, position, subject)) arrived.push(one);
-    return arrived;
-  }
-
-  async #recordOf(head: Head): Promise<TimerRecord> {
-    const history = (await this.#entriesOf(head)).map(({ entry }) => entry);
-    const [record] = recordsOf([history]);
-    if (record === undefined) throw damaged(head.position, 'it is gone');
-    return record;
-  }
-
-  async #wholeEntryAt(position: number): Promise<Entry> {
+  async #entryAt(position: number): Promise<Entry> {
     this.#requireConnection();
-    const entry = await entryAt(this.#manager, this.#stream, position);
-    if (entry === undefined) throw damaged(position, 'it is gone');
-    return entry;
+    const seq = this.#index.sequenceOf(position);
+    const message = await this.#manager.streams.getMessage(this.#stream, { seq });
+    if (message === null) throw damaged(seq, 'it is gone');
+    return entryIn(message.data, seq);
   }
 
-  async #recorded({ entry, position }: Arrived): Promise<RecordedEntry> {
-    const previousHash = this.#index.hashes.at(position - 1);
-    const hash = this.#index.hashes.at(position);
-    if (previousHash !== undefined && hash !== undefined) {
-      return { ...entry, position, previousHash, hash };
-    }
-    const [recorded] = await this.#linked(position, position);
-    if (recorded === undefined) throw damaged(position, 'it is gone');
-    return recorded;
-  }
-
-  /** The entries of some places; hashes that are not kept are computed from the last one before that is. */
-  async #linked(first: number, last: number): Promise<RecordedEntry[]> {
-    const recorded: RecordedEntry[] = [];
-    let mark = this.#markUpTo(first - 1);
-    for await (const { entry, position } of this.#scan(mark.position + 1, last)) {
-      const previousHash = mark.hash;
-      const hash = this.#index.hashes.at(position) ?? linkOf(entry, position, previousHash).hash;
-      mark = { position, hash };
-      if (position >= first) recorded.push({ ...entry, position, previousHash, hash });
-    }
-    this.#lastRead = mark;
-    return recorded;
-  }
-
-  #markUpTo(position: number): Mark {
-    const kept = this.#index.hashes.upTo(position);
-    const read = this.#lastRead;
-    return read !== undefined && read.position > kept.position && read.position <= position
-      ? read
-      : kept;
+  #recorded({ entry, position }: Arrived): RecordedEntry {
+    return { ...entry, ...this.#index.linkAt(position) };
   }
 
   #subjectOf(timerId: string): string {
@@ -602,54 +521,6 @@ async function untilSilent(messages: ConsumerMessages): Promise<void> {
   }
 }
 
-/**
- * What is known of the stream from the last snapshot that can be used, or nothing. A snapshot is of use only if the
- * entry at its place is in the stream and has the hash that it says.
- */
-async function lastIndex(
-  snapshots: Snapshots,
-  lookUp: (position: number) => Promise<Entry | undefined>,
-  log: Log,
-): Promise<StreamIndex> {
-  for (const snapshot of await listed(snapshots, log)) {
-    try {
-      const index = new StreamIndex(await snapshots.read(snapshot));
-      const { position, hash } = index.hashes.last;
-      const previousHash = index.hashes.at(position - 1);
-      const entry = await lookUp(position);
-      const isOfStream =
-        entry !== undefined &&
-        previousHash !== undefined &&
-        linkOf(entry, position, previousHash).hash === hash;
-      if (!isOfStream) throw new JournalError('it does not fit the stream');
-      log.info({ position }, `the log is read from entry ${position + 1}, after a snapshot`);
-      return index;
-    } catch (err) {
-      const { name } = snapshot;
-      log.warn({ err, snapshot: name }, 'a snapshot cannot be used; more of the log is read');
-    }
-  }
-  return new StreamIndex();
-}
-
-async function listed(snapshots: Snapshots, log: Log): Promise<readonly SnapshotName[]> {
-  try {
-    return await snapshots.list();
-  } catch (err) {
-    log.warn({ err }, 'snapshots cannot be listed; the whole log is read');
-    return [];
-  }
-}
-
-async function entryAt(
-  manager: JetStreamManager,
-  stream: string,
-  position: number,
-): Promise<Entry | undefined> {
-  const message = await manager.streams.getMessage(stream, { seq: position });
-  return message === null ? undefined : entryIn(message.data, position);
-}
-
 /** @throws {JournalError} if it is nothing that could be read back. */
 function payloadOf(entry: Entry): string {
   const result = entrySchema.safeParse(entry);
@@ -657,19 +528,20 @@ function payloadOf(entry: Entry): string {
   throw new JournalError(`Entry ${entry.revision} of timer ${entry.timerId} cannot be recorded`);
 }
 
-function arrivedIn(message: JsMsg): Arrived {
-  return { entry: entryIn(message.data, message.seq), position: message.seq };
-}
-
-function entryIn(data: Uint8Array, position: number): Entry {
+function entryIn(data: Uint8Array, sequence: number): Entry {
   const result = entrySchema.safeParse(parseJson(data));
   if (result.success) return result.data;
-  throw damaged(position, result.error.issues[0]?.message ?? 'unknown reason');
+  throw damaged(sequence, result.error.issues[0]?.message ?? 'unknown reason');
 }
 
-function damaged(position: number, reason: string): JournalError {
+/** Whether an entry was recorded cannot be found out now. */
+function silence(): JournalError {
+  return new JournalError('NATS does not tell what became of an entry');
+}
+
+function damaged(sequence: number, reason: string): JournalError {
   return new JournalError(
-    `The journal is damaged: message ${position} of the stream is not readable (${reason}). ` +
+    `The journal is damaged: message ${sequence} of the stream is not readable (${reason}). ` +
       'Restore the stream from a backup.',
   );
 }

@@ -10,7 +10,6 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { RecordedEntry } from '../../src/journal/journal.js';
 import { timerSchema } from '../../src/protocol/timer.js';
-import type { TestDisplay } from '../support/display.js';
 import { endWithTest } from '../support/endings.js';
 import { OPCODES, RawClient } from '../support/raw-client.js';
 import { TestService } from '../support/service.js';
@@ -134,7 +133,7 @@ describe('T12, A1: whatever is asked over HTTP', () => {
       let timerIds = await populate(service);
       const display = await service.display(timerIds[1] ?? '');
       const known = {
-        display_id: displayIdOf(display),
+        display_id: display.displayId,
         key_id: (await service.createKey({ role: 'observer' })).id,
         webhook_id: await webhookIdOf(service),
       };
@@ -216,10 +215,6 @@ describe('T1: whatever a display sends', () => {
 async function webhookIdOf(service: TestService): Promise<string> {
   const { body } = await service.request('POST', '/webhooks', { url: 'http://127.0.0.1:9/' });
   return z.object({ id: z.string() }).parse(body).id;
-}
-
-function displayIdOf({ messages: [first] }: TestDisplay): string {
-  return first?.type === 'connected' ? first.display_id : '';
 }
 
 function say(client: RawClient, input: FrameInput): void {

@@ -1,43 +1,18 @@
 /** Who may do what is decided at the moment of the change, however long the request took to come. */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { MemoryJournal } from '../../src/journal/memory.js';
+import type { Journal } from '../../src/journal/journal.js';
+import { HeldJournal } from '../support/held-journal.js';
 import { problemIn, TestService } from '../support/service.js';
 import { SlowRequest } from '../support/slow-request.js';
 
 const SECOND = 1000;
 
-/** A journal whose reading waits while a test holds it. */
-class HeldJournal extends MemoryJournal {
-  #release: () => void = () => {};
-  #held: Promise<void> = Promise.resolve();
-  /** How often somebody asked what a request had changed. */
-  lookups = 0;
-
-  hold(): () => void {
-    this.#held = new Promise((resolve) => {
-      this.#release = resolve;
-    });
-    return () => this.#release();
-  }
-
-  override async *replay(endedBeforeMs: number) {
-    await this.#held;
-    yield* super.replay(endedBeforeMs);
-  }
-
-  override async entriesOfRequest(requestIdPrefix: string) {
-    this.lookups += 1;
-    await this.#held;
-    return super.entriesOfRequest(requestIdPrefix);
-  }
-}
-
 const EXTENSION = { action: 'extend', extend_seconds: 60 };
 const BODIES: Readonly<Record<string, unknown>> = { control: EXTENSION, tokens: {}, receipts: {} };
 
 /** A protected service with a timer of its administrator. */
-async function protectedService(journal?: MemoryJournal) {
+async function protectedService(journal?: Journal) {
   const service = await TestService.start(journal === undefined ? {} : { journal });
   await service.protect();
   return { service, admin: service.token, timer: await service.create() };

@@ -7,9 +7,8 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createUser } from '@nats-io/nkeys';
 import { connect } from '@nats-io/transport-node';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { recordOf } from '../../machines/record.js';
-import type { Entry, Journal, TimerRecord } from '../../src/journal/journal.js';
-import { created, START_MS, started } from '../support/entries.js';
+import type { Entry, Journal } from '../../src/journal/journal.js';
+import { created, entry, START_MS, started } from '../support/entries.js';
 import { AnswerProxy, hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -24,6 +23,12 @@ function deliveredBy(journal: Journal): Entry[] {
   const delivered: Entry[] = [];
   journal.subscribe(({ entries }) => delivered.push(...entries));
   return delivered;
+}
+
+async function replayedBy(journal: Journal): Promise<(readonly Entry[])[]> {
+  const histories: (readonly Entry[])[] = [];
+  for await (const batch of journal.replay(0)) histories.push(...batch.histories);
+  return histories;
 }
 
 /** Appends one entry as soon as the engine is there again, and gives what became of it. */
@@ -84,14 +89,14 @@ describe('the journal in NATS', () => {
     await node.append(Array.from({ length: 600 }, (_, index) => created(`t${index}`)));
     await vi.waitFor(async () => expect(await other.read(599, 1)).toHaveLength(1));
     const delivered = deliveredBy(other);
-    const records: TimerRecord[] = [];
+    const histories: (readonly Entry[])[] = [];
     for await (const batch of other.replay(0)) {
-      records.push(...batch.records);
+      histories.push(...batch.histories);
       if (batch.timersLeft === 0) continue;
       await node.append([started('t599', 2)]);
       await vi.waitFor(() => expect(delivered).toEqual([started('t599', 2)]));
     }
-    expect(records.at(-1)).toEqual(recordOf([created('t599')]));
+    expect(histories.at(-1)).toEqual([created('t599')]);
     expect(delivered).toEqual([started('t599', 2)]);
   });
 
@@ -106,6 +111,42 @@ describe('the journal in NATS', () => {
     await connection.close();
     expect(await journal.append([started('a', 2)])).toEqual(['committed']);
     await vi.waitFor(() => expect(delivered).toEqual([created('a'), started('a', 2)]), 10_000);
+  });
+
+  it('counts of all messages of one revision the first, whatever the engine lets in', async () => {
+    const stream = newStream();
+    const journal = await openNats(server, { stream });
+    const delivered = deliveredBy(journal);
+    await journal.append([created('a'), started('a', 2)]);
+    const connection = await connect({ servers: server.url });
+    const late = JSON.stringify(started('a', 2, START_MS + 1));
+    // The journal is asked before it can have heard of the message that came before.
+    await jetstream(connection).publish(`${stream}.a`, late);
+    expect(await journal.append([entry('a', 3, { type: 'paused', data: {} })])).toEqual([
+      'committed',
+    ]);
+    await jetstream(connection).publish(`${stream}.a`, late);
+    await connection.close();
+    await journal.append([created('b')]);
+    const places = [1, 2, 3, 4];
+    expect(delivered.map(({ timerId, revision }) => `${timerId}${revision}`)).toEqual([
+      'a1',
+      'a2',
+      'a3',
+      'b1',
+    ]);
+    const other = await openNats(server, { stream });
+    for (const node of [journal, other]) {
+      const recorded = await node.read(0, 10);
+      expect(recorded).toMatchObject(delivered);
+      expect(recorded.map(({ position }) => position)).toEqual(places);
+      expectChained(recorded);
+      expect(await node.read(2, 1)).toEqual(recorded.slice(2, 3));
+      expect(await node.history('a')).toEqual(recorded.slice(0, 3));
+      expect(await node.history('b')).toEqual(recorded.slice(3));
+      expect(await node.positionBefore(START_MS + 10)).toBe(4);
+    }
+    expect((await replayedBy(other)).flat()).toEqual(delivered);
   });
 
   it('takes timers of any name', async () => {
@@ -289,17 +330,38 @@ describe('when the engine fails, the journal in NATS', () => {
   });
 });
 
+/** Lets nodes race for the second revision of 50 timers while others are written as well. */
+async function expectOneWinnerEach(nodes: readonly Journal[]): Promise<void> {
+  const ids = Array.from({ length: 50 }, (_, index) => `raced${index}`);
+  const [first] = nodes;
+  await first?.append(ids.map((id) => created(id)));
+  for (const node of nodes) {
+    await vi.waitFor(async () => expect(await node.history('raced49')).toHaveLength(1));
+  }
+  const races = nodes.map((node, index) =>
+    node.append(ids.map((id) => started(id, 2, START_MS + index))),
+  );
+  const answers = await Promise.all(races);
+  for (const index of ids.keys()) {
+    const ofTimer = answers.map((ofNode) => ofNode[index]);
+    expect(ofTimer.toSorted()).toEqual(['committed', 'conflict', 'conflict']);
+  }
+  const records = await Promise.all(nodes.map((node) => node.read(0, 200)));
+  for (const record of records) {
+    expect(record).toHaveLength(100);
+    expect(record).toEqual(records[0]);
+  }
+}
+
 describe('in a cluster of three servers, the journal in NATS', () => {
-  it('T5: keeps three copies, and goes on when one server is lost', async () => {
-    const cluster = await NatsServer.startCluster();
+  it('T3, T5: records one of many, keeps three copies, and goes on when one server is lost', async () => {
+    const { servers: cluster } = await NatsServer.startCluster();
     const stream = newStream();
     const servers = cluster.map(({ url }) => url);
-    const open = () =>
-      vi.waitFor(() => openNats(cluster[0], { access: { servers }, stream }), {
-        timeout: 15_000,
-        interval: 100,
-      });
-    const journal = await open();
+    const open = () => openNats(cluster[0], { access: { servers }, stream });
+    // Nobody waits for the cluster to have elected its leaders.
+    const nodes = await Promise.all([1, 2, 3].map(open));
+    const [journal = await open()] = nodes;
     const connection = await connect({ servers });
     const manager = await jetstreamManager(connection);
     const { config, cluster: copies } = await manager.streams.info(stream);
@@ -315,6 +377,7 @@ describe('in a cluster of three servers, the journal in NATS', () => {
     };
     while (!(await isAtRisk())) other = await open();
     await connection.close();
+    await expectOneWinnerEach(nodes);
     const delivered = deliveredBy(other);
     const entries = Array.from({ length: 200 }, (_, index) => created(`t${index}`));
     expect(await journal.append(entries)).toEqual(entries.map(() => 'committed'));
@@ -323,7 +386,7 @@ describe('in a cluster of three servers, the journal in NATS', () => {
     expect(await appendAgain(journal, started('t0', 2))).toEqual(['committed']);
     await vi.waitFor(() => expect(delivered.at(-1)).toEqual(started('t0', 2)), 15_000);
     const recorded = await vi.waitFor(() => other.read(0, 1000), 15_000);
-    expect(recorded).toHaveLength(201);
+    expect(recorded).toHaveLength(301);
     expectChained(recorded);
   });
 });

@@ -40,6 +40,12 @@ export class TestDisplay {
     return display;
   }
 
+  /** What the service calls it. */
+  get displayId(): string {
+    const [first] = this.messages;
+    return first?.type === 'connected' ? first.display_id : '';
+  }
+
   /** The next message of a type that was not yet asked for; those before it are passed over. */
   async next<T extends ServerMessage['type']>(type: T): Promise<MessageOf<T>> {
     for (;;) {

@@ -10,28 +10,31 @@ import { z } from 'zod';
 import { systemClock } from '../../src/clock.js';
 import { NatsJournal, type NatsJournalOptions } from '../../src/journal/nats.js';
 import type { NatsAccess } from '../../src/journal/nats-connection.js';
-import { createLog } from '../../src/log.js';
 import { endWithFile, endWithTest } from './endings.js';
+import { TcpProxy } from './tcp-proxy.js';
 import { canRun } from './tools.js';
 
 export const hasNatsServer = (): boolean => canRun('nats-server', '--version');
 
 const servers = new Set<NatsServer>();
 const journals = new Set<NatsJournal>();
-const proxies = new Set<AnswerProxy>();
+const answerProxies = new Set<AnswerProxy>();
+const cables = new Set<TcpProxy>();
 
 endWithTest('storage', async () => {
   const open = [...journals];
   journals.clear();
   await Promise.all(open.map((journal) => journal.close()));
-  for (const proxy of proxies) proxy.close();
-  proxies.clear();
+  for (const proxy of answerProxies) proxy.close();
+  answerProxies.clear();
 });
 
 endWithFile(async () => {
   const running = [...servers];
   servers.clear();
   await Promise.all(running.map((server) => server.remove()));
+  for (const cable of cables) cable.close();
+  cables.clear();
 });
 
 interface Ports {
@@ -65,19 +68,32 @@ export class NatsServer {
     return server;
   }
 
-  /** Starts three servers that are a cluster. */
-  static async startCluster(): Promise<readonly NatsServer[]> {
+  /** Starts three servers that are a cluster, joined by cables only. */
+  static async startCluster(): Promise<NatsCluster> {
     const ports = await freePorts(9);
-    const routes = ports.slice(6).map((port) => `nats://127.0.0.1:${port}`);
-    const cluster = routes.map((route, index) =>
-      NatsServer.#prepare(
-        `n${index}`,
+    const routePorts = ports.slice(6);
+    const ways: Cable[] = [];
+    for (const [index, port] of routePorts.entries()) {
+      const others = routePorts.map((_, other) => other).filter((other) => other !== index);
+      for (const from of others) {
+        ways.push({ from: `n${from}`, to: `n${index}`, proxy: await TcpProxy.start([port]) });
+      }
+    }
+    for (const { proxy } of ways) cables.add(proxy);
+    const servers = routePorts.map((port, index) => {
+      const name = `n${index}`;
+      const routes = ways
+        .filter(({ from }) => from === name)
+        .map(({ proxy }) => `nats://127.0.0.1:${proxy.port}`);
+      // Servers that told each other of their addresses would find a way around the cables.
+      return NatsServer.#prepare(
+        name,
         { client: ports[index] ?? 0, monitor: ports[index + 3] ?? 0 },
-        `cluster { name: c, listen: "${route.slice('nats://'.length)}", routes: [${routes.join(', ')}] }`,
-      ),
-    );
-    await Promise.all(cluster.map((server) => server.restart()));
-    return cluster;
+        `cluster { name: c, listen: "127.0.0.1:${port}", no_advertise: true, routes: [${routes.join(', ')}] }`,
+      );
+    });
+    await Promise.all(servers.map((server) => server.restart()));
+    return new NatsCluster(servers, ways);
   }
 
   static #prepare(name: string, ports: Ports, configuration: string): NatsServer {
@@ -134,6 +150,38 @@ export class NatsServer {
   }
 }
 
+/** The way by which one server connects to another. */
+interface Cable {
+  readonly from: string;
+  readonly to: string;
+  readonly proxy: TcpProxy;
+}
+
+/** Servers that are a cluster, and the network between them. */
+export class NatsCluster {
+  readonly servers: readonly NatsServer[];
+  readonly #cables: readonly Cable[];
+
+  constructor(servers: readonly NatsServer[], cables: readonly Cable[]) {
+    this.servers = servers;
+    this.#cables = cables;
+  }
+
+  /** Nothing gets from one of two servers to the other any more, in either direction. */
+  cut(one: string, other: string): void {
+    for (const { proxy } of this.#between(one, other)) proxy.cut();
+  }
+
+  mend(one: string, other: string): void {
+    for (const { proxy } of this.#between(one, other)) proxy.mend();
+  }
+
+  #between(one: string, other: string): readonly Cable[] {
+    const ends = [one, other].sort().join();
+    return this.#cables.filter(({ from, to }) => [from, to].sort().join() === ends);
+  }
+}
+
 /** A way to a server on which answers can be held back, while everything that is sent gets there. */
 export class AnswerProxy {
   readonly url: string;
@@ -159,7 +207,7 @@ export class AnswerProxy {
     const address = listener.address();
     if (typeof address !== 'object' || address === null) throw new Error('The proxy has no port');
     const proxy = new AnswerProxy(address.port, () => listener.close());
-    proxies.add(proxy);
+    answerProxies.add(proxy);
     return proxy;
   }
 
@@ -213,8 +261,6 @@ export async function openNats(
     stream: newStream(),
     replicas: undefined,
     clock: systemClock,
-    log: createLog('silent'),
-    retainFinishedMs: 3_600_000,
     onCrash: (error) => {
       throw error;
     },

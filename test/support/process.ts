@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Agent, request as httpRequest } from 'node:http';
 import { createInterface, type Interface } from 'node:readline';
 import { z } from 'zod';
-import { endWithTest } from './endings.js';
+import { endWithFile, endWithTest } from './endings.js';
 
 const MAIN = new URL('../../dist/service/main.js', import.meta.url).pathname;
 const logLine = z.looseObject({ url: z.string().optional(), msg: z.string() });
@@ -15,10 +15,16 @@ export interface Reply {
   readonly text: string;
 }
 
-const running = new Set<ServiceProcess>();
+const running = { test: new Set<ServiceProcess>(), file: new Set<ServiceProcess>() };
 endWithTest('services', async () => {
-  for (const service of running) await service.kill();
+  for (const service of running.test) await service.kill();
 });
+endWithFile(async () => {
+  for (const service of running.file) await service.kill();
+});
+
+/** What a process ends with at the latest. */
+type Lifetime = keyof typeof running;
 
 export class ServiceProcess {
   readonly child: ChildProcess;
@@ -33,12 +39,12 @@ export class ServiceProcess {
   readonly #agent = new Agent({ keepAlive: true });
   readonly #lines: Interface;
 
-  private constructor(settings: Readonly<Record<string, string>>) {
+  private constructor(settings: Readonly<Record<string, string>>, lifetime: Lifetime) {
     const env = { PATH: process.env.PATH, NODE_ENV: 'production', PORT: '0', ...settings };
     this.child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.exited = new Promise((resolve) => {
       this.child.once('close', (code, signal) => {
-        running.delete(this);
+        running[lifetime].delete(this);
         this.#agent.destroy();
         resolve({ code, signal });
       });
@@ -50,19 +56,25 @@ export class ServiceProcess {
     this.child.stderr?.on('data', (data) => {
       this.stderr += String(data);
     });
-    running.add(this);
+    running[lifetime].add(this);
   }
 
-  /** Starts a service and waits until it is ready; it is killed after the test at the latest. */
-  static async start(settings: Readonly<Record<string, string>>): Promise<ServiceProcess> {
-    const service = ServiceProcess.launch(settings);
+  /** Starts a service and waits until it is ready; it is killed after the test at the latest, or the file. */
+  static async start(
+    settings: Readonly<Record<string, string>>,
+    lifetime: Lifetime = 'test',
+  ): Promise<ServiceProcess> {
+    const service = ServiceProcess.launch(settings, lifetime);
     await service.ready();
     return service;
   }
 
   /** Starts a process that may never become a service. */
-  static launch(settings: Readonly<Record<string, string>>): ServiceProcess {
-    return new ServiceProcess(settings);
+  static launch(
+    settings: Readonly<Record<string, string>>,
+    lifetime: Lifetime = 'test',
+  ): ServiceProcess {
+    return new ServiceProcess(settings, lifetime);
   }
 
   /** Waits until it takes commands. */
