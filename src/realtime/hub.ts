@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import { remainingMs } from '../../machines/record.js';
 import type { Clock } from '../clock.js';
+import { coarseClock } from '../coarse-clock.js';
 import type { Acknowledgement, DisplaySummary, Displays, Transport } from '../protocol/displays.js';
 import { eventOf } from '../protocol/events.js';
 import {
@@ -82,12 +83,18 @@ export interface HubOptions {
   readonly onDisplaysChange: (timerId: string) => void;
 }
 
+/** How late a display may be pinged or told that nothing happens. */
+const BEAT_STEP_MS = 250;
+
 export class Hub {
   readonly #options: HubOptions;
+  /** What displays take their beats from: thousands of them, which need not be exact. */
+  readonly #beatClock: Clock;
   readonly #rooms = new Map<string, Room>();
 
   constructor(options: HubOptions) {
     this.#options = options;
+    this.#beatClock = coarseClock(options.clock, BEAT_STEP_MS);
   }
 
   isFull(timerId: string): boolean {
@@ -98,11 +105,11 @@ export class Hub {
   /** Adds a display over WebSocket to those that follow a timer, which must be there. */
   join(timerId: string, connection: Connection): Joined<WebSocketDisplay> {
     const { webSocket, socket, wantsTicks } = connection;
-    const { clock, keepaliveMs } = this.#options;
+    const { keepaliveMs } = this.#options;
     const display = new WebSocketDisplay({
       webSocket,
       socket,
-      clock,
+      clock: this.#beatClock,
       keepaliveMs,
       keepaliveFrame: () => this.#keepalive(timerId, frameOf),
     });
@@ -115,10 +122,10 @@ export class Hub {
   /** Adds a display over server-sent events. Its answer has not begun. */
   joinStream(timerId: string, request: StreamRequest): Joined<EventStream> {
     const { response, wantsTicks } = request;
-    const { clock, keepaliveMs } = this.#options;
+    const { keepaliveMs } = this.#options;
     const display = new EventStream({
       response,
-      clock,
+      clock: this.#beatClock,
       keepaliveMs,
       keepaliveEvent: () => this.#keepalive(timerId, displayEventOf),
     });
