@@ -44,8 +44,8 @@ export type JournalRequest =
 
 /** What the journal actor reports. */
 export type JournalReport =
-  /** Whole histories, no timer's in two reports, all of them before `journal.replayed`. */
-  | { readonly type: 'journal.histories'; readonly histories: readonly (readonly Entry[])[] }
+  /** Timers as their entries leave them, each in one report only, all before `journal.replayed`. */
+  | { readonly type: 'journal.records'; readonly records: readonly TimerRecord[] }
   | { readonly type: 'journal.replayed' }
   | { readonly type: 'journal.broken'; readonly error: unknown }
   /** Newly committed entries, everybody's, in the order of their commit. */
@@ -136,16 +136,11 @@ export const registryMachine = setup({
   },
   actors: { journal: noJournal },
   actions: {
-    restore: ({ context, event, self, system }) => {
-      if (event.type !== 'journal.histories') return;
+    restore: ({ context, event, system }) => {
+      if (event.type !== 'journal.records') return;
       const { clock, desk, directory } = context;
       const nowMs = clock.now();
-      for (const history of event.histories) {
-        const record = recordOrError(history);
-        if (record instanceof ImpossibleEntryError) {
-          self.send({ type: 'journal.broken', error: record });
-          return;
-        }
+      for (const record of event.records) {
         directory.spawn(record);
         const isOverdue = record.deadlineMs !== null && record.deadlineMs <= nowMs;
         if (isOverdue) propose(system, desk.takeExpiry(record.id, nowMs));
@@ -312,7 +307,7 @@ export const registryMachine = setup({
       states: {
         replaying: {
           on: {
-            'journal.histories': { actions: 'restore' },
+            'journal.records': { actions: 'restore' },
             'journal.replayed': 'catchingUp',
           },
         },

@@ -3,7 +3,6 @@
  * the command line, starts the same.
  */
 import { fileURLToPath } from 'node:url';
-import { ImpossibleEntryError } from '../machines/record.js';
 import { systemClock, type Timeout, watchWallClock } from './clock.js';
 import { type Config, readConfig, SettingError } from './config.js';
 import { startInspection } from './inspection.js';
@@ -32,13 +31,14 @@ async function openJournal(
     case 'sqlite':
       return openSqlite(config.dataDir, log, signal, onCrash);
     default:
-      return openNats(config, config.journal, onCrash);
+      return openNats(config, config.journal, log, onCrash);
   }
 }
 
 async function openNats(
   config: Config,
   servers: readonly string[],
+  log: Log,
   onCrash: (error: Error) => void,
 ): Promise<Journal> {
   // A service that is on its own starts faster without it.
@@ -55,6 +55,8 @@ async function openNats(
     stream: config.natsStream,
     replicas: config.natsReplicas,
     clock: systemClock,
+    log,
+    retainFinishedMs: config.retainFinishedSeconds * 1000,
     onCrash,
   });
 }
@@ -161,9 +163,6 @@ export async function runService(
 /** What a person can mend is told in one line; everything else with all that is known. */
 export function explainFailure(error: unknown): string {
   if (error instanceof SettingError || error instanceof JournalError) return error.message;
-  if (error instanceof ImpossibleEntryError) {
-    return `The journal is damaged. ${error.message}. Restore the file from a backup.`;
-  }
   if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
     return `${error.message}. Another process listens there; set PORT to another one.`;
   }

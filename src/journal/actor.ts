@@ -17,7 +17,7 @@ export interface JournalActorOptions {
   readonly journal: Journal;
   /** Timers that ended at or before this are not loaded, in epoch ms. */
   readonly endedBeforeMs: number;
-  /** Called while histories are replayed, with the numbers of timers read and still to come. */
+  /** Called while timers are replayed, with the numbers of timers read and still to come. */
   readonly onProgress: (timersRead: number, timersLeft: number) => void;
   readonly clock: Clock;
   /** Called after each append with the time it took. */
@@ -32,7 +32,7 @@ export function journalActor(options: JournalActorOptions) {
     let appendsUnderWay = 0;
     /** The place of the last entry that was reported. */
     let lastReported = 0;
-    /** Commits that wait for the replay to end: a history that was read before them may be reported after them. */
+    /** Commits that wait for the replay to end: a record that was read before them may be reported after them. */
     let held: Commit[] | undefined = [];
 
     /** A journal may deliver a commit again, alone or together with the next; each entry is reported once. */
@@ -45,9 +45,9 @@ export function journalActor(options: JournalActorOptions) {
 
     async function replay(): Promise<void> {
       let timersRead = 0;
-      for await (const { histories, timersLeft } of journal.replay(endedBeforeMs)) {
-        timersRead += histories.length;
-        report({ type: 'journal.histories', histories });
+      for await (const { records, timersLeft } of journal.replay(endedBeforeMs)) {
+        timersRead += records.length;
+        report({ type: 'journal.records', records });
         onProgress(timersRead, timersLeft);
       }
       const missed = held ?? [];

@@ -5,14 +5,19 @@
 import { z } from 'zod';
 import type { JournalAnswer } from '../../machines/desk.js';
 import { type Entry, REASON_CATEGORIES, ROLES } from '../../machines/entry.js';
+import { ImpossibleEntryError, recordOf, type TimerRecord } from '../../machines/record.js';
 import type { RecordedEntry } from './chain.js';
 import type { Documents } from './documents.js';
 
 export type { JournalAnswer } from '../../machines/desk.js';
 export type { Entry } from '../../machines/entry.js';
 export { endedAtMs } from '../../machines/entry.js';
+export type { TimerRecord } from '../../machines/record.js';
 export type { RecordedEntry } from './chain.js';
 export type { Document, Documents } from './documents.js';
+
+/** How long what a request left can be found by its name, at least. */
+export const REQUESTS_REMEMBERED_MS = 2 * 24 * 60 * 60 * 1000;
 
 /** Entries that were committed together. */
 export interface Commit {
@@ -21,9 +26,9 @@ export interface Commit {
   readonly lastPosition: number;
 }
 
-/** Whole histories of some timers, each oldest entry first, and how many timers are still to come. */
+/** Some timers as their entries left them, and how many timers are still to come. */
 export interface ReplayBatch {
-  readonly histories: readonly (readonly Entry[])[];
+  readonly records: readonly TimerRecord[];
   readonly timersLeft: number;
 }
 
@@ -32,8 +37,8 @@ export interface Journal {
   readonly description: string;
 
   /**
-   * Everything recorded so far, timer by timer. Timers that ended at or before `endedBeforeMs`
-   * (epoch ms) are left out, and deleted ones always.
+   * Every timer as everything recorded so far leaves it, each once. Timers that ended at or before
+   * `endedBeforeMs` (epoch ms) are left out, and deleted ones always.
    */
   replay(endedBeforeMs: number): AsyncIterable<ReplayBatch>;
 
@@ -60,7 +65,10 @@ export interface Journal {
   /** The position of the last entry that was recorded before an instant in epoch ms; 0 if none was. */
   positionBefore(epochMs: number): Promise<number>;
 
-  /** Entries whose request has an id that begins so, in the order of their commit. */
+  /**
+   * Entries whose request has an id that begins so, in the order of their commit; those that were recorded
+   * more than two days before the last one may be missing.
+   */
   entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]>;
 
   /** What else is kept beside the entries. */
@@ -112,6 +120,36 @@ export const entrySchema = z.discriminatedUnion('type', [
   z.object({ ...common, type: z.literal('expired'), data: nothing }),
   z.object({ ...common, type: z.literal('deleted'), data: nothing }),
 ]) satisfies z.ZodType<Entry>;
+
+/** The records of timers as they are read back from where they were folded. */
+export const recordSchema = z.object({
+  id: z.string().min(1),
+  name: z.string(),
+  revision: z.number().int().min(1),
+  ownerId: z.string(),
+  durationMs: wholeMs,
+  warningThresholdsMs: z.array(wholeMs),
+  createdAtMs: wholeMs,
+  startedAtMs: wholeMs.nullable(),
+  completedAtMs: wholeMs.nullable(),
+  deadlineMs: wholeMs.nullable(),
+  heldMs: wholeMs.nullable(),
+}) satisfies z.ZodType<TimerRecord>;
+
+/**
+ * What whole histories add up to.
+ * @throws {JournalError} if one contradicts itself.
+ */
+export function recordsOf(histories: readonly (readonly Entry[])[]): TimerRecord[] {
+  try {
+    return histories.map(recordOf);
+  } catch (cause) {
+    if (!(cause instanceof ImpossibleEntryError)) throw cause;
+    throw new JournalError(`The journal is damaged. ${cause.message}. Restore it from a backup.`, {
+      cause,
+    });
+  }
+}
 
 /** Groups entries that are sorted by timer into one history for each. */
 export function groupByTimer(entries: readonly Entry[]): Entry[][] {

@@ -9,6 +9,7 @@ import {
   type JournalAnswer,
   type RecordedEntry,
   type ReplayBatch,
+  recordsOf,
 } from './journal.js';
 
 const REPLAY_BATCH_TIMERS = 500;
@@ -30,8 +31,8 @@ export class MemoryJournal implements Journal {
       return endMs === null || endMs > endedBeforeMs;
     });
     while (wanted.length > 0) {
-      const histories = wanted.splice(0, REPLAY_BATCH_TIMERS).map((history) => [...history]);
-      yield { histories, timersLeft: wanted.length };
+      const records = recordsOf(wanted.splice(0, REPLAY_BATCH_TIMERS));
+      yield { records, timersLeft: wanted.length };
     }
   }
 

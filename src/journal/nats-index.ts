@@ -1,34 +1,76 @@
 /**
- * What a node knows of the stream without asking: where each timer stands, the hash of every entry, and
- * which entries a request left. It is folded from the messages in their one order, so every node knows the
- * same, also which of them count for nothing. Pure; about 32 bytes for each entry and a few hundred for each timer.
+ * What a node knows of the stream without asking: where each timer stands and what its entries add up to, hashes of
+ * the chain, and which entries a request left lately. It is folded from the messages in their one order, so every
+ * node knows the same, also which of them count for nothing; a snapshot is this, after one message. Pure; a few
+ * hundred bytes for each timer.
  */
-import { type Link, linkOf, NO_HASH } from './chain.js';
-import { type Entry, endedAtMs, JournalError } from './journal.js';
+import {
+  applyEntry,
+  createRecord,
+  ImpossibleEntryError,
+  type TimerRecord,
+} from '../../machines/record.js';
+import { linkOf, NO_HASH } from './chain.js';
+import { type Entry, endedAtMs, JournalError, REQUESTS_REMEMBERED_MS } from './journal.js';
+import { KeptHashes, type Mark } from './nats-hashes.js';
 import { Voids } from './nats-voids.js';
-
-const HASH_BYTES = 32;
 
 /** Where a timer stands. */
 export interface Head {
+  readonly timerId: string;
   readonly revision: number;
   readonly firstPosition: number;
-  /** The place of its last entry; 0 before the first. */
+  /** The place of its last entry. */
   readonly position: number;
   /** The sequence of the last message of its subject, which need not have counted. */
   readonly sequence: number;
   readonly endedAtMs: number | null;
+  /** `null` of a timer that was deleted, or ended so long ago that nobody loads it any more. */
+  readonly record: TimerRecord | null;
 }
 
-const NO_HEAD: Head = { revision: 0, firstPosition: 0, position: 0, sequence: 0, endedAtMs: null };
+/** The entries that requests left whose names begin alike. */
+export interface RequestTrace {
+  readonly prefix: string;
+  readonly positions: readonly number[];
+  readonly lastRecordedAtMs: number;
+}
+
+/** All that an index knows after one message. */
+export interface IndexState {
+  /** That of the message. */
+  readonly sequence: number;
+  /** In the order of their places; the last of them is that of the last entry. */
+  readonly marks: readonly Mark[];
+  readonly heads: readonly Head[];
+  /** In the order of their last entries. */
+  readonly requests: readonly RequestTrace[];
+  /** The sequences of messages that count for nothing, in their order. */
+  readonly voids: readonly number[];
+}
+
+export const NOTHING_KNOWN: IndexState = {
+  sequence: 0,
+  marks: [{ position: 0, hash: NO_HASH }],
+  heads: [],
+  requests: [],
+  voids: [],
+};
 
 export class StreamIndex {
-  readonly #heads = new Map<string, Head>();
-  /** The places of entries that requests left, by what the names of the requests begin with. */
-  readonly #ofRequests = new Map<string, number[]>();
-  #hashes = Buffer.alloc(1024 * HASH_BYTES);
-  readonly #voids = new Voids();
-  #sequence = 0;
+  readonly hashes: KeptHashes;
+  readonly #heads: Map<string, Head>;
+  readonly #requests: Map<string, RequestTrace>;
+  readonly #voids: Voids;
+  #sequence: number;
+
+  constructor({ sequence, marks, heads, requests, voids }: IndexState = NOTHING_KNOWN) {
+    this.#sequence = sequence;
+    this.hashes = new KeptHashes(marks);
+    this.#heads = new Map(heads.map((head) => [head.timerId, head]));
+    this.#requests = new Map(requests.map((trace) => [trace.prefix, trace]));
+    this.#voids = new Voids(voids);
+  }
 
   /** The sequence of the last message that was taken in. */
   get sequence(): number {
@@ -37,7 +79,7 @@ export class StreamIndex {
 
   /** The place of the last entry. */
   get position(): number {
-    return this.positionUpTo(this.#sequence);
+    return this.hashes.last.position;
   }
 
   /** The sequence of the message that holds the entry at a place. */
@@ -55,17 +97,17 @@ export class StreamIndex {
     return this.#voids.isVoid(sequence);
   }
 
-  headOf(timerId: string): Head {
-    return this.#heads.get(timerId) ?? NO_HEAD;
+  headOf(timerId: string): Head | undefined {
+    return this.#heads.get(timerId);
   }
 
-  /** The timers that had not ended at an instant, and the revision that each has. */
-  unfinishedAt(epochMs: number): Map<string, number> {
-    const found = new Map<string, number>();
-    for (const [timerId, { revision, endedAtMs: endMs }] of this.#heads) {
-      if (endMs === null || endMs > epochMs) found.set(timerId, revision);
-    }
-    return found;
+  revisionOf(timerId: string): number {
+    return this.#heads.get(timerId)?.revision ?? 0;
+  }
+
+  /** The timers that had not ended at an instant. */
+  unfinishedAt(epochMs: number): Head[] {
+    return [...this.#heads.values()].filter((head) => isUnfinished(head, epochMs));
   }
 
   /**
@@ -76,62 +118,87 @@ export class StreamIndex {
   fold(entry: Entry, sequence: number): boolean {
     const { timerId, revision } = entry;
     const head = this.headOf(timerId);
-    if (sequence !== this.#sequence + 1 || revision > head.revision + 1) {
+    if (sequence !== this.#sequence + 1 || revision > this.revisionOf(timerId) + 1) {
       throw new JournalError(
         `The journal is damaged: message ${sequence} of the stream, revision ${revision} of timer ` +
           `${timerId}, does not follow what is before it. Restore the stream from a backup.`,
       );
     }
-    this.#sequence = sequence;
-    if (revision <= head.revision) {
+    if (head !== undefined && revision <= head.revision) {
+      this.#sequence = sequence;
       this.#voids.add(sequence);
       this.#heads.set(timerId, { ...head, sequence });
       return false;
     }
-    const { position } = this;
-    const { hash } = linkOf(entry, position, this.#hashOf(position - 1));
-    this.#keepHash(position, hash);
-    const firstPosition = revision === 1 ? position : head.firstPosition;
+    const record = recordAfter(entry, head);
+    const position = this.position + 1;
+    this.#sequence = sequence;
+    this.hashes.keepNext(linkOf(entry, position, this.hashes.last.hash).hash);
+    const firstPosition = head?.firstPosition ?? position;
     const endMs = endedAtMs(entry);
-    this.#heads.set(timerId, { revision, firstPosition, position, sequence, endedAtMs: endMs });
-    if (entry.requestId !== null) this.#noteRequest(entry.requestId, position);
+    const next = { timerId, revision, firstPosition, position, sequence, endedAtMs: endMs, record };
+    this.#heads.set(timerId, next);
+    this.#noteRequest(entry, position);
     return true;
   }
 
-  linkAt(position: number): Link {
-    return {
-      position,
-      previousHash: this.#hashOf(position - 1),
-      hash: this.#hashOf(position),
-    };
-  }
-
-  /** The places of all entries whose request may have a name that begins so. */
+  /** The places of entries whose request may have a name that begins so. */
   ofRequests(prefix: string): readonly number[] {
     const group = groupOf(prefix);
-    if (group !== prefix) return this.#ofRequests.get(group) ?? [];
-    return [...this.#ofRequests]
-      .flatMap(([name, positions]) => (name.startsWith(prefix) ? positions : []))
+    if (group !== prefix) return this.#requests.get(group)?.positions ?? [];
+    return [...this.#requests.values()]
+      .flatMap((trace) => (trace.prefix.startsWith(prefix) ? trace.positions : []))
       .sort((a, b) => a - b);
   }
 
-  #noteRequest(requestId: string, position: number): void {
-    const group = groupOf(requestId);
-    const positions = this.#ofRequests.get(group);
-    if (positions === undefined) this.#ofRequests.set(group, [position]);
-    else positions.push(position);
+  /** What is known now; what comes later does not change it. */
+  capture(): IndexState {
+    return {
+      sequence: this.#sequence,
+      marks: this.hashes.marks(),
+      heads: [...this.#heads.values()],
+      requests: [...this.#requests.values()],
+      voids: this.#voids.sequences(),
+    };
   }
 
-  #hashOf(position: number): string {
-    if (position === 0) return NO_HASH;
-    return this.#hashes.toString('hex', (position - 1) * HASH_BYTES, position * HASH_BYTES);
-  }
-
-  #keepHash(position: number, hash: string): void {
-    if (position * HASH_BYTES > this.#hashes.length) {
-      this.#hashes = Buffer.concat([this.#hashes], this.#hashes.length * 2);
+  /** Forgets what timers added up to that ended at an instant or before. */
+  forgetRecords(endedBeforeMs: number): void {
+    for (const [timerId, head] of this.#heads) {
+      if (head.record === null || isUnfinished(head, endedBeforeMs)) continue;
+      this.#heads.set(timerId, { ...head, record: null });
     }
-    this.#hashes.write(hash, (position - 1) * HASH_BYTES, 'hex');
+  }
+
+  /** The latest are at the end, so those that are too old are found at the beginning. */
+  #noteRequest({ requestId, recordedAtMs }: Entry, position: number): void {
+    if (requestId === null) return;
+    const prefix = groupOf(requestId);
+    const positions = [...(this.#requests.get(prefix)?.positions ?? []), position];
+    this.#requests.delete(prefix);
+    this.#requests.set(prefix, { prefix, positions, lastRecordedAtMs: recordedAtMs });
+    for (const trace of this.#requests.values()) {
+      if (trace.lastRecordedAtMs > recordedAtMs - REQUESTS_REMEMBERED_MS) return;
+      this.#requests.delete(trace.prefix);
+    }
+  }
+}
+
+function isUnfinished({ endedAtMs: endMs }: Head, epochMs: number): boolean {
+  return endMs === null || endMs > epochMs;
+}
+
+function recordAfter(entry: Entry, head: Head | undefined): TimerRecord | null {
+  if (entry.type === 'deleted') return null;
+  try {
+    if (head === undefined) return createRecord(entry);
+    return head.record === null ? null : applyEntry(head.record, entry);
+  } catch (cause) {
+    if (!(cause instanceof ImpossibleEntryError)) throw cause;
+    throw new JournalError(
+      `The journal is damaged. ${cause.message}. Restore the stream from a backup.`,
+      { cause },
+    );
   }
 }
 

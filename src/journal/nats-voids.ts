@@ -5,7 +5,15 @@
  */
 export class Voids {
   /** Their sequences, each larger than the one before. */
-  readonly #sequences: number[] = [];
+  readonly #sequences: number[];
+
+  constructor(sequences: readonly number[] = []) {
+    this.#sequences = [...sequences];
+  }
+
+  sequences(): number[] {
+    return [...this.#sequences];
+  }
 
   add(sequence: number): void {
     this.#sequences.push(sequence);

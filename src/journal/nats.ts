@@ -1,6 +1,7 @@
 /**
- * The journal of a cluster: one stream of NATS JetStream, with a subject for each timer. Every node reads
- * the one stream from its beginning and goes on listening, so all of them see all entries in one order.
+ * The journal of a cluster: one stream of NATS JetStream, with a subject for each timer. Every node begins
+ * with a snapshot, if there is one, reads what comes after it in the one stream and goes on listening, so all
+ * of them see all entries in one order. Now and then a node makes a snapshot for those that start later.
  *
  * An entry is published on condition that the last message of its timer is the one it was decided on, and
  * under a name of its own, so that publishing again when the engine did not answer records it once. The
@@ -8,7 +9,8 @@
  * became of an entry is not taken from its answer but from the stream: of all messages with a revision of a
  * timer the first is the entry, and the others count for nothing, on every node.
  */
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
+import { setImmediate as othersHadTheirTurn } from 'node:timers/promises';
 import {
   type ConsumerMessages,
   DeliverPolicy,
@@ -22,6 +24,8 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock, Timeout } from '../clock.js';
+import type { Log } from '../log.js';
+import { linkOf } from './chain.js';
 import {
   type Commit,
   type Documents,
@@ -32,11 +36,15 @@ import {
   JournalError,
   type RecordedEntry,
   type ReplayBatch,
+  recordsOf,
+  type TimerRecord,
 } from './journal.js';
 import { connectTo, type NatsAccess, openStream, patiently, wordsOf } from './nats-connection.js';
 import { NatsDocuments } from './nats-documents.js';
 import { Gate } from './nats-gate.js';
-import { StreamIndex } from './nats-index.js';
+import type { Mark } from './nats-hashes.js';
+import { type Head, StreamIndex } from './nats-index.js';
+import { type SnapshotName, Snapshots } from './nats-snapshots.js';
 
 const REPLAY_BATCH_TIMERS = 500;
 /** Messages that the engine may send ahead of those that were taken in. */
@@ -53,6 +61,12 @@ const RETRY_MS = 250;
 const LONGEST_WAY_BACK_MS = 5000;
 /** So many entries are published before the engine has answered; more would only wait there. */
 const MOST_IN_FLIGHT = 500;
+/** A snapshot is made when so many entries have come since the last one. */
+const ENTRIES_BETWEEN_SNAPSHOTS = 50_000;
+/** Nodes wait for up to this part more, so that they do not all make one at the same time. */
+const SNAPSHOT_STAGGER = 0.2;
+/** A node that stops makes one already when this part of the entries has come. */
+const PART_AT_THE_END = 0.1;
 /** Ids that can be a part of a subject as they are. */
 const SUBJECT_PART = /^[\w-]+$/;
 
@@ -63,6 +77,10 @@ export interface NatsJournalOptions {
   /** Copies of the stream in a cluster; without it three, and one on a server that stands alone. */
   readonly replicas: number | undefined;
   readonly clock: Clock;
+  readonly log: Log;
+  /** Of timers that ended longer ago only the entries are of interest. */
+  readonly retainFinishedMs: number;
+  readonly entriesBetweenSnapshots?: number;
   /** The stream cannot be followed any more. */
   readonly onCrash: (error: Error) => void;
 }
@@ -91,7 +109,17 @@ export class NatsJournal implements Journal {
   readonly #stream: string;
   readonly #clock: Clock;
   readonly #onCrash: (error: Error) => void;
-  readonly #index = new StreamIndex();
+  readonly #index: StreamIndex;
+  readonly #snapshots: Snapshots;
+  readonly #log: Log;
+  readonly #retainFinishedMs: number;
+  readonly #entriesBetweenSnapshots: number;
+  #snapshotUnderWay: Promise<void> | undefined;
+  #replays = 0;
+  /** The place of the last snapshot that this node knows of. */
+  #lastSnapshot: number;
+  /** Where the last reading of entries ended: the next one often goes on there. */
+  #lastRead: Mark | undefined;
   readonly #listeners = new Set<(commit: Commit) => void>();
   readonly #nodeId = randomUUID();
   readonly #gate = new Gate(MOST_IN_FLIGHT);
@@ -121,20 +149,29 @@ export class NatsJournal implements Journal {
     readonly connection: NatsConnection;
     readonly manager: JetStreamManager;
     readonly documents: Documents;
+    readonly snapshots: Snapshots;
+    readonly index: StreamIndex;
   }) {
-    const { options, connection, manager, documents } = parts;
+    const { options, connection, manager, documents, snapshots, index } = parts;
     this.description = `nats (stream ${options.stream} at ${options.access.servers.join(', ')})`;
     this.documents = documents;
     this.#connection = connection;
     this.#client = jetstream(connection, { timeout: REQUEST_TIMEOUT_MS });
     this.#manager = manager;
     this.#stream = options.stream;
+    this.#snapshots = snapshots;
+    this.#index = index;
+    this.#lastSnapshot = index.position;
     this.#clock = options.clock;
+    this.#log = options.log;
+    this.#retainFinishedMs = options.retainFinishedMs;
+    const entries = options.entriesBetweenSnapshots ?? ENTRIES_BETWEEN_SNAPSHOTS;
+    this.#entriesBetweenSnapshots = entries + randomInt(Math.ceil(entries * SNAPSHOT_STAGGER));
     this.#onCrash = options.onCrash;
   }
 
   /**
-   * Connects, makes the stream if it is not there, and reads all of it.
+   * Connects, makes the stream if it is not there, and reads what is in it after the last snapshot.
    * @throws {JournalError} if the engine cannot be used, or the stream is no journal.
    */
   static async open(options: NatsJournalOptions): Promise<NatsJournal> {
@@ -145,13 +182,16 @@ export class NatsJournal implements Journal {
         checkAPI: false,
         timeout: REQUEST_TIMEOUT_MS,
       });
-      const { state, documents } = await patiently(clock, async () => {
+      const { state, ...beside } = await patiently(clock, async () => {
         const { state, config } = await openStream(manager, stream, replicas);
-        const drawers = `${stream}_documents`;
-        const documents = await NatsDocuments.open(manager, drawers, config.num_replicas);
-        return { state, documents };
+        const copies = config.num_replicas;
+        const documents = await NatsDocuments.open(manager, `${stream}_documents`, copies);
+        const snapshots = await Snapshots.open(manager, `${stream}_snapshots`, copies, clock);
+        return { state, documents, snapshots };
       });
-      const journal = new NatsJournal({ options, connection, manager, documents });
+      const lookUp = (sequence: number) => entryAt(manager, stream, sequence);
+      const index = await lastIndex(beside.snapshots, lookUp, options.log);
+      const journal = new NatsJournal({ options, connection, manager, index, ...beside });
       await journal.#catchUp(state.last_seq);
       return journal;
     } catch (error) {
@@ -167,26 +207,20 @@ export class NatsJournal implements Journal {
   /** What is committed after its beginning is not in it, and delivered to those who subscribed before. */
   async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
     this.#flush();
-    const upTo = this.#delivered;
     const wanted = this.#index.unfinishedAt(endedBeforeMs);
-    let timersLeft = wanted.size;
-    if (timersLeft === 0) return;
-    const begun = new Map<string, Entry[]>();
-    let whole: Entry[][] = [];
-    for await (const { entry } of this.#scan(1, upTo)) {
-      const revisions = wanted.get(entry.timerId);
-      if (revisions === undefined) continue;
-      const history = begun.get(entry.timerId) ?? [];
-      history.push(entry);
-      begun.set(entry.timerId, history);
-      if (history.length < revisions) continue;
-      begun.delete(entry.timerId);
-      whole.push(history);
-      if (whole.length < Math.min(REPLAY_BATCH_TIMERS, timersLeft)) continue;
-      timersLeft -= whole.length;
-      yield { histories: whole, timersLeft };
-      whole = [];
+    this.#replays += 1;
+    try {
+      for (let first = 0; first < wanted.length; first += REPLAY_BATCH_TIMERS) {
+        const records: TimerRecord[] = [];
+        const batch = wanted.slice(first, first + REPLAY_BATCH_TIMERS);
+        for (const head of batch) records.push(head.record ?? (await this.#recordOf(head)));
+        yield { records, timersLeft: wanted.length - first - batch.length };
+        await othersHadTheirTurn();
+      }
+    } finally {
+      this.#replays -= 1;
     }
+    this.#snapshotIfDue();
   }
 
   subscribe(listener: (commit: Commit) => void): () => void {
@@ -219,25 +253,19 @@ export class NatsJournal implements Journal {
   }
 
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
-    const { firstPosition, position } = this.#index.headOf(timerId);
-    if (position === 0) return [];
+    const head = this.#index.headOf(timerId);
+    if (head === undefined) return [];
+    const arrived = await this.#entriesOf(head);
     const recorded: RecordedEntry[] = [];
-    for await (const arrived of this.#scan(firstPosition, position, this.#subjectOf(timerId))) {
-      recorded.push(this.#recorded(arrived));
-    }
+    for (const one of arrived) recorded.push(await this.#recorded(one));
     // Somebody may have gone on meanwhile; what is given must not end before what was delivered.
-    if (this.#index.headOf(timerId).position > position) return this.history(timerId);
+    if (this.#index.revisionOf(timerId) > head.revision) return this.history(timerId);
     return recorded.filter((entry) => entry.position <= this.#delivered);
   }
 
   async read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]> {
     const last = Math.min(afterPosition + limit, this.#delivered);
-    const recorded: RecordedEntry[] = [];
-    if (last <= afterPosition) return recorded;
-    for await (const arrived of this.#scan(afterPosition + 1, last)) {
-      recorded.push(this.#recorded(arrived));
-    }
-    return recorded;
+    return last <= afterPosition ? [] : this.#linked(afterPosition + 1, last);
   }
 
   /** Entries are recorded in the order of time, as far as the clocks of the nodes agree. */
@@ -245,7 +273,7 @@ export class NatsJournal implements Journal {
     let [before, after] = [0, this.#delivered + 1];
     while (after - before > 1) {
       const middle = Math.floor((before + after) / 2);
-      if ((await this.#entryAt(middle)).recordedAtMs < epochMs) before = middle;
+      if ((await this.#wholeEntryAt(middle)).recordedAtMs < epochMs) before = middle;
       else after = middle;
     }
     return before;
@@ -254,7 +282,7 @@ export class NatsJournal implements Journal {
   async entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
     const entries: Entry[] = [];
     for (const position of this.#index.ofRequests(requestIdPrefix)) {
-      const entry = await this.#entryAt(position);
+      const entry = await this.#wholeEntryAt(position);
       if (entry.requestId?.startsWith(requestIdPrefix)) entries.push(entry);
     }
     return entries;
@@ -264,6 +292,8 @@ export class NatsJournal implements Journal {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await Promise.all(this.#lanes.values());
+    this.#snapshotIfDue(this.#entriesBetweenSnapshots * PART_AT_THE_END);
+    await this.#snapshotUnderWay;
     this.#stopListening();
     await this.#connection.close();
     this.#listeners.clear();
@@ -279,7 +309,7 @@ export class NatsJournal implements Journal {
     void this.#watchConnection();
     const isRead = new Promise<void>((resolve, reject) => {
       this.#opening = { lastSequence, resolve, reject };
-      if (lastSequence === 0) resolve();
+      if (lastSequence <= this.#index.sequence) resolve();
     });
     void this.#follow();
     await isRead;
@@ -368,6 +398,35 @@ export class NatsJournal implements Journal {
     this.#arrived = [];
     const commit = { entries, lastPosition: this.#index.position };
     for (const listener of this.#listeners) listener(commit);
+    this.#snapshotIfDue();
+  }
+
+  /** Makes a snapshot if enough has come since the last one, and nothing more urgent is under way. */
+  #snapshotIfDue(entries = this.#entriesBetweenSnapshots): void {
+    const isDue = this.#index.position - this.#lastSnapshot >= entries;
+    const isBusy =
+      this.#opening !== undefined || this.#replays > 0 || this.#snapshotUnderWay !== undefined;
+    if (!isDue || isBusy || !this.#isConnected || this.#failure !== undefined) return;
+    this.#snapshotUnderWay = this.#makeSnapshot(entries)
+      .catch((err: unknown) => {
+        if (!this.#isClosed) this.#log.warn({ err }, 'a snapshot could not be made; later again');
+        this.#lastSnapshot = this.#index.position;
+      })
+      .finally(() => {
+        this.#snapshotUnderWay = undefined;
+      });
+  }
+
+  async #makeSnapshot(entries: number): Promise<void> {
+    const [others] = await this.#snapshots.list();
+    if (others !== undefined && this.#index.position - others.position < entries) {
+      this.#lastSnapshot = others.position;
+      return;
+    }
+    this.#index.forgetRecords(this.#clock.now() - this.#retainFinishedMs);
+    const state = this.#index.capture();
+    this.#lastSnapshot = this.#index.position;
+    await this.#snapshots.write(state);
   }
 
   /** Proposes an entry when those of its timer before it are settled. */
@@ -391,18 +450,18 @@ export class NatsJournal implements Journal {
 
   async #propose(entry: Entry, payload: string): Promise<JournalAnswer> {
     const { timerId, revision } = entry;
-    if (this.#index.headOf(timerId).revision + 1 !== revision) return 'conflict';
+    if (this.#index.revisionOf(timerId) + 1 !== revision) return 'conflict';
     await this.#gate.enter();
     let late: Timeout;
     try {
-      if (this.#index.headOf(timerId).revision + 1 !== revision) return 'conflict';
+      if (this.#index.revisionOf(timerId) + 1 !== revision) return 'conflict';
       this.#lastMessage += 1;
       const messageId = `${this.#nodeId}.${this.#lastMessage}`;
       return await new Promise<JournalAnswer>((settle, fail) => {
         const proposal = { revision, messageId, settle, fail, heardMore: () => {} };
         this.#proposals.set(timerId, proposal);
         this.#publish(timerId, payload, proposal).then(() => {
-          if (this.#index.headOf(timerId).revision >= revision) return;
+          if (this.#index.revisionOf(timerId) >= revision) return;
           late = this.#clock.setTimeout(() => fail(silence()), LONGEST_WAY_BACK_MS);
         }, fail);
       });
@@ -416,8 +475,9 @@ export class NatsJournal implements Journal {
   /** Publishes an entry until the engine has taken it, or the stream has told what became of it. */
   async #publish(timerId: string, payload: string, proposal: Proposal): Promise<void> {
     for (let attempt = 1; ; ) {
-      const { revision, sequence: lastSubjectSequence } = this.#index.headOf(timerId);
-      if (revision >= proposal.revision) return;
+      const head = this.#index.headOf(timerId);
+      if (head !== undefined && head.revision >= proposal.revision) return;
+      const lastSubjectSequence = head?.sequence ?? 0;
       try {
         this.#requireConnection();
         await this.#client.publish(this.#subjectOf(timerId), payload, {
@@ -441,7 +501,7 @@ export class NatsJournal implements Journal {
 
   /** Settles when the stream has brought a message of a timer after the one that was known as its last. */
   async #heardSince(sequence: number, timerId: string, proposal: Proposal): Promise<void> {
-    if (this.#index.headOf(timerId).sequence > sequence) return;
+    if ((this.#index.headOf(timerId)?.sequence ?? 0) > sequence) return;
     let late: Timeout;
     await new Promise<void>((resolve, reject) => {
       proposal.heardMore = resolve;
@@ -477,16 +537,60 @@ export class NatsJournal implements Journal {
     throw new JournalError('NATS fell silent while entries were read');
   }
 
-  async #entryAt(position: number): Promise<Entry> {
-    this.#requireConnection();
-    const seq = this.#index.sequenceOf(position);
-    const message = await this.#manager.streams.getMessage(this.#stream, { seq });
-    if (message === null) throw damaged(seq, 'it is gone');
-    return entryIn(message.data, seq);
+  /** The entries of a timer up to where it stood. */
+  async #entriesOf({ timerId, firstPosition, position }: Head): Promise<Arrived[]> {
+    const arrived: Arrived[] = [];
+    const subject = this.#subjectOf(timerId);
+    for await (const one of this.#scan(firstPosition, position, subject)) arrived.push(one);
+    return arrived;
   }
 
-  #recorded({ entry, position }: Arrived): RecordedEntry {
-    return { ...entry, ...this.#index.linkAt(position) };
+  async #recordOf(head: Head): Promise<TimerRecord> {
+    const history = (await this.#entriesOf(head)).map(({ entry }) => entry);
+    const [record] = recordsOf([history]);
+    if (record === undefined) throw damaged(head.sequence, 'it is gone');
+    return record;
+  }
+
+  async #wholeEntryAt(position: number): Promise<Entry> {
+    this.#requireConnection();
+    const sequence = this.#index.sequenceOf(position);
+    const entry = await entryAt(this.#manager, this.#stream, sequence);
+    if (entry === undefined) throw damaged(sequence, 'it is gone');
+    return entry;
+  }
+
+  async #recorded({ entry, position }: Arrived): Promise<RecordedEntry> {
+    const previousHash = this.#index.hashes.at(position - 1);
+    const hash = this.#index.hashes.at(position);
+    if (previousHash !== undefined && hash !== undefined) {
+      return { ...entry, position, previousHash, hash };
+    }
+    const [recorded] = await this.#linked(position, position);
+    if (recorded === undefined) throw damaged(this.#index.sequenceOf(position), 'it is gone');
+    return recorded;
+  }
+
+  /** The entries of some places; hashes that are not kept are computed from the last one before that is. */
+  async #linked(first: number, last: number): Promise<RecordedEntry[]> {
+    const recorded: RecordedEntry[] = [];
+    let mark = this.#markUpTo(first - 1);
+    for await (const { entry, position } of this.#scan(mark.position + 1, last)) {
+      const previousHash = mark.hash;
+      const hash = this.#index.hashes.at(position) ?? linkOf(entry, position, previousHash).hash;
+      mark = { position, hash };
+      if (position >= first) recorded.push({ ...entry, position, previousHash, hash });
+    }
+    this.#lastRead = mark;
+    return recorded;
+  }
+
+  #markUpTo(position: number): Mark {
+    const kept = this.#index.hashes.upTo(position);
+    const read = this.#lastRead;
+    return read !== undefined && read.position > kept.position && read.position <= position
+      ? read
+      : kept;
   }
 
   #subjectOf(timerId: string): string {
@@ -519,6 +623,54 @@ async function untilSilent(messages: ConsumerMessages): Promise<void> {
   for await (const { type } of messages.status()) {
     if (type === 'heartbeats_missed' || type === 'consumer_deleted') return;
   }
+}
+
+/**
+ * What is known of the stream from the last snapshot that can be used, or nothing. A snapshot is of use only if the
+ * entry at its place is in the stream and has the hash that it says.
+ */
+async function lastIndex(
+  snapshots: Snapshots,
+  lookUp: (sequence: number) => Promise<Entry | undefined>,
+  log: Log,
+): Promise<StreamIndex> {
+  for (const snapshot of await listed(snapshots, log)) {
+    try {
+      const state = await snapshots.read(snapshot);
+      const index = new StreamIndex(state);
+      const { position, hash } = index.hashes.last;
+      const entry = await lookUp(index.sequenceOf(position));
+      const previousHash = index.hashes.at(position - 1);
+      if (entry !== undefined && previousHash !== undefined) {
+        if (linkOf(entry, position, previousHash).hash === hash) return index;
+      }
+      throw new JournalError('it does not fit the stream');
+    } catch (err) {
+      log.warn(
+        { err, snapshot: snapshot.name },
+        'a snapshot cannot be used; more of the log is read',
+      );
+    }
+  }
+  return new StreamIndex();
+}
+
+async function listed(snapshots: Snapshots, log: Log): Promise<readonly SnapshotName[]> {
+  try {
+    return await snapshots.list();
+  } catch (err) {
+    log.warn({ err }, 'snapshots cannot be listed; the whole log is read');
+    return [];
+  }
+}
+
+async function entryAt(
+  manager: JetStreamManager,
+  stream: string,
+  sequence: number,
+): Promise<Entry | undefined> {
+  const message = await manager.streams.getMessage(stream, { seq: sequence });
+  return message === null ? undefined : entryIn(message.data, sequence);
 }
 
 /** @throws {JournalError} if it is nothing that could be read back. */

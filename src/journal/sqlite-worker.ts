@@ -1,25 +1,34 @@
 /** The thread that owns the journal's database file: takes requests one at a time, in their order. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Document } from './documents.js';
-import type { Entry, JournalAnswer } from './journal.js';
+import {
+  type Entry,
+  groupByTimer,
+  type JournalAnswer,
+  recordsOf,
+  type TimerRecord,
+} from './journal.js';
 import { SqliteFile } from './sqlite-file.js';
+import { entryOf, rowsSchema } from './sqlite-rows.js';
 
 /** What can be asked of the thread. */
 export type SqliteQuestion =
   | { readonly type: 'append'; readonly entries: readonly Entry[] }
   | { readonly type: 'history'; readonly timerId: string }
   | { readonly type: 'countTimers'; readonly endedBeforeMs: number }
-  | {
-      readonly type: 'replay';
-      readonly afterTimerId: string;
-      readonly endedBeforeMs: number;
-      readonly timerLimit: number;
-    }
+  | ReplayQuestion
   | { readonly type: 'read'; readonly afterPosition: number; readonly limit: number }
   | { readonly type: 'positionBefore'; readonly epochMs: number }
   | { readonly type: 'entriesOfRequest'; readonly requestIdPrefix: string }
   | DocumentQuestion
   | { readonly type: 'close' };
+
+interface ReplayQuestion {
+  readonly type: 'replay';
+  readonly afterTimerId: string;
+  readonly endedBeforeMs: number;
+  readonly timerLimit: number;
+}
 
 type DocumentQuestion =
   | { readonly type: 'purgeDocuments'; readonly nowMs: number }
@@ -57,7 +66,7 @@ function answer(file: SqliteFile, request: SqliteRequest): unknown {
     case 'countTimers':
       return file.countTimers(request.endedBeforeMs);
     case 'replay':
-      return file.replay(request.afterTimerId, request.endedBeforeMs, request.timerLimit);
+      return replay(file, request);
     case 'read':
       return file.read(request.afterPosition, request.limit);
     case 'positionBefore':
@@ -82,6 +91,13 @@ function answer(file: SqliteFile, request: SqliteRequest): unknown {
 function appendTo(file: SqliteFile, entries: readonly Entry[]): Appended {
   const answers = file.append(entries);
   return { answers, lastPosition: file.lastPosition };
+}
+
+/** Folded here, while the other thread is at work on the records before. */
+function replay(file: SqliteFile, request: ReplayQuestion): TimerRecord[] {
+  const { afterTimerId, endedBeforeMs, timerLimit } = request;
+  const rows = rowsSchema.parse(file.replay(afterTimerId, endedBeforeMs, timerLimit));
+  return recordsOf(groupByTimer(rows.map(entryOf)));
 }
 
 function wordsOf(error: unknown): string {

@@ -12,12 +12,13 @@ import {
   type Commit,
   type Documents,
   type Entry,
-  groupByTimer,
   type Journal,
   type JournalAnswer,
   JournalError,
   type RecordedEntry,
   type ReplayBatch,
+  recordSchema,
+  type TimerRecord,
 } from './journal.js';
 import { entryOf, recordedEntryOf, recordedRowsSchema, rowsSchema } from './sqlite-rows.js';
 import type { Appended, SqliteQuestion, SqliteRequest, SqliteResponse } from './sqlite-worker.js';
@@ -105,17 +106,16 @@ export class SqliteJournal implements Journal {
 
   async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
     let timersLeft = await this.#ask({ type: 'countTimers', endedBeforeMs }, z.number());
-    let afterTimerId = '';
+    let coming = this.#recordsAfter('', endedBeforeMs);
     for (;;) {
-      const timerLimit = REPLAY_BATCH_TIMERS;
-      const question = { type: 'replay', afterTimerId, endedBeforeMs, timerLimit } as const;
-      const entries = (await this.#ask(question, rowsSchema)).map(entryOf);
-      const last = entries.at(-1);
+      const records = await coming;
+      const last = records.at(-1);
       if (last === undefined) return;
-      const histories = groupByTimer(entries);
-      afterTimerId = last.timerId;
-      timersLeft = Math.max(0, timersLeft - histories.length);
-      yield { histories, timersLeft };
+      // The thread reads on while these are taken in; should it fail, that is heard when they are awaited.
+      coming = this.#recordsAfter(last.id, endedBeforeMs);
+      coming.catch(() => {});
+      timersLeft = Math.max(0, timersLeft - records.length);
+      yield { records, timersLeft };
     }
   }
 
@@ -150,6 +150,11 @@ export class SqliteJournal implements Journal {
   async entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
     const question = { type: 'entriesOfRequest', requestIdPrefix } as const;
     return (await this.#ask(question, rowsSchema)).map(entryOf);
+  }
+
+  #recordsAfter(afterTimerId: string, endedBeforeMs: number): Promise<readonly TimerRecord[]> {
+    const timerLimit = REPLAY_BATCH_TIMERS;
+    return this.#ask({ type: 'replay', afterTimerId, endedBeforeMs, timerLimit }, recordsSchema);
   }
 
   async close(): Promise<void> {
@@ -223,4 +228,5 @@ const appendedSchema = z.object({
   answers: z.array(z.enum(['committed', 'conflict'])),
   lastPosition: z.number(),
 }) satisfies z.ZodType<Appended>;
+const recordsSchema = z.array(recordSchema);
 const documentsSchema = z.array(z.object({ name: z.string(), text: z.string() }));

@@ -7,7 +7,8 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createUser } from '@nats-io/nkeys';
 import { connect } from '@nats-io/transport-node';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Entry, Journal } from '../../src/journal/journal.js';
+import { recordOf } from '../../machines/record.js';
+import type { Entry, Journal, TimerRecord } from '../../src/journal/journal.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
 import { AnswerProxy, hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { TestService } from '../support/service.js';
@@ -89,14 +90,14 @@ describe('the journal in NATS', () => {
     await node.append(Array.from({ length: 600 }, (_, index) => created(`t${index}`)));
     await vi.waitFor(async () => expect(await other.read(599, 1)).toHaveLength(1));
     const delivered = deliveredBy(other);
-    const histories: (readonly Entry[])[] = [];
+    const records: TimerRecord[] = [];
     for await (const batch of other.replay(0)) {
-      histories.push(...batch.histories);
+      records.push(...batch.records);
       if (batch.timersLeft === 0) continue;
       await node.append([started('t599', 2)]);
       await vi.waitFor(() => expect(delivered).toEqual([started('t599', 2)]));
     }
-    expect(histories.at(-1)).toEqual([created('t599')]);
+    expect(records.at(-1)).toEqual(recordOf([created('t599')]));
     expect(delivered).toEqual([started('t599', 2)]);
   });
 

@@ -234,11 +234,11 @@ describe('the sqlite journal', () => {
     const recorded = await reopened.read(0, 10);
     expect(recorded.map(({ by }) => by.credential)).toEqual([...Array(4).fill('anyone'), 'test']);
     expectChained(recorded);
-    const batches = [];
-    for await (const { histories } of reopened.replay(START_MS + 5)) batches.push(...histories);
-    expect(batches.map((history) => history.map(({ type }) => type))).toEqual([
-      ['created', 'started'],
-      ['created', 'stopped', 'started'],
+    const replayed = [];
+    for await (const { records } of reopened.replay(START_MS + 5)) replayed.push(...records);
+    expect(replayed).toMatchObject([
+      { id: 'a', revision: 2 },
+      { id: 'b', revision: 3 },
     ]);
   });
 });

@@ -6,13 +6,14 @@ import { BY_ITSELF, endedAtMs } from '../../machines/entry.js';
 import type { Clock } from '../../src/clock.js';
 import { linkOf, NO_HASH } from '../../src/journal/chain.js';
 import type { Documents } from '../../src/journal/documents.js';
-import type {
-  Commit,
-  Entry,
-  Journal,
-  JournalAnswer,
-  RecordedEntry,
-  ReplayBatch,
+import {
+  type Commit,
+  type Entry,
+  type Journal,
+  type JournalAnswer,
+  type RecordedEntry,
+  type ReplayBatch,
+  recordsOf,
 } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import type { Random } from './random.js';
@@ -195,7 +196,7 @@ export class NodeJournal implements Journal {
         .filter((history) => isWanted(history, endedBeforeMs));
       await this.#wait(this.#log.random.between(0, LONGEST_READING_MS));
       for (const history of histories) this.#noteRead(history);
-      yield { histories, timersLeft: timerIds.length };
+      yield { records: recordsOf(histories), timersLeft: timerIds.length };
     }
   }
 

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { systemClock } from '../../src/clock.js';
 import { NatsJournal, type NatsJournalOptions } from '../../src/journal/nats.js';
 import type { NatsAccess } from '../../src/journal/nats-connection.js';
+import { createLog } from '../../src/log.js';
 import { endWithFile, endWithTest } from './endings.js';
 import { TcpProxy } from './tcp-proxy.js';
 import { canRun } from './tools.js';
@@ -261,6 +262,8 @@ export async function openNats(
     stream: newStream(),
     replicas: undefined,
     clock: systemClock,
+    log: createLog('silent'),
+    retainFinishedMs: 3_600_000,
     onCrash: (error) => {
       throw error;
     },

@@ -1,0 +1,95 @@
+/**
+ * Snapshots in an object store of JetStream, where a new node finds them. Each has a name of its own that begins
+ * with its place, so that nodes that make one at the same time do not disturb each other; the store holds
+ * each against its SHA-256 when it is read. Those before the last two are taken away.
+ */
+import { randomUUID } from 'node:crypto';
+import { pipeline, Readable } from 'node:stream';
+import { createGunzip, createGzip } from 'node:zlib';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { type ObjectStore, Objm } from '@nats-io/obj';
+import type { Clock, Timeout } from '../clock.js';
+import { JournalError } from './journal.js';
+import type { IndexState } from './nats-index.js';
+import { linesOfSnapshot, readSnapshot } from './nats-snapshot.js';
+
+const KEPT = 2;
+const DIGITS_OF_POSITION = 16;
+/** The store says nothing when a piece of an object is missing. */
+const LONGEST_SILENCE_MS = 5000;
+/** What repeats itself is found at the fastest level too. */
+const LEVEL = 1;
+
+/** A snapshot that is there; nobody has looked into it. */
+export interface SnapshotName {
+  readonly name: string;
+  readonly position: number;
+}
+
+export class Snapshots {
+  readonly #store: ObjectStore;
+  readonly #clock: Clock;
+
+  private constructor(store: ObjectStore, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Opens the store of that name, which is made if it is not there. */
+  static async open(
+    manager: JetStreamManager,
+    name: string,
+    replicas: number,
+    clock: Clock,
+  ): Promise<Snapshots> {
+    return new Snapshots(await new Objm(manager.jetstream()).create(name, { replicas }), clock);
+  }
+
+  /** Those that are there, the latest first. */
+  async list(): Promise<SnapshotName[]> {
+    const names = (await this.#store.list()).map(({ name }) => name);
+    return names
+      .sort()
+      .reverse()
+      .map((name) => ({ name, position: Number.parseInt(name, 10) }));
+  }
+
+  /** @throws if it cannot be read, or is not what was written. */
+  async read({ name }: SnapshotName): Promise<IndexState> {
+    const found = await this.#store.get(name);
+    if (found === null) throw new JournalError('it is gone');
+    const pieces = Readable.from(this.#unlessSilent(found.data));
+    const text = pipeline(pieces, createGunzip(), () => {}).setEncoding('utf8');
+    const [state] = await Promise.all([readSnapshot(text), found.error]);
+    return state;
+  }
+
+  async write(state: IndexState): Promise<void> {
+    const position = state.marks.at(-1)?.position ?? 0;
+    const name = `${`${position}`.padStart(DIGITS_OF_POSITION, '0')}-${randomUUID()}`;
+    const zipped = createGzip({ level: LEVEL });
+    pipeline(Readable.from(linesOfSnapshot(state)), zipped, () => {});
+    await this.#store.put({ name }, Readable.toWeb(zipped));
+    for (const old of (await this.list()).slice(KEPT)) await this.#store.delete(old.name);
+  }
+
+  async *#unlessSilent(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const reader = stream.getReader();
+    let timeout: Timeout;
+    try {
+      for (;;) {
+        const silence = new Promise<never>((_, reject) => {
+          const fail = (): void => reject(new JournalError('a piece of it is missing'));
+          timeout = this.#clock.setTimeout(fail, LONGEST_SILENCE_MS);
+        });
+        const { done, value } = await Promise.race([reader.read(), silence]);
+        this.#clock.clearTimeout(timeout);
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      this.#clock.clearTimeout(timeout);
+      reader.cancel().catch(() => {});
+    }
+  }
+}
