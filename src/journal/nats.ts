@@ -636,20 +636,20 @@ async function lastIndex(
 ): Promise<StreamIndex> {
   for (const snapshot of await listed(snapshots, log)) {
     try {
-      const state = await snapshots.read(snapshot);
-      const index = new StreamIndex(state);
+      const index = new StreamIndex(await snapshots.read(snapshot));
       const { position, hash } = index.hashes.last;
-      const entry = await lookUp(index.sequenceOf(position));
       const previousHash = index.hashes.at(position - 1);
-      if (entry !== undefined && previousHash !== undefined) {
-        if (linkOf(entry, position, previousHash).hash === hash) return index;
-      }
-      throw new JournalError('it does not fit the stream');
+      const entry = await lookUp(index.sequenceOf(position));
+      const isOfStream =
+        entry !== undefined &&
+        previousHash !== undefined &&
+        linkOf(entry, position, previousHash).hash === hash;
+      if (!isOfStream) throw new JournalError('it does not fit the stream');
+      log.info({ position }, `the log is read from entry ${position + 1}, after a snapshot`);
+      return index;
     } catch (err) {
-      log.warn(
-        { err, snapshot: snapshot.name },
-        'a snapshot cannot be used; more of the log is read',
-      );
+      const { name } = snapshot;
+      log.warn({ err, snapshot: name }, 'a snapshot cannot be used; more of the log is read');
     }
   }
   return new StreamIndex();

@@ -207,6 +207,16 @@ describe('the sqlite journal', () => {
     await expect(journal.history('t0')).rejects.toThrow(/damaged: entry 1 of timer t0/);
   });
 
+  it('says which entry contradicts those before it', async () => {
+    const folder = temporaryFolder();
+    await recordedIn(folder);
+    const database = new Database(join(folder, FILE));
+    database.exec("UPDATE entries SET type = 'started', data = '{}'");
+    database.close();
+    const replay = (await openSqlite(folder)).replay(0);
+    await expect(replay.next()).rejects.toThrow(/is damaged\. Entry 1 \(started\) of timer t0/);
+  });
+
   it('migrates a file of an older schema, with everything in it', async () => {
     const folder = temporaryFolder();
     const journal = await openSqlite(folder);
