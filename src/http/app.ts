@@ -37,6 +37,7 @@ import { openApiDocument } from './openapi.js';
 import { expressPath, type Operation, type Operations, operationsOf } from './operations.js';
 import { servePages } from './pages.js';
 import { timerIdOf } from './parse.js';
+import { boundPipelines } from './pipelines.js';
 import { recordRoutes } from './record.js';
 import { documentationPolicy, securityHeaders } from './security.js';
 import { timerRoutes } from './timers.js';
@@ -283,17 +284,19 @@ function answerProblem(log: Log): ErrorRequestHandler {
 
 /** Without Express's help, which would add a charset that this media type does not have. */
 function answer(response: ServerResponse, problem: Problem): void {
+  // Whoever asks too much has to connect anew to ask again.
+  if (problem.code === 'rate_limited') response.setHeader('Connection', 'close');
   response.writeHead(problem.status, problem.headers).end(JSON.stringify(problem));
 }
 
 /** Express answers an address that it cannot read in a form of its own, so it never sees one. */
 export function listenerOf(app: Express, addresses: Addresses): RequestListener {
   const harden = securityHeaders(addresses);
-  return (request, response) => {
+  return boundPipelines((request, response) => {
     harden(request, response);
     if (URL.canParse(request.url ?? '', 'http://service')) app(request, response);
     else answer(response, new Problem('invalid_request', 'The address cannot be read'));
-  };
+  });
 }
 
 /** What Express, its body parser and its file server throw for a request that is wrong. */

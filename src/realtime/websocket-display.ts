@@ -66,6 +66,11 @@ export class WebSocketDisplay extends Outlet {
     if (this.canWrite && isReading) this.#options.webSocket.pong(payload);
   }
 
+  /** Whether a ping is still to be answered. */
+  get isPinged(): boolean {
+    return this.#pingedAtMs !== undefined;
+  }
+
   /** Notes that the display has given a sign of life. */
   heard(): void {
     this.#pingedAtMs = undefined;

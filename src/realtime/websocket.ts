@@ -20,6 +20,8 @@ import { frameOf, type Hub, type Joined } from './hub.js';
 import type { WebSocketDisplay } from './websocket-display.js';
 
 const LARGEST_MESSAGE_BYTES = 4096;
+/** What may have been on its way when a display was told that it said too much; reading on costs us. */
+const MOST_EXCESS = 200;
 /** How long closing handshakes may take at shutdown. */
 const FAREWELL_MS = 2000;
 
@@ -129,10 +131,13 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
     });
     const { display, displayId } = joined;
     const budget = bucketFor(clock, config.maxMessagesPerSecond);
+    let excess = 0;
     const isWithinBudget = (): boolean => {
       display.heard();
       if (budget === undefined || budget.take()) return true;
       display.close('too_many_messages');
+      excess += 1;
+      if (excess > MOST_EXCESS) display.terminate();
       return false;
     };
     const forget = access.watch(caller, () => display.close('credential_ended'));
@@ -140,7 +145,11 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       forget();
       joined.leave();
     });
-    webSocket.on('pong', () => display.heard());
+    webSocket.on('pong', () => {
+      // The answer to a ping is no more than was asked for; others come as often as a display likes.
+      if (display.isPinged) display.heard();
+      else isWithinBudget();
+    });
     webSocket.on('ping', (payload) => {
       if (isWithinBudget()) display.pong(payload);
     });

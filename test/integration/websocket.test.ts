@@ -906,6 +906,7 @@ describe('what ends a connection', () => {
     ['messages', (display) => display.say({ type: 'ping' })],
     ['messages that cannot be used', (display) => display.say('rubbish')],
     ['pings of the protocol', (display) => display.webSocket.ping()],
+    ['pongs that nobody asked for', (display) => display.webSocket.pong()],
   ])('a flood of %s: 4030', async (_, speak) => {
     const service = await TestService.start();
     const { id } = await service.create();
@@ -919,6 +920,15 @@ describe('what ends a connection', () => {
     await untilConnected(service, id, 1);
     other.say({ type: 'ping' });
     await other.next('pong');
+  });
+
+  it('a flood that goes on after 4030 is broken off', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create();
+    const client = await RawClient.open(service, `/ws/${id}`);
+    client.socket.write(Buffer.concat(Array(1000).fill(clientFrame(OPCODES.pong, ''))));
+    await client.closed;
+    await untilConnected(service, id, 0);
   });
 
   it('ten messages a second are no flood, however long', async () => {
