@@ -50,7 +50,9 @@ export type Refusal =
   | { readonly reason: 'recovering' }
   | { readonly reason: 'shutting_down' }
   | { readonly reason: 'timer_restarting' }
-  | { readonly reason: 'journal_unavailable' };
+  | { readonly reason: 'journal_unavailable' }
+  /** The change may be recorded, or become so. */
+  | { readonly reason: 'outcome_unknown' };
 
 export type Decision =
   | { readonly type: 'propose'; readonly entry: Entry }

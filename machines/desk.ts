@@ -33,6 +33,8 @@ interface InHand extends DeskCommand {
     isApplied: boolean;
     /** It was this entry, so it is committed, whatever the journal answers. */
     isOwnApplied: boolean;
+    /** The journal takes so long that nobody waits behind it. */
+    isStalled: boolean;
   };
 }
 
@@ -58,7 +60,9 @@ export class CommandDesk {
       const { timerId, type } = command.command;
       const queue = this.#queues.get(timerId);
       if (queue !== undefined) {
-        queue.push({ ...command });
+        const isStalled = queue[0]?.proposal?.isStalled === true;
+        if (isStalled && isOfSomebody(command)) command.settle(NOT_RECORDED);
+        else queue.push({ ...command });
         return [];
       }
       if (type === 'create') this.#begin(timerId, command.cause.by.credential);
@@ -97,12 +101,25 @@ export class CommandDesk {
     });
   }
 
+  /** Refuses the commands that wait behind entries of which the journal does not say what became of them. */
+  stalled(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const proposal = this.#proposalOf(entry);
+      if (proposal === undefined) continue;
+      proposal.isStalled = true;
+      const [first, ...behind] = this.#queues.get(entry.timerId) ?? [];
+      if (first === undefined) continue;
+      this.#queues.set(entry.timerId, [first, ...behind.filter((one) => !isOfSomebody(one))]);
+      for (const { settle } of behind.filter(isOfSomebody)) settle(NOT_RECORDED);
+    }
+  }
+
   /**
    * Notes that the journal did not confirm proposed entries: their commands are refused. An entry that
-   * came all the same was committed, and only its confirmation got lost. One that comes later is applied
-   * like anybody's.
+   * came all the same was committed, and only its confirmation got lost. One in doubt that comes later is
+   * applied like anybody's.
    */
-  failed(entries: readonly Entry[]): Entry[] {
+  failed(entries: readonly Entry[], inDoubt: ReadonlySet<Entry>): Entry[] {
     return entries.flatMap((entry) => {
       const proposal = this.#proposalOf(entry);
       if (proposal === undefined) return [];
@@ -110,7 +127,8 @@ export class CommandDesk {
         proposal.answer = 'committed';
         return this.#proceed(entry.timerId);
       }
-      this.#settle(entry.timerId, refused({ reason: 'journal_unavailable' }));
+      const outcome = inDoubt.has(entry) ? refused({ reason: 'outcome_unknown' }) : NOT_RECORDED;
+      this.#settle(entry.timerId, outcome);
       return this.#decideNext(entry.timerId);
     });
   }
@@ -145,6 +163,7 @@ export class CommandDesk {
           answer: undefined,
           isApplied: false,
           isOwnApplied: false,
+          isStalled: false,
         };
         return [entry];
       }
@@ -204,6 +223,13 @@ export class CommandDesk {
     settled.settle(outcome);
   }
 }
+
+/** Whether somebody waits for what becomes of a command; an end must be recorded in any case. */
+function isOfSomebody({ command }: StampedCommand): boolean {
+  return command.type !== 'expire';
+}
+
+const NOT_RECORDED: Outcome = refused({ reason: 'journal_unavailable' });
 
 /** Whether an entry that was committed is the one that was proposed, and not another's of that revision. */
 function isSame(committed: Entry, proposed: Entry): boolean {

@@ -61,7 +61,15 @@ export type JournalReport =
       readonly entries: readonly Entry[];
       readonly answers: readonly JournalAnswer[];
     }
-  | { readonly type: 'journal.failed'; readonly entries: readonly Entry[]; readonly error: unknown }
+  | {
+      readonly type: 'journal.failed';
+      readonly entries: readonly Entry[];
+      /** Those of them that may have been recorded, or become so. */
+      readonly inDoubt: readonly Entry[];
+      readonly error: unknown;
+    }
+  /** The fate of these entries is not known yet, and will not be soon. */
+  | { readonly type: 'journal.stalled'; readonly entries: readonly Entry[] }
   | { readonly type: 'journal.read'; readonly timerId: string; readonly history: readonly Entry[] }
   | { readonly type: 'journal.unread'; readonly timerId: string; readonly error: unknown };
 
@@ -202,7 +210,10 @@ export const registryMachine = setup({
     },
     noteFailedAppend: ({ context, event, system }) => {
       if (event.type !== 'journal.failed') return;
-      propose(system, context.desk.failed(event.entries));
+      propose(system, context.desk.failed(event.entries, new Set(event.inDoubt)));
+    },
+    noteStalledAppend: ({ context, event }) => {
+      if (event.type === 'journal.stalled') context.desk.stalled(event.entries);
     },
     removeTimer: ({ context, event }) => {
       if (event.type === 'timer.removed') context.directory.remove(event.timerId);
@@ -291,6 +302,7 @@ export const registryMachine = setup({
     'journal.committed': { actions: ['applyCommitted', 'tellCommitted', 'scheduleRetirement'] },
     'journal.answered': { actions: 'noteAnswers' },
     'journal.failed': { actions: ['noteFailedAppend', 'tellFailedAppend', 'scheduleRetry'] },
+    'journal.stalled': { actions: 'noteStalledAppend' },
     'journal.read': { actions: ['restartTimer', 'scheduleRetirement'] },
     'journal.unread': { actions: ['tellFailedTimer', 'scheduleRestart'] },
     'journal.broken': { target: '.BROKEN' },

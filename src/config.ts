@@ -172,6 +172,12 @@ export const SETTINGS = {
     takes: 'the path of a file',
     schema: z.string(),
   },
+  MAX_CLOCK_SKEW_MS: {
+    default: '250',
+    description:
+      'How far the clock of this node may be off that of NATS before the node takes no more changes',
+    ...wholeNumber(1, 60_000),
+  },
   CORS_ORIGINS: {
     default: '*',
     description: 'Web origins whose pages may use the service, separated by commas',
@@ -368,6 +374,7 @@ export interface Config {
   readonly natsCa: ValueOf<'NATS_CA'>;
   readonly natsCert: ValueOf<'NATS_CERT'>;
   readonly natsKey: ValueOf<'NATS_KEY'>;
+  readonly maxClockSkewMs: ValueOf<'MAX_CLOCK_SKEW_MS'>;
   readonly corsOrigins: ValueOf<'CORS_ORIGINS'>;
   readonly maxTimers: ValueOf<'MAX_TIMERS'>;
   readonly maxClientsPerTimer: ValueOf<'MAX_CLIENTS_PER_TIMER'>;
@@ -431,6 +438,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     natsCa: read('NATS_CA', SETTINGS.NATS_CA),
     natsCert: read('NATS_CERT', SETTINGS.NATS_CERT),
     natsKey: read('NATS_KEY', SETTINGS.NATS_KEY),
+    maxClockSkewMs: read('MAX_CLOCK_SKEW_MS', SETTINGS.MAX_CLOCK_SKEW_MS),
     corsOrigins: read('CORS_ORIGINS', SETTINGS.CORS_ORIGINS),
     maxTimers: read('MAX_TIMERS', SETTINGS.MAX_TIMERS),
     maxClientsPerTimer: read('MAX_CLIENTS_PER_TIMER', SETTINGS.MAX_CLIENTS_PER_TIMER),

@@ -54,6 +54,7 @@ async function openNats(
     },
     stream: config.natsStream,
     replicas: config.natsReplicas,
+    maxClockSkewMs: config.maxClockSkewMs,
     clock: systemClock,
     log,
     retainFinishedMs: config.retainFinishedSeconds * 1000,

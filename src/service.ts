@@ -17,6 +17,7 @@ import type { Journal } from './journal/journal.js';
 import { purgeRegularly } from './journal/purge.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics/metrics.js';
+import { Readiness, watchEngine } from './readiness.js';
 import { Realtime } from './realtime/realtime.js';
 import { Registry } from './registry.js';
 import { Signer } from './signing.js';
@@ -104,6 +105,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const realtime = new Realtime({ registry, access, limits, measures, clock, config, log });
   metrics.observe({
     timersIn: (state) => registry.timersIn(state),
+    clockOffset: () => journal.engine?.clockOffset,
     displays: () => realtime.figures(),
     webhooks: () => webhooks.figures(),
   });
@@ -125,6 +127,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         audit,
         realtime,
         webhooks,
+        readiness: new Readiness(registry, journal.engine),
         metrics,
         clock,
         log,
@@ -144,10 +147,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     },
     () => {},
   );
+  const { engine } = journal;
+  const stopWatching = engine === undefined ? () => {} : watchEngine(engine, clock, log);
   const stopPurging = purgeRegularly(documents, clock, log);
 
   async function stop(): Promise<void> {
     stopPurging();
+    stopWatching();
     await registry.drain();
     await Promise.all([realtime.close(), webhooks.stop()]);
     await closeServer(server, clock);

@@ -173,6 +173,7 @@ const CASES: Record<keyof typeof SETTINGS, Case> = {
     refuses: [],
     says: 'the path of a file',
   },
+  MAX_CLOCK_SKEW_MS: wholeNumber('maxClockSkewMs', 250, 1, 60_000),
   CORS_ORIGINS: {
     key: 'corsOrigins',
     byDefault: ['*'],

@@ -21,10 +21,17 @@ import { JournalError } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { asyncApiDocument } from '../protocol/asyncapi.js';
-import { Problem, problemOf, type Quota, quotaHeaders } from '../protocol/problems.js';
+import {
+  Problem,
+  type ProblemCode,
+  problemOf,
+  type Quota,
+  quotaHeaders,
+} from '../protocol/problems.js';
 import { publicAuthorOf } from '../protocol/record.js';
 import { requestSchemas } from '../protocol/requests.js';
 import { isoTime } from '../protocol/timer.js';
+import type { MissingPart, Readiness } from '../readiness.js';
 import type { Realtime } from '../realtime/realtime.js';
 import type { Registry } from '../registry.js';
 import type { Signer } from '../signing.js';
@@ -51,6 +58,15 @@ const RATE_LIMIT_HEADERS = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit
 const JOURNAL_ERROR = 'What was asked for could not be read or recorded; try again soon';
 const INTERNAL_ERROR = 'The service failed; its log says why';
 
+/** The problem of a service that is not ready, by what is missing first. */
+const UNREADY = {
+  timers: 'recovering',
+  service: 'shutting_down',
+  connection: 'not_ready',
+  quorum: 'not_ready',
+  clock: 'not_ready',
+} as const satisfies Record<MissingPart['part'], ProblemCode>;
+
 export interface AppOptions {
   readonly config: Config;
   readonly registry: Registry;
@@ -61,6 +77,7 @@ export interface AppOptions {
   readonly audit: Audit;
   readonly realtime: Realtime;
   readonly webhooks: Webhooks;
+  readonly readiness: Readiness;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
@@ -71,7 +88,7 @@ export interface AppOptions {
 
 export function createApp(options: AppOptions): Express {
   const { config, registry, access, limits, signer, documents, audit } = options;
-  const { realtime, webhooks, metrics, clock, log, version, webDirectory } = options;
+  const { readiness, realtime, webhooks, metrics, clock, log, version, webDirectory } = options;
   const schemas = requestSchemas(config);
   const operations = operationsOf(schemas);
   const idempotency = new Idempotency({ registry, documents, clock, log });
@@ -81,7 +98,7 @@ export function createApp(options: AppOptions): Express {
     ...credentialRoutes(registry, access, idempotency, clock, log),
     ...displayRoutes(realtime, schemas, limits),
     ...webhookRoutes(webhooks, schemas, idempotency, clock, log),
-    ...serviceRoutes(registry, metrics, clock),
+    ...serviceRoutes(registry, readiness, metrics, clock),
   };
 
   const app = express();
@@ -194,7 +211,7 @@ function parsed(parser: RequestHandler, request: Request, response: Response): P
   });
 }
 
-function serviceRoutes(registry: Registry, metrics: Metrics, clock: Clock) {
+function serviceRoutes(registry: Registry, readiness: Readiness, metrics: Metrics, clock: Clock) {
   const me: Handler = ({ response, caller }) => {
     const { expiresAtMs } = caller;
     response.set('Cache-Control', 'no-store');
@@ -210,9 +227,12 @@ function serviceRoutes(registry: Registry, metrics: Metrics, clock: Clock) {
     response.json({ status: 'alive' });
   };
   const readyz: Handler = ({ response }) => {
-    const { phase } = registry;
-    if (phase === 'recovering') throw problemOf({ reason: 'recovering' }, '');
-    if (phase !== 'serving') throw problemOf({ reason: 'shutting_down' }, '');
+    const missing = readiness.missing();
+    const [first] = missing;
+    if (first !== undefined) {
+      const detail = missing.map((part) => part.detail).join(' ');
+      throw new Problem(UNREADY[first.part], detail, { missing });
+    }
     response.json({ status: 'ready' });
   };
   const time: Handler = ({ response }) => {

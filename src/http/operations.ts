@@ -81,6 +81,7 @@ const REFUSALS = [
   'foreign_origin',
   'shutting_down',
   'journal_unavailable',
+  'outcome_unknown',
   'timer_restarting',
 ] as const;
 const BODY_PROBLEMS = ['invalid_request', 'body_too_large', 'unsupported_media_type'] as const;
@@ -262,9 +263,10 @@ export function operationsOf(schemas: RequestSchemas) {
       method: 'get',
       path: '/readyz',
       tag: 'service',
-      summary: 'Whether the service takes commands: after recovery, and until shutdown begins',
+      summary:
+        'Whether the service takes commands: after recovery, until shutdown begins, and while the journal records',
       success: { status: 200, description: 'It does.', body: probeSchema },
-      problems: [...EVERYWHERE, 'recovering', 'shutting_down'],
+      problems: [...EVERYWHERE, 'recovering', 'shutting_down', 'not_ready'],
     },
     time: {
       id: 'time',

@@ -300,10 +300,11 @@ function changed(result: CommandResult, timerId: string): TimerStatus {
 
 /** When nothing could be done because of the service as a whole, the whole request is refused. */
 function refuseOutright(results: readonly CommandResult[]): void {
-  const refused = results.find((result) => !result.ok && isOfService(result.refusal.reason));
-  if (refused?.ok === false && results.every((result) => !result.ok)) {
-    throw problemOf(refused.refusal, '');
-  }
+  const refusals = results.flatMap((result) => (result.ok ? [] : [result.refusal]));
+  if (refusals.length < results.length) return;
+  const inDoubt = refusals.find(({ reason }) => reason === 'outcome_unknown');
+  const refusal = inDoubt ?? refusals.find(({ reason }) => isOfService(reason));
+  if (refusal !== undefined) throw problemOf(refusal, '');
 }
 
 function isOfService(reason: string): boolean {
@@ -324,6 +325,7 @@ function failureOf(result: Extract<CommandResult, { ok: false }>): string {
     case 'shutting_down':
     case 'timer_restarting':
     case 'journal_unavailable':
+    case 'outcome_unknown':
       return `failed (${refusal.reason})`;
   }
 }

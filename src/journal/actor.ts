@@ -5,13 +5,17 @@
 import { fromCallback } from 'xstate';
 import type { JournalReport, JournalRequest } from '../../machines/registry.machine.js';
 import type { Clock } from '../clock.js';
-import type { Commit, Entry, Journal } from './journal.js';
+import { type Commit, DoubtError, type Entry, type Journal } from './journal.js';
 
 /**
  * So many entries are not kept waiting for the append before them: the disk writes them while the
  * timers behind them, say of a large exam that ends, are still asking.
  */
 const FULL_APPEND = 1000;
+/** An append that takes longer keeps no others waiting: they may be about other parts of the engine. */
+const LONG_APPEND_MS = 250;
+/** Who waits for an append that takes longer, without having asked for it, is not kept waiting. */
+const STALLED_APPEND_MS = 1500;
 
 export interface JournalActorOptions {
   readonly journal: Journal;
@@ -29,6 +33,7 @@ export function journalActor(options: JournalActorOptions) {
   return fromCallback<JournalRequest>(({ sendBack, receive }) => {
     const report = (event: JournalReport): void => sendBack(event);
     let waiting: Entry[] = [];
+    /** Appends that others wait for. */
     let appendsUnderWay = 0;
     /** The place of the last entry that was reported. */
     let lastReported = 0;
@@ -60,6 +65,15 @@ export function journalActor(options: JournalActorOptions) {
       const entries = waiting;
       waiting = [];
       appendsUnderWay += 1;
+      let isLong = false;
+      const long = clock.setTimeout(() => {
+        isLong = true;
+        passOn();
+      }, LONG_APPEND_MS);
+      const stalled = clock.setTimeout(
+        () => report({ type: 'journal.stalled', entries }),
+        STALLED_APPEND_MS,
+      );
       const beganMs = clock.preciseMs();
       try {
         const answers = await journal.append(entries);
@@ -67,8 +81,15 @@ export function journalActor(options: JournalActorOptions) {
         report({ type: 'journal.answered', entries, answers });
       } catch (error) {
         onAppend(clock.preciseMs() - beganMs, false);
-        report({ type: 'journal.failed', entries, error });
+        const inDoubt = error instanceof DoubtError ? error.entries : [];
+        report({ type: 'journal.failed', entries, inDoubt, error });
       }
+      clock.clearTimeout(long);
+      clock.clearTimeout(stalled);
+      if (!isLong) passOn();
+    }
+
+    function passOn(): void {
       appendsUnderWay -= 1;
       if (waiting.length > 0 && appendsUnderWay === 0) void appendWaiting();
     }

@@ -32,9 +32,33 @@ export interface ReplayBatch {
   readonly timersLeft: number;
 }
 
+/** What keeps an engine from recording, or this node from using it. */
+export interface Lack {
+  readonly part: 'connection' | 'quorum' | 'clock';
+  /** In words that end with what is done about it. */
+  readonly detail: string;
+}
+
+/** What the clock of this node is ahead of the engine's, and how far that may be off. */
+export interface ClockOffset {
+  readonly offsetMs: number;
+  readonly errorBoundMs: number;
+}
+
+/** What is known of an engine that is elsewhere. */
+export interface Engine {
+  /** What is missing at present for an append; empty when nothing is. */
+  readonly lacks: readonly Lack[];
+  /** `undefined` before it was measured. */
+  readonly clockOffset: ClockOffset | undefined;
+}
+
 export interface Journal {
   /** What and where it is, for the log and for people. */
   readonly description: string;
+
+  /** Only where there is one that may be away while this process is well. */
+  readonly engine?: Engine;
 
   /**
    * Every timer as everything recorded so far leaves it, each once. Timers that ended at or before
@@ -51,8 +75,9 @@ export interface Journal {
 
   /**
    * Appends entries in one durable commit and answers for each of them. Rejects when nothing could
-   * be written: then no entry of the call was committed, and later calls may well succeed. A log that
-   * several nodes share rejects too when it cannot find out in time; such entries may still be delivered.
+   * be written: then no entry of the call was committed or will be, other than those that were delivered,
+   * and later calls may well succeed.
+   * @throws {DoubtError} if it cannot be found out what became of some entries, which names them.
    */
   append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]>;
 
@@ -81,6 +106,16 @@ export interface Journal {
 /** The journal cannot be used as it is; the message says what is wrong and what to do. */
 export class JournalError extends Error {
   override readonly name = 'JournalError';
+}
+
+/** Some entries of an append may be in the journal, or come into it later; all others are not. */
+export class DoubtError extends JournalError {
+  readonly entries: readonly Entry[];
+
+  constructor(message: string, entries: readonly Entry[]) {
+    super(message);
+    this.entries = entries;
+  }
 }
 
 const wholeMs = z.number().int().min(0);

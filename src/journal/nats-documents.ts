@@ -3,9 +3,16 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import { type KV, type KvEntry, Kvm } from '@nats-io/kv';
 import { z } from 'zod';
 import type { Document, Documents } from './documents.js';
+import { JournalError } from './journal.js';
+import { wordsOf } from './nats-connection.js';
+import type { Mark } from './nats-soundings.js';
 
 const storedSchema = z.object({ text: z.string(), expiresAtMs: z.number().nullable() });
 type Stored = z.output<typeof storedSchema>;
+
+/** Marks are documents that nobody asks for, so they go when they are old. */
+const MARKS = 'marks';
+const MARK_KEPT_MS = 60 * 60 * 1000;
 
 export class NatsDocuments implements Documents {
   readonly #bucket: KV;
@@ -35,43 +42,66 @@ export class NatsDocuments implements Documents {
     return new NatsDocuments(bucket, manager, name, streamInfo.config.name);
   }
 
-  async get(drawer: string, name: string, nowMs: number): Promise<string | undefined> {
-    const found = await this.#bucket.get(keyOf(drawer, name));
-    if (found === null) return undefined;
-    const stored = storedIn(found);
-    return isOver(stored, nowMs) ? undefined : stored.text;
+  get(drawer: string, name: string, nowMs: number): Promise<string | undefined> {
+    return explained(async () => {
+      const found = await this.#bucket.get(keyOf(drawer, name));
+      if (found === null) return undefined;
+      const stored = storedIn(found);
+      return isOver(stored, nowMs) ? undefined : stored.text;
+    });
   }
 
-  async put(drawer: string, { name, text }: Document, expiresAtMs: number | null): Promise<void> {
+  put(drawer: string, { name, text }: Document, expiresAtMs: number | null): Promise<void> {
     const stored: Stored = { text, expiresAtMs };
-    await this.#bucket.put(keyOf(drawer, name), JSON.stringify(stored));
+    return explained(async () => {
+      await this.#bucket.put(keyOf(drawer, name), JSON.stringify(stored));
+    });
   }
 
-  async remove(drawer: string, name: string): Promise<boolean> {
+  remove(drawer: string, name: string): Promise<boolean> {
     const filter = this.#subjectOf(keyOf(drawer, name));
-    const { purged } = await this.#manager.streams.purge(this.#stream, { filter });
-    return purged > 0;
+    return explained(async () => {
+      const { purged } = await this.#manager.streams.purge(this.#stream, { filter });
+      return purged > 0;
+    });
   }
 
-  async list(drawer: string, prefix = ''): Promise<readonly Document[]> {
-    const documents: Document[] = [];
-    for await (const found of await this.#bucket.history({ key: `${encoded(drawer)}.*` })) {
-      const name = nameIn(found.key);
-      if (name.startsWith(prefix)) documents.push({ name, text: storedIn(found).text });
-    }
-    return documents.sort((a, b) => (a.name < b.name ? -1 : 1));
+  list(drawer: string, prefix = ''): Promise<readonly Document[]> {
+    return explained(async () => {
+      const documents: Document[] = [];
+      for await (const found of await this.#bucket.history({ key: `${encoded(drawer)}.*` })) {
+        const name = nameIn(found.key);
+        if (name.startsWith(prefix)) documents.push({ name, text: storedIn(found).text });
+      }
+      return documents.sort((a, b) => (a.name < b.name ? -1 : 1));
+    });
   }
 
-  async purge(nowMs: number): Promise<void> {
-    const expired: KvEntry[] = [];
-    for await (const found of await this.#bucket.history()) {
-      if (isOver(storedIn(found), nowMs)) expired.push(found);
-    }
-    for (const { key, revision } of expired) {
-      // What was put in its place meanwhile has a later sequence and stays.
-      const options = { filter: this.#subjectOf(key), seq: revision + 1 };
-      await this.#manager.streams.purge(this.#stream, options);
-    }
+  purge(nowMs: number): Promise<void> {
+    return explained(async () => {
+      const expired: KvEntry[] = [];
+      for await (const found of await this.#bucket.history()) {
+        if (isOver(storedIn(found), nowMs)) expired.push(found);
+      }
+      for (const { key, revision } of expired) {
+        // What was put in its place meanwhile has a later sequence and stays.
+        const options = { filter: this.#subjectOf(key), seq: revision + 1 };
+        await this.#manager.streams.purge(this.#stream, options);
+      }
+    });
+  }
+
+  /** Puts what nobody reads in the name of a node, in place of what was there. */
+  async mark(nodeId: string, nowMs: number): Promise<Mark> {
+    const stored: Stored = { text: '', expiresAtMs: nowMs + MARK_KEPT_MS };
+    const seq = await this.#bucket.put(keyOf(MARKS, nodeId), JSON.stringify(stored));
+    return {
+      readInstantMs: async () => {
+        const message = await this.#manager.streams.getMessage(this.#stream, { seq });
+        if (message === null) throw new JournalError('Another mark came in its place');
+        return message.time.getTime();
+      },
+    };
   }
 
   #subjectOf(key: string): string {
@@ -99,4 +129,15 @@ function nameIn(key: string): string {
 /** No part of a key may be empty, so each begins with a letter. */
 function encoded(text: string): string {
   return `k${Buffer.from(text).toString('base64url')}`;
+}
+
+/** @throws {JournalError} for whatever the engine fails with. */
+async function explained<T>(asking: () => Promise<T>): Promise<T> {
+  try {
+    return await asking();
+  } catch (error) {
+    throw new JournalError(`NATS cannot be asked for documents: ${wordsOf(error)}`, {
+      cause: error,
+    });
+  }
 }

@@ -3,19 +3,15 @@
  * with a snapshot, if there is one, reads what comes after it in the one stream and goes on listening, so all
  * of them see all entries in one order. Now and then a node makes a snapshot for those that start later.
  *
- * An entry is published on condition that the last message of its timer is the one it was decided on, and
- * under a name of its own, so that publishing again when the engine did not answer records it once. The
- * engine keeps both promises for messages that its copies have, not for those on their way to them, so what
- * became of an entry is not taken from its answer but from the stream: of all messages with a revision of a
- * timer the first is the entry, and the others count for nothing, on every node.
+ * What became of an entry that was published is not taken from the engine's answer but from the stream: of all
+ * messages with a revision of a timer the first is the entry, and the others count for nothing, on every node,
+ * because the engine keeps its promises for messages that its copies have, not for those on their way to them.
  */
 import { randomInt, randomUUID } from 'node:crypto';
 import { setImmediate as othersHadTheirTurn } from 'node:timers/promises';
 import {
   type ConsumerMessages,
   DeliverPolicy,
-  JetStreamApiCodes,
-  JetStreamApiError,
   type JetStreamClient,
   type JetStreamManager,
   type JsMsg,
@@ -23,12 +19,14 @@ import {
   jetstreamManager,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { Clock, Timeout } from '../clock.js';
+import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import { linkOf } from './chain.js';
 import {
   type Commit,
   type Documents,
+  DoubtError,
+  type Engine,
   type Entry,
   entrySchema,
   type Journal,
@@ -41,26 +39,23 @@ import {
 } from './journal.js';
 import { connectTo, type NatsAccess, openStream, patiently, wordsOf } from './nats-connection.js';
 import { NatsDocuments } from './nats-documents.js';
-import { Gate } from './nats-gate.js';
 import type { Mark } from './nats-hashes.js';
 import { type Head, StreamIndex } from './nats-index.js';
+import { InDoubtError, Publisher } from './nats-publisher.js';
 import { type SnapshotName, Snapshots } from './nats-snapshots.js';
+import { Soundings } from './nats-soundings.js';
 
 const REPLAY_BATCH_TIMERS = 500;
 /** Messages that the engine may send ahead of those that were taken in. */
 const READ_AHEAD = 1000;
-/** An entry is published so often; who asked for the change waits no longer than all of this. */
-const ATTEMPTS = 3;
-const ATTEMPT_TIMEOUT_MS = 600;
-const REQUEST_TIMEOUT_MS = 2000;
+/** What takes longer has failed: somebody waits for the answer. */
+const REQUEST_TIMEOUT_MS = 1200;
 /** After so long without any sign from the engine another attempt is made to listen to it. */
 const SILENCE_MS = 2000;
 /** Time between attempts to listen to an engine that is not there. */
 const RETRY_MS = 250;
-/** So long the stream may take to bring what the engine has recorded, or has refused an entry for. */
-const LONGEST_WAY_BACK_MS = 5000;
-/** So many entries are published before the engine has answered; more would only wait there. */
-const MOST_IN_FLIGHT = 500;
+/** What an append brings is delivered together, unless it takes longer than this. */
+const LONGEST_HOLD_MS = 100;
 /** A snapshot is made when so many entries have come since the last one. */
 const ENTRIES_BETWEEN_SNAPSHOTS = 50_000;
 /** Nodes wait for up to this part more, so that they do not all make one at the same time. */
@@ -76,6 +71,8 @@ export interface NatsJournalOptions {
   readonly stream: string;
   /** Copies of the stream in a cluster; without it three, and one on a server that stands alone. */
   readonly replicas: number | undefined;
+  /** How far the clock of this node may be off that of the engine before it records nothing. */
+  readonly maxClockSkewMs: number;
   readonly clock: Clock;
   readonly log: Log;
   /** Of timers that ended longer ago only the entries are of interest. */
@@ -83,16 +80,6 @@ export interface NatsJournalOptions {
   readonly entriesBetweenSnapshots?: number;
   /** The stream cannot be followed any more. */
   readonly onCrash: (error: Error) => void;
-}
-
-/** An entry that is on its way to the stream. There is one of each timer at a time. */
-interface Proposal {
-  readonly revision: number;
-  readonly messageId: string;
-  readonly settle: (answer: JournalAnswer) => void;
-  readonly fail: (error: Error) => void;
-  /** Called when a message of its timer has come. */
-  heardMore: () => void;
 }
 
 interface Arrived {
@@ -121,17 +108,12 @@ export class NatsJournal implements Journal {
   /** Where the last reading of entries ended: the next one often goes on there. */
   #lastRead: Mark | undefined;
   readonly #listeners = new Set<(commit: Commit) => void>();
-  readonly #nodeId = randomUUID();
-  readonly #gate = new Gate(MOST_IN_FLIGHT);
-  readonly #proposals = new Map<string, Proposal>();
-  /** By timer, settles when what was proposed last is settled. */
-  readonly #lanes = new Map<string, Promise<void>>();
+  readonly #soundings: Soundings;
+  readonly #publisher: Publisher;
   /** Entries that are in the index but were not delivered yet. */
   #arrived: Entry[] = [];
   #appendsUnderWay = 0;
-  #lastMessage = 0;
   #isFlushDue = false;
-  #isConnected = true;
   #isClosed = false;
   #failure: Error | undefined;
   /** Who opens the journal, and waits until all up to a place has been taken in. */
@@ -148,11 +130,13 @@ export class NatsJournal implements Journal {
     readonly options: NatsJournalOptions;
     readonly connection: NatsConnection;
     readonly manager: JetStreamManager;
-    readonly documents: Documents;
+    readonly documents: NatsDocuments;
     readonly snapshots: Snapshots;
     readonly index: StreamIndex;
   }) {
     const { options, connection, manager, documents, snapshots, index } = parts;
+    const { stream, clock, maxClockSkewMs } = options;
+    const nodeId = randomUUID();
     this.description = `nats (stream ${options.stream} at ${options.access.servers.join(', ')})`;
     this.documents = documents;
     this.#connection = connection;
@@ -168,6 +152,26 @@ export class NatsJournal implements Journal {
     const entries = options.entriesBetweenSnapshots ?? ENTRIES_BETWEEN_SNAPSHOTS;
     this.#entriesBetweenSnapshots = entries + randomInt(Math.ceil(entries * SNAPSHOT_STAGGER));
     this.#onCrash = options.onCrash;
+    this.#soundings = new Soundings({
+      connection,
+      clock,
+      maxClockSkewMs,
+      mark: () => documents.mark(nodeId, clock.now()),
+      askLeader: () =>
+        manager.streams.getMessage(stream, { seq: Math.max(1, this.#index.sequence) }),
+    });
+    this.#publisher = new Publisher({
+      client: this.#client,
+      stream,
+      clock,
+      soundings: this.#soundings,
+      headOf: (timerId) => this.#index.headOf(timerId) ?? { revision: 0, sequence: 0 },
+      subjectOf: (timerId) => this.#subjectOf(timerId),
+    });
+  }
+
+  get engine(): Engine {
+    return this.#soundings;
   }
 
   /**
@@ -192,7 +196,7 @@ export class NatsJournal implements Journal {
       const lookUp = (sequence: number) => entryAt(manager, stream, sequence);
       const index = await lastIndex(beside.snapshots, lookUp, options.log);
       const journal = new NatsJournal({ options, connection, manager, index, ...beside });
-      await journal.#catchUp(state.last_seq);
+      await Promise.all([journal.#catchUp(state.last_seq), journal.#soundings.start()]);
       return journal;
     } catch (error) {
       await connection.close();
@@ -231,25 +235,21 @@ export class NatsJournal implements Journal {
 
   /**
    * Each entry is a commit of its own here. Before anything is published all of them are checked, and the
-   * engine must be connected; when that fails, nothing was committed. When the engine stops answering after
-   * that, the append is rejected although some of its entries may be in the stream, or come into it when the
-   * engine is back. No entry is lost or applied twice by that: what is in the stream is delivered like the
-   * entries of other nodes.
+   * engine must have shown that it records; when that fails, nothing was committed.
    */
   async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
     const payloads = entries.map(payloadOf);
-    if (this.#isClosed) throw new JournalError('The journal is closed');
-    this.#requireConnection();
+    this.#requireOpen();
+    await this.#soundings.require();
     this.#appendsUnderWay += 1;
+    const late = this.#clock.setTimeout(() => this.#flush(), LONGEST_HOLD_MS);
     const fates = await Promise.allSettled(
-      entries.map((entry, index) => this.#queue(entry, payloads[index] ?? '')),
+      entries.map((entry, index) => this.#publisher.propose(entry, payloads[index] ?? '')),
     );
+    this.#clock.clearTimeout(late);
     this.#appendsUnderWay -= 1;
     this.#flush();
-    return fates.map((fate) => {
-      if (fate.status === 'rejected') throw fate.reason;
-      return fate.value;
-    });
+    return answersIn(entries, fates);
   }
 
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
@@ -291,9 +291,10 @@ export class NatsJournal implements Journal {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await Promise.all(this.#lanes.values());
+    await this.#publisher.settled();
     this.#snapshotIfDue(this.#entriesBetweenSnapshots * PART_AT_THE_END);
     await this.#snapshotUnderWay;
+    this.#soundings.stop();
     this.#stopListening();
     await this.#connection.close();
     this.#listeners.clear();
@@ -360,22 +361,14 @@ export class NatsJournal implements Journal {
 
   async #watchConnection(): Promise<void> {
     for await (const { type } of this.#connection.status()) {
-      if (type === 'disconnect') this.#isConnected = false;
-      if (type !== 'reconnect') continue;
-      this.#isConnected = true;
-      this.#stopListening();
+      if (type === 'reconnect') this.#stopListening();
     }
   }
 
   #arrive(message: JsMsg): void {
     const entry = entryIn(message.data, message.seq);
     const counts = this.#index.fold(entry, message.seq);
-    const proposal = this.#proposals.get(entry.timerId);
-    if (counts && proposal?.revision === entry.revision) {
-      const isOurs = message.headers?.get('Nats-Msg-Id') === proposal.messageId;
-      proposal.settle(isOurs ? 'committed' : 'conflict');
-    }
-    proposal?.heardMore();
+    this.#publisher.heard(entry, counts, message.headers?.get('Nats-Msg-Id'));
     if (!counts) return;
     this.#arrived.push(entry);
     this.#flushSoon();
@@ -406,7 +399,7 @@ export class NatsJournal implements Journal {
     const isDue = this.#index.position - this.#lastSnapshot >= entries;
     const isBusy =
       this.#opening !== undefined || this.#replays > 0 || this.#snapshotUnderWay !== undefined;
-    if (!isDue || isBusy || !this.#isConnected || this.#failure !== undefined) return;
+    if (!isDue || isBusy || !this.#soundings.isConnected || this.#failure !== undefined) return;
     this.#snapshotUnderWay = this.#makeSnapshot(entries)
       .catch((err: unknown) => {
         if (!this.#isClosed) this.#log.warn({ err }, 'a snapshot could not be made; later again');
@@ -427,86 +420,6 @@ export class NatsJournal implements Journal {
     const state = this.#index.capture();
     this.#lastSnapshot = this.#index.position;
     await this.#snapshots.write(state);
-  }
-
-  /** Proposes an entry when those of its timer before it are settled. */
-  #queue(entry: Entry, payload: string): Promise<JournalAnswer> {
-    const { timerId } = entry;
-    const before = this.#lanes.get(timerId);
-    const fate =
-      before === undefined
-        ? this.#propose(entry, payload)
-        : before.then(() => this.#propose(entry, payload));
-    const settled = fate.then(
-      () => {},
-      () => {},
-    );
-    const lane = settled.then(() => {
-      if (this.#lanes.get(timerId) === lane) this.#lanes.delete(timerId);
-    });
-    this.#lanes.set(timerId, lane);
-    return fate;
-  }
-
-  async #propose(entry: Entry, payload: string): Promise<JournalAnswer> {
-    const { timerId, revision } = entry;
-    if (this.#index.revisionOf(timerId) + 1 !== revision) return 'conflict';
-    await this.#gate.enter();
-    let late: Timeout;
-    try {
-      if (this.#index.revisionOf(timerId) + 1 !== revision) return 'conflict';
-      this.#lastMessage += 1;
-      const messageId = `${this.#nodeId}.${this.#lastMessage}`;
-      return await new Promise<JournalAnswer>((settle, fail) => {
-        const proposal = { revision, messageId, settle, fail, heardMore: () => {} };
-        this.#proposals.set(timerId, proposal);
-        this.#publish(timerId, payload, proposal).then(() => {
-          if (this.#index.revisionOf(timerId) >= revision) return;
-          late = this.#clock.setTimeout(() => fail(silence()), LONGEST_WAY_BACK_MS);
-        }, fail);
-      });
-    } finally {
-      this.#clock.clearTimeout(late);
-      this.#proposals.delete(timerId);
-      this.#gate.leave();
-    }
-  }
-
-  /** Publishes an entry until the engine has taken it, or the stream has told what became of it. */
-  async #publish(timerId: string, payload: string, proposal: Proposal): Promise<void> {
-    for (let attempt = 1; ; ) {
-      const head = this.#index.headOf(timerId);
-      if (head !== undefined && head.revision >= proposal.revision) return;
-      const lastSubjectSequence = head?.sequence ?? 0;
-      try {
-        this.#requireConnection();
-        await this.#client.publish(this.#subjectOf(timerId), payload, {
-          msgID: proposal.messageId,
-          expect: { streamName: this.#stream, lastSubjectSequence },
-          timeout: ATTEMPT_TIMEOUT_MS,
-        });
-        return;
-      } catch (error) {
-        if (isWrongLastSequence(error)) {
-          // What came before it may count for nothing itself, and is no conflict then.
-          await this.#heardSince(lastSubjectSequence, timerId, proposal);
-          continue;
-        }
-        attempt += 1;
-        if (attempt <= ATTEMPTS && !(error instanceof JournalError)) continue;
-        throw new JournalError(`NATS did not record an entry: ${wordsOf(error)}`, { cause: error });
-      }
-    }
-  }
-
-  /** Settles when the stream has brought a message of a timer after the one that was known as its last. */
-  async #heardSince(sequence: number, timerId: string, proposal: Proposal): Promise<void> {
-    if ((this.#index.headOf(timerId)?.sequence ?? 0) > sequence) return;
-    let late: Timeout;
-    await new Promise<void>((resolve, reject) => {
-      proposal.heardMore = resolve;
-      late = this.#clock.setTimeout(() => reject(silence()), LONGEST_WAY_BACK_MS);
-    }).finally(() => this.#clock.clearTimeout(late));
   }
 
   /** The entries from one place to another, of all timers or one; the last place must hold one of them. */
@@ -599,16 +512,21 @@ export class NatsJournal implements Journal {
     return `${this.#stream}.${part}`;
   }
 
-  #requireConnection(): void {
+  #requireOpen(): void {
+    if (this.#isClosed) throw new JournalError('The journal is closed');
     if (this.#failure !== undefined) throw this.#failure;
-    if (!this.#isConnected) throw new JournalError('NATS is not connected; it is tried again');
+  }
+
+  #requireConnection(): void {
+    this.#requireOpen();
+    if (!this.#soundings.isConnected) throw new JournalError('NATS is not connected');
   }
 
   #fail(cause: unknown): void {
     if (this.#failure !== undefined) return;
     const failure = cause instanceof Error ? cause : new JournalError(wordsOf(cause), { cause });
     this.#failure = failure;
-    for (const { fail } of this.#proposals.values()) fail(failure);
+    this.#publisher.fail(failure);
     this.#stopListening();
     if (this.#opening === undefined) this.#onCrash(failure);
     else this.#opening.reject(failure);
@@ -673,6 +591,31 @@ async function entryAt(
   return message === null ? undefined : entryIn(message.data, sequence);
 }
 
+/**
+ * What became of each entry.
+ * @throws {DoubtError} if that is not known of some.
+ * @throws {JournalError} if some were not recorded; those that were have been delivered.
+ */
+function answersIn(
+  entries: readonly Entry[],
+  fates: readonly PromiseSettledResult<JournalAnswer>[],
+): JournalAnswer[] {
+  const doubts = fates.flatMap((fate, index) => {
+    const entry = entries[index];
+    const isInDoubt = fate.status === 'rejected' && fate.reason instanceof InDoubtError;
+    return isInDoubt && entry !== undefined ? [{ entry, reason: wordsOf(fate.reason) }] : [];
+  });
+  const [first] = doubts;
+  if (first !== undefined) {
+    const inDoubt = doubts.map(({ entry }) => entry);
+    throw new DoubtError(first.reason, inDoubt);
+  }
+  return fates.map((fate) => {
+    if (fate.status === 'rejected') throw fate.reason;
+    return fate.value;
+  });
+}
+
 /** @throws {JournalError} if it is nothing that could be read back. */
 function payloadOf(entry: Entry): string {
   const result = entrySchema.safeParse(entry);
@@ -684,11 +627,6 @@ function entryIn(data: Uint8Array, sequence: number): Entry {
   const result = entrySchema.safeParse(parseJson(data));
   if (result.success) return result.data;
   throw damaged(sequence, result.error.issues[0]?.message ?? 'unknown reason');
-}
-
-/** Whether an entry was recorded cannot be found out now. */
-function silence(): JournalError {
-  return new JournalError('NATS does not tell what became of an entry');
 }
 
 function damaged(sequence: number, reason: string): JournalError {
@@ -704,10 +642,4 @@ function parseJson(data: Uint8Array): unknown {
   } catch {
     return undefined;
   }
-}
-
-function isWrongLastSequence(error: unknown): boolean {
-  return (
-    error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence
-  );
 }

@@ -4,6 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { LIMITS, type LimitName } from '../access/limits.js';
+import type { ClockOffset } from '../journal/journal.js';
 import { WIRE_STATES } from '../protocol/timer.js';
 import type { DisplayFigures, HubMeasures } from '../realtime/hub.js';
 import type { CommandOutcome, CommandType, RegistryMeasures, TimerState } from '../registry.js';
@@ -38,6 +39,7 @@ const STATES: readonly TimerState[] = ['CREATED', 'RUNNING', 'PAUSED', 'EXPIRED'
 /** What is read when metrics are asked for; it must not take long. */
 export interface MetricsSources {
   readonly timersIn: (state: TimerState) => number;
+  readonly clockOffset: () => ClockOffset | undefined;
   readonly displays: () => DisplayFigures;
   readonly webhooks: () => WebhookFigures;
 }
@@ -88,7 +90,7 @@ export class Metrics implements RegistryMeasures, HubMeasures, WebhookMeasures {
   }
 
   /** Reads gauges off the parts of the service from now on. */
-  observe({ timersIn, displays, webhooks }: MetricsSources): void {
+  observe({ timersIn, clockOffset, displays, webhooks }: MetricsSources): void {
     this.#gauge('timer_timers', 'Timers in memory, by state', ['state'], (gauge) => {
       for (const state of STATES) gauge.set({ state: WIRE_STATES[state] }, timersIn(state));
     });
@@ -102,6 +104,18 @@ export class Metrics implements RegistryMeasures, HubMeasures, WebhookMeasures {
       'The largest error bound that a connected display has acknowledged; NaN when none has',
       [],
       (gauge) => gauge.set((displays().worstErrorBoundMs ?? Number.NaN) / 1000),
+    );
+    this.#gauge(
+      'timer_clock_offset_seconds',
+      'What the clock of this node is ahead of that of the journal; NaN where there is only one clock',
+      [],
+      (gauge) => gauge.set((clockOffset()?.offsetMs ?? Number.NaN) / 1000),
+    );
+    this.#gauge(
+      'timer_clock_offset_error_bound_seconds',
+      'How far that offset may be off; NaN where there is only one clock',
+      [],
+      (gauge) => gauge.set((clockOffset()?.errorBoundMs ?? Number.NaN) / 1000),
     );
     this.#gauge(
       'timer_webhook_lag_seconds',

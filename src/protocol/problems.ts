@@ -81,6 +81,16 @@ export const PROBLEMS = {
     retryAfterSeconds: 1,
     title: 'The change could not be recorded',
   },
+  not_ready: {
+    status: 503,
+    retryAfterSeconds: 1,
+    title: 'The service takes no changes now',
+  },
+  outcome_unknown: {
+    status: 503,
+    retryAfterSeconds: 5,
+    title: 'Nobody can say now whether the change was recorded',
+  },
   identity_provider_unavailable: {
     status: 503,
     retryAfterSeconds: 5,
@@ -116,7 +126,14 @@ export interface FieldError {
   readonly message: string;
 }
 
+/** A part of the service without which it takes no changes. */
+const missingPartSchema = z.object({
+  part: z.enum(['timers', 'service', 'connection', 'quorum', 'clock']),
+  detail: z.string(),
+});
+
 interface ProblemDetails {
+  readonly missing?: readonly z.output<typeof missingPartSchema>[];
   readonly errors?: readonly FieldError[] | undefined;
   /** What went wrong behind it, for the log. */
   readonly cause?: unknown;
@@ -127,11 +144,13 @@ export class Problem extends Error {
   override readonly name = 'Problem';
   readonly code: HttpProblemCode;
   readonly errors: readonly FieldError[] | undefined;
+  readonly #missing: ProblemDetails['missing'];
 
   constructor(code: HttpProblemCode, detail: string, about: ProblemDetails = {}) {
     super(detail, { cause: about.cause });
     this.code = code;
     this.errors = about.errors;
+    this.#missing = about.missing;
   }
 
   get status(): number {
@@ -157,6 +176,7 @@ export class Problem extends Error {
       detail: this.message,
       code: this.code,
       ...(this.errors === undefined ? {} : { errors: [...this.errors] }),
+      ...(this.#missing === undefined ? {} : { missing: [...this.#missing] }),
     };
   }
 }
@@ -211,6 +231,9 @@ export const problemSchema = z
       .array(z.object({ field: z.string(), message: z.string() }))
       .optional()
       .meta({ description: 'Every field that is not valid.' }),
+    missing: z.array(missingPartSchema).optional().meta({
+      description: 'Of a service that is not ready, every part that is missing.',
+    }),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
 
@@ -257,6 +280,12 @@ export function problemOf(refusal: Refusal, timerId: string): Problem {
       return new Problem(
         'journal_unavailable',
         'The journal could not record the change, so nothing was changed; try again soon',
+      );
+    case 'outcome_unknown':
+      return new Problem(
+        'outcome_unknown',
+        'The journal went away while it was asked to record the change, which it may have done, or do when it ' +
+          'is back; ask again under the same Idempotency-Key, or see what the timer shows then',
       );
   }
 }

@@ -26,6 +26,7 @@ import { PROBLEMS, type problemSchema } from '../../src/protocol/problems.js';
 import { requestSchemas } from '../../src/protocol/requests.js';
 import { TIMER_STATES, timerSchema } from '../../src/protocol/timer.js';
 import { WEBHOOK_EVENTS } from '../../src/protocol/webhooks.js';
+import { Readiness } from '../../src/readiness.js';
 import { Realtime } from '../../src/realtime/realtime.js';
 import { Signer } from '../../src/signing.js';
 import { Webhooks } from '../../src/webhooks/webhooks.js';
@@ -1051,6 +1052,7 @@ async function mountedRoutes({ clock, journal, service }: TestService): Promise<
   const app = createApp({
     ...parts,
     metrics,
+    readiness: new Readiness(registry, undefined),
     signer,
     documents,
     audit: new Audit({ journal, heads, signer, clock }),

@@ -22,9 +22,9 @@ function creations(count: number): Command[] {
   });
 }
 
-async function startOn(journal: DisturbedJournal): Promise<Registry> {
+async function startOn(journal: DisturbedJournal, clock = new SimulatedClock()): Promise<Registry> {
   const registry = new Registry({
-    clock: new SimulatedClock(),
+    clock,
     journal,
     log: createLog('silent'),
     maxTimers: 10_000,
@@ -80,5 +80,57 @@ describe('while an append is under way', () => {
     expect(sizesOf(journal)).toEqual([1, 1000, 10]);
     journal.release();
     expect((await Promise.all(results)).flat().every(({ ok }) => ok)).toBe(true);
+  });
+
+  it('what waits for it leaves after a quarter of a second all the same', async () => {
+    const journal = new DisturbedJournal();
+    const clock = new SimulatedClock();
+    const registry = await startOn(journal, clock);
+    journal.isHeld = true;
+    const first = registry.executeAll(creations(1), BY_TEST);
+    const second = registry.executeAll(creations(2), BY_TEST);
+    await clock.advance(249, quiet);
+    expect(sizesOf(journal)).toEqual([1]);
+    await clock.advance(1, quiet);
+    expect(sizesOf(journal)).toEqual([1, 2]);
+    journal.release();
+    journal.release();
+    expect((await Promise.all([first, second])).flat().every(({ ok }) => ok)).toBe(true);
+  });
+
+  it('J1: nobody waits longer than 1.5 s behind it for the same timer, and an end is recorded in any case', async () => {
+    const journal = new DisturbedJournal();
+    const clock = new SimulatedClock();
+    const registry = await startOn(journal, clock);
+    const [creation] = creations(1);
+    if (creation === undefined) throw new Error('there is one');
+    const { timerId } = creation;
+    await registry.execute(creation, BY_TEST);
+    await registry.execute({ type: 'start', timerId }, BY_TEST);
+    await clock.advance(9000, quiet);
+    journal.isHeld = true;
+    const extending = registry.execute({ type: 'extend', timerId, addedMs: 500 }, BY_TEST);
+    const waiting = registry.execute({ type: 'pause', timerId }, BY_TEST);
+    await clock.advance(1499, quiet);
+    const isRefused = { ok: false, refusal: { reason: 'journal_unavailable' } };
+    let isSettled = false;
+    void waiting.then(() => {
+      isSettled = true;
+    });
+    await quiet();
+    expect(isSettled).toBe(false);
+    await clock.advance(1, quiet);
+    expect(await waiting).toEqual(isRefused);
+    expect(await registry.execute({ type: 'stop', timerId }, BY_TEST)).toEqual(isRefused);
+    journal.isHeld = false;
+    journal.refuses = ({ type }) => type === 'extended';
+    journal.release();
+    expect(await extending).toEqual(isRefused);
+    await clock.advance(1, quiet);
+    expect((await journal.history(timerId)).map(({ type, atMs }) => [type, atMs])).toEqual([
+      ['created', clock.now() - 10_501],
+      ['started', clock.now() - 10_501],
+      ['expired', clock.now() - 501],
+    ]);
   });
 });

@@ -10,7 +10,7 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { recordOf } from '../../machines/record.js';
 import type { Entry, Journal, TimerRecord } from '../../src/journal/journal.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
-import { AnswerProxy, hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { temporaryFolder } from '../support/sqlite.js';
@@ -317,20 +317,6 @@ describe('when the engine fails, the journal in NATS', () => {
     const recorded = await other.read(0, 10);
     expect(recorded).toMatchObject([created('a'), started('a', 2)]);
     expectChained(recorded);
-  });
-
-  it('T3: records once what it published several times because nobody answered', async () => {
-    const server = await NatsServer.start();
-    const proxy = await AnswerProxy.start(server);
-    const journal = await openNats(server, { access: { servers: [proxy.url] } });
-    const delivered = deliveredBy(journal);
-    await journal.append([created('a')]);
-    proxy.hold();
-    await expect(journal.append([started('a', 2)])).rejects.toThrow(/did not record/);
-    proxy.release();
-    expect(await journal.append([created('b')])).toEqual(['committed']);
-    expect(delivered).toEqual([created('a'), started('a', 2), created('b')]);
-    expect(await journal.append([started('a', 2)])).toEqual(['conflict']);
   });
 });
 

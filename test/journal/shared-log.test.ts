@@ -8,13 +8,14 @@ import { assign } from 'xstate';
 import { applyEntry } from '../../machines/record.js';
 import { shardMachine } from '../../machines/shard.machine.js';
 import { timerMachine } from '../../machines/timer.machine.js';
-import type {
-  Commit,
-  Entry,
-  Journal,
-  JournalAnswer,
-  RecordedEntry,
-  ReplayBatch,
+import {
+  type Commit,
+  DoubtError,
+  type Entry,
+  type Journal,
+  type JournalAnswer,
+  type RecordedEntry,
+  type ReplayBatch,
 } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { createLog } from '../../src/log.js';
@@ -84,7 +85,7 @@ class DistantJournal extends MemoryJournal {
     const answers = await super.append(entries);
     if (this.losesAnswers) {
       await settled();
-      throw new Error('the log did not answer');
+      throw new DoubtError('the log did not answer', entries);
     }
     return answers;
   }
@@ -270,7 +271,7 @@ describe('an append whose answer is lost', () => {
     await settled();
     await journal.byAnother(entry('a', 3, { type: 'paused', data: {} }));
     journal.asking.open();
-    expect(await extending).toEqual({ ok: false, refusal: { reason: 'journal_unavailable' } });
+    expect(await extending).toEqual({ ok: false, refusal: { reason: 'outcome_unknown' } });
     expect(await journal.history('a')).toHaveLength(3);
   });
 
@@ -281,7 +282,7 @@ describe('an append whose answer is lost', () => {
     journal.delivery.close();
     expect(await registry.execute(PAUSE, BY_TEST)).toEqual({
       ok: false,
-      refusal: { reason: 'journal_unavailable' },
+      refusal: { reason: 'outcome_unknown' },
     });
     journal.losesAnswers = false;
     const extending = registry.execute(EXTEND, BY_TEST);

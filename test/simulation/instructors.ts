@@ -93,7 +93,7 @@ export class Instructors {
       return;
     }
     // Without an answer of the log a node cannot know, unless it shows the change already.
-    const isUnsure = outcome === 'journal_unavailable' && (isOneOfMany || !isShown(asked));
+    const isUnsure = outcome === 'outcome_unknown' && (isOneOfMany || !isShown(asked));
     const isTrue = revision === undefined || isUnsure;
     must('T5', isTrue, () => `${what} is refused (${outcome}), and is committed`);
   }

@@ -8,9 +8,11 @@ import { linkOf, NO_HASH } from '../../src/journal/chain.js';
 import type { Documents } from '../../src/journal/documents.js';
 import {
   type Commit,
+  DoubtError,
   type Entry,
   type Journal,
   type JournalAnswer,
+  JournalError,
   type RecordedEntry,
   type ReplayBatch,
   recordsOf,
@@ -212,19 +214,19 @@ export class NodeJournal implements Journal {
   /** What is refused while the node is cut off was not committed; what is answered too late was. */
   async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
     await this.#travel();
-    if (this.#isCutOff) return this.#fail(NOT_REACHED);
+    if (this.#isCutOff) return this.#fail(new JournalError(NOT_REACHED));
     const answers = this.#log.commit(entries);
     const isToBeLost = this.answersToLose > 0;
     if (isToBeLost) this.answersToLose -= 1;
     await this.#travel();
     if (!isToBeLost && !this.#isCutOff) return answers;
     this.#log.onLostAnswer();
-    return this.#fail(NOT_ANSWERED);
+    return this.#fail(new DoubtError(NOT_ANSWERED, entries));
   }
 
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
     await this.#travel();
-    if (this.#isCutOff) return this.#fail(NOT_REACHED);
+    if (this.#isCutOff) return this.#fail(new JournalError(NOT_REACHED));
     const history = this.#log.historyOf(timerId);
     await this.#wait(this.#log.random.between(0, LONGEST_READING_MS));
     this.#noteRead(history);
@@ -306,9 +308,9 @@ export class NodeJournal implements Journal {
     if (this.#isCutOff) await new Promise<void>((resolve) => this.#untilHealed.push(resolve));
   }
 
-  async #fail(message: string): Promise<never> {
+  async #fail(error: Error): Promise<never> {
     await this.#wait(this.#log.random.between(0, ANSWER_TIMEOUT_MS));
-    throw new Error(message);
+    throw error;
   }
 }
 

@@ -183,7 +183,7 @@ export class NatsCluster {
   }
 }
 
-/** A way to a server on which answers can be held back, while everything that is sent gets there. */
+/** A way to a server on which answers can be held back, and what is sent as well. */
 export class AnswerProxy {
   readonly url: string;
   readonly #stop: () => void;
@@ -212,12 +212,21 @@ export class AnswerProxy {
     return proxy;
   }
 
+  /** Holds answers back, while everything that is sent gets there. */
   hold(): void {
     for (const [server, client] of this.#connections) server.unpipe(client).pause();
   }
 
+  holdAll(): void {
+    this.hold();
+    for (const [server, client] of this.#connections) client.unpipe(server).pause();
+  }
+
   release(): void {
-    for (const [server, client] of this.#connections) server.pipe(client);
+    for (const [server, client] of this.#connections) {
+      client.unpipe(server).pipe(server);
+      server.pipe(client);
+    }
   }
 
   close(): void {
@@ -261,6 +270,7 @@ export async function openNats(
     },
     stream: newStream(),
     replicas: undefined,
+    maxClockSkewMs: 250,
     clock: systemClock,
     log: createLog('silent'),
     retainFinishedMs: 3_600_000,

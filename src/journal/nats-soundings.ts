@@ -1,0 +1,190 @@
+/**
+ * Whether the engine records at present, which is found out before it matters: an entry that was sent to an
+ * engine that had just gone may come into the stream when it is back, so none is sent unless the engine has
+ * shown a moment ago that it takes them. A sounding puts a document, which takes a quorum, asks whoever
+ * leads the stream of entries for a message, and compares the clocks.
+ */
+import type { NatsConnection } from '@nats-io/transport-node';
+import { ServerClock } from '../client/server-clock.js';
+import type { Clock, Timeout } from '../clock.js';
+import { type ClockOffset, type Engine, JournalError, type Lack } from './journal.js';
+import { wordsOf } from './nats-connection.js';
+
+/** What the engine has shown counts for so long. */
+const FRESH_MS = 25;
+const INTERVAL_MS = 1000;
+/** Time between soundings of an engine that is away. */
+const RETRY_MS = 250;
+
+export interface SoundingsOptions {
+  readonly connection: NatsConnection;
+  readonly clock: Clock;
+  /** How far the clocks may be apart, surely, before nothing is recorded. */
+  readonly maxClockSkewMs: number;
+  /** Has the engine keep something, with as many copies as entries have. */
+  readonly mark: () => Promise<Mark>;
+  /** Settles when whoever leads the stream of entries has answered. */
+  readonly askLeader: () => Promise<unknown>;
+}
+
+export interface Mark {
+  /** Gives the instant at which it was kept, by the engine's clock, in whole epoch ms. */
+  readonly readInstantMs: () => Promise<number>;
+}
+
+export class Soundings implements Engine {
+  readonly #options: SoundingsOptions;
+  readonly #engineClock = new ServerClock();
+  #isConnected = true;
+  /** Why the last sounding failed. */
+  #failure: string | undefined;
+  #lastSignMs = Number.NEGATIVE_INFINITY;
+  #underWay: Promise<void> | undefined;
+  #comparison = Promise.resolve();
+  /** Counts connections: what was asked on one says nothing of the next. */
+  #connections = 1;
+  #next: Timeout;
+  #isOver = false;
+
+  constructor(options: SoundingsOptions) {
+    this.#options = options;
+    void this.#watchConnection();
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  get lacks(): readonly Lack[] {
+    const lacks: Lack[] = [];
+    if (!this.#isConnected) {
+      const detail = 'NATS is not connected; it is tried again';
+      lacks.push({ part: 'connection', detail });
+    } else if (this.#failure !== undefined) {
+      const detail = `NATS records nothing (${this.#failure}); it is tried again`;
+      lacks.push({ part: 'quorum', detail });
+    }
+    if (this.#isSkewed) {
+      const offset = Math.round(this.clockOffset?.offsetMs ?? 0);
+      const detail = `The clock of this node is ${Math.abs(offset)} ms ${offset > 0 ? 'ahead of' : 'behind'} that of NATS; set it and start the node again`;
+      lacks.push({ part: 'clock', detail });
+    }
+    return lacks;
+  }
+
+  get clockOffset(): ClockOffset | undefined {
+    const nowMs = this.#options.clock.now();
+    const engineMs = this.#engineClock.now(nowMs);
+    const errorBoundMs = this.#engineClock.errorBoundMs(nowMs);
+    if (engineMs === undefined || errorBoundMs === undefined) return undefined;
+    return { offsetMs: nowMs - engineMs, errorBoundMs };
+  }
+
+  /** Begins to take soundings, and settles when the first one is over and the clocks were compared. */
+  async start(): Promise<void> {
+    await this.#sound();
+    await this.#comparison;
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#options.clock.clearTimeout(this.#next);
+  }
+
+  /** Notes that the engine has recorded an entry. */
+  noteSign(): void {
+    this.#lastSignMs = this.#options.clock.preciseMs();
+  }
+
+  /** Notes that an entry was not answered, so that what was known before counts no more. */
+  noteSilence(): void {
+    this.#lastSignMs = Number.NEGATIVE_INFINITY;
+    void this.#sound();
+  }
+
+  /**
+   * Settles when the engine has shown a moment ago that it takes entries.
+   * @throws {JournalError} if it does not.
+   */
+  async require(): Promise<void> {
+    this.requireAsKnown();
+    if (this.#options.clock.preciseMs() - this.#lastSignMs <= FRESH_MS) return;
+    await this.#sound();
+    this.requireAsKnown();
+  }
+
+  /** @throws {JournalError} if the engine is known not to take entries. */
+  requireAsKnown(): void {
+    const [lack] = this.lacks;
+    if (lack !== undefined) throw new JournalError(lack.detail);
+  }
+
+  get #isSkewed(): boolean {
+    const { clockOffset } = this;
+    if (clockOffset === undefined) return false;
+    const surelyMs = Math.abs(clockOffset.offsetMs) - clockOffset.errorBoundMs;
+    return surelyMs > this.#options.maxClockSkewMs;
+  }
+
+  /** Those who ask while a sounding is under way share it. */
+  #sound(): Promise<void> {
+    if (this.#underWay !== undefined) return this.#underWay;
+    const sounding = this.#take().finally(() => {
+      if (this.#underWay === sounding) this.#underWay = undefined;
+    });
+    this.#underWay = sounding;
+    return sounding;
+  }
+
+  async #take(): Promise<void> {
+    const { clock, mark, askLeader } = this.#options;
+    const connection = this.#connections;
+    const beganMs = clock.preciseMs();
+    const sentMs = clock.now();
+    const marking = mark().then((kept) => ({ kept, answeredMs: clock.now() }));
+    try {
+      const [{ kept, answeredMs }] = await Promise.all([marking, askLeader()]);
+      if (connection !== this.#connections) return;
+      this.#failure = undefined;
+      this.noteSign();
+      this.#comparison = this.#compareClocks(kept, sentMs, answeredMs);
+    } catch (error) {
+      // Behind much that the engine is busy to record, a sounding may come too late.
+      const hasShown = this.#lastSignMs >= beganMs;
+      if (connection === this.#connections && !hasShown) this.#failure = wordsOf(error);
+    }
+  }
+
+  /** The node's times are rounded down, so the answer may have come almost a millisecond later. */
+  async #compareClocks(kept: Mark, sentMs: number, answeredMs: number): Promise<void> {
+    const keptMs = await kept.readInstantMs().catch(() => undefined);
+    if (keptMs === undefined) return;
+    const receivedMs = answeredMs + 1;
+    this.#engineClock.add({ sentMs, serverReceivedMs: keptMs, serverSentMs: keptMs, receivedMs });
+  }
+
+  #schedule(): void {
+    if (this.#isOver) return;
+    const { clock } = this.#options;
+    const delayMs = this.#failure === undefined ? INTERVAL_MS : RETRY_MS;
+    this.#next = clock.setTimeout(() => {
+      const isDue = this.#isConnected;
+      void (isDue ? this.#sound() : Promise.resolve()).then(() => this.#schedule());
+    }, delayMs);
+  }
+
+  async #watchConnection(): Promise<void> {
+    for await (const { type } of this.#options.connection.status()) {
+      if (type === 'disconnect') {
+        this.#isConnected = false;
+        this.#lastSignMs = Number.NEGATIVE_INFINITY;
+      }
+      if (type !== 'reconnect') continue;
+      this.#isConnected = true;
+      this.#connections += 1;
+      this.#underWay = undefined;
+      void this.#sound();
+    }
+  }
+}

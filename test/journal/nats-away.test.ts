@@ -1,0 +1,227 @@
+/** What is promised of changes while the engine is away, or the clock of a node is wrong; on real servers. */
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../src/clock.js';
+import { readConfig } from '../../src/config.js';
+import { DoubtError, type Journal, JournalError } from '../../src/journal/journal.js';
+import { createLog } from '../../src/log.js';
+import { problemSchema } from '../../src/protocol/problems.js';
+import { historySchema } from '../../src/protocol/record.js';
+import { timerSchema } from '../../src/protocol/timer.js';
+import { type Service, startService } from '../../src/service.js';
+import { AlteredClock } from '../support/altered-clock.js';
+import { TestDisplay } from '../support/display.js';
+import { endWithTest } from '../support/endings.js';
+import { created, started } from '../support/entries.js';
+import { readableLog } from '../support/log-lines.js';
+import { AnswerProxy, hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import { need } from '../support/tools.js';
+
+const isThere = hasNatsServer();
+beforeEach((context) => need(context, 'nats-server', isThere));
+
+const running = new Set<Service>();
+endWithTest('services', async () => {
+  for (const service of running) await service.stop();
+  running.clear();
+});
+
+/** A service that goes by the real clock, as the engine does. */
+async function serve(journal: Journal, log = createLog('silent')): Promise<Service> {
+  const service = await startService({
+    config: readConfig({ PORT: '0' }),
+    clock: systemClock,
+    journal,
+    log,
+    version: '0.0.0',
+    onFailure: () => {},
+  });
+  running.add(service);
+  await service.ready;
+  return service;
+}
+
+async function ask(service: Service, method: string, path: string, body?: object) {
+  const response = await fetch(`${service.url}${path}`, {
+    method,
+    headers: { 'Content-Type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const answer: unknown = await response.json();
+  return { status: response.status, headers: response.headers, body: answer };
+}
+
+async function create(service: Service, seconds: number): Promise<string> {
+  const definition = { duration_seconds: seconds, auto_start: true };
+  const { body } = await ask(service, 'POST', '/timers', definition);
+  return timerSchema.parse(body).id;
+}
+
+/** The parts that the service says are missing. */
+async function missingParts(service: Service): Promise<string[]> {
+  const { status, body } = await ask(service, 'GET', '/readyz');
+  if (status === 200) return [];
+  expect(status).toBe(503);
+  const { missing = [], detail } = problemSchema.parse(body);
+  for (const part of missing) expect(detail).toContain(part.detail);
+  return missing.map(({ part }) => part);
+}
+
+function untilMissing(service: Service, ...parts: string[]): Promise<void> {
+  const asItIs = async () => expect(await missingParts(service)).toEqual(parts);
+  return vi.waitFor(asItIs, { timeout: 20_000, interval: 50 });
+}
+
+/** What the engine has shown before counts no more; nothing that a clock of ours could hasten. */
+const stale = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
+
+describe('while the engine is away', () => {
+  it('J1, J2, T4: displays count on, changes are refused for good, and the end is recorded once it is back', async () => {
+    const server = await NatsServer.start();
+    const { log, lines } = readableLog();
+    const service = await serve(await openNats(server), log);
+    const id = await create(service, 3);
+    const display = await TestDisplay.connect(`${service.url.replace('http', 'ws')}/ws/${id}`);
+    expect(await missingParts(service)).toEqual([]);
+    await server.kill();
+    await untilMissing(service, 'connection');
+    const refused = await ask(service, 'POST', `/timers/${id}/control`, { action: 'pause' });
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('retry-after')).toBe('1');
+    expect(problemSchema.parse(refused.body).code).toBe('journal_unavailable');
+    while ((await display.next('timer_tick')).remaining_seconds > 0);
+    await server.restart();
+    await untilMissing(service);
+    const isOver = async () => {
+      const { body } = await ask(service, 'GET', `/timers/${id}`);
+      expect(timerSchema.parse(body).state).toBe('expired');
+    };
+    await vi.waitFor(isOver, { timeout: 10_000, interval: 50 });
+    const { body } = await ask(service, 'GET', `/timers/${id}/history`);
+    const [creation, end, ...others] = historySchema.parse(body);
+    expect([creation?.type, end?.type, others]).toEqual(['created', 'expired', []]);
+    expect(Date.parse(end?.at ?? '')).toBe(Date.parse(creation?.at ?? '') + 3000);
+    const told = () => expect(lines.join('')).toMatch(/is not connected[\s\S]*what was missing/);
+    await vi.waitFor(told, { timeout: 10_000 });
+  });
+
+  it('J1: a change is not even sent to an engine that has stopped answering', async () => {
+    const server = await NatsServer.start();
+    const proxy = await AnswerProxy.start(server);
+    const journal = await openNats(server, { access: { servers: [proxy.url] } });
+    await journal.append([created('a')]);
+    await stale();
+    proxy.hold();
+    const refusal = await journal.append([started('a', 2)]).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(JournalError);
+    expect(refusal).not.toBeInstanceOf(DoubtError);
+    expect(journal.engine.lacks).toMatchObject([{ part: 'quorum' }]);
+    proxy.release();
+    await vi.waitFor(() => journal.append([created('b')]), { timeout: 10_000 });
+    expect(journal.engine.lacks).toEqual([]);
+    const recorded = await journal.read(0, 10);
+    expect(recorded.map(({ timerId, type }) => `${timerId} ${type}`)).toEqual([
+      'a created',
+      'b created',
+    ]);
+  });
+
+  it('J1, T3: a change that was sent is answered when the engine is back, and recorded once', async () => {
+    const server = await NatsServer.start();
+    const proxy = await AnswerProxy.start(server);
+    const journal = await openNats(server, { access: { servers: [proxy.url] } });
+    await journal.append([created('a')]);
+    proxy.hold();
+    const appended = journal.append([started('a', 2)]);
+    await vi.waitFor(() => expect(journal.engine.lacks).toHaveLength(1), { timeout: 10_000 });
+    proxy.release();
+    expect(await appended).toEqual(['committed']);
+    expect(await journal.read(0, 10)).toHaveLength(2);
+  });
+
+  it('J1: a change that was sent and came too late is answered as what it is', async () => {
+    const server = await NatsServer.start();
+    const stream = newStream();
+    const proxy = await AnswerProxy.start(server);
+    const other = await openNats(server, { stream });
+    const journal = await openNats(server, { stream, access: { servers: [proxy.url] } });
+    await journal.append([created('a')]);
+    proxy.holdAll();
+    const appended = journal.append([started('a', 2)]);
+    await vi.waitFor(() => other.append([started('a', 2)]));
+    await vi.waitFor(() => expect(journal.engine.lacks).toHaveLength(1), { timeout: 10_000 });
+    proxy.release();
+    expect(await appended).toEqual(['conflict']);
+    expect(await other.read(0, 10)).toHaveLength(2);
+  });
+
+  it('J1: a change that was sent to an engine that stays away is said to be in doubt', async () => {
+    const server = await NatsServer.start();
+    const proxy = await AnswerProxy.start(server);
+    const clock = new AlteredClock({ speed: 10 });
+    const journal = await openNats(server, { access: { servers: [proxy.url] }, clock });
+    await vi.waitFor(() => journal.append([created('a')]));
+    const sent = started('a', 2);
+    proxy.hold();
+    const doubt = await journal.append([sent]).catch((error: unknown) => error);
+    expect(doubt).toBeInstanceOf(DoubtError);
+    expect(doubt).toMatchObject({ entries: [sent], message: expect.stringMatching(/did not say/) });
+    proxy.release();
+    await vi.waitFor(() => journal.append([created('b')]), { timeout: 10_000 });
+    expect(await journal.append([started('a', 2)])).toEqual(['conflict']);
+  });
+
+  it('J1, J2: a service without a quorum refuses changes for good, and goes on when there is one', async () => {
+    const { servers: cluster } = await NatsServer.startCluster();
+    const access = { servers: cluster.map(({ url }) => url) };
+    const open = () => openNats(cluster[0], { access, replicas: 3 });
+    const journal = await vi.waitFor(open, { timeout: 15_000, interval: 100 });
+    const service = await serve(journal);
+    const id = await create(service, 300);
+    await cluster[1]?.kill();
+    await cluster[2]?.kill();
+    await vi.waitFor(
+      async () => expect((await missingParts(service)).length).toBeGreaterThan(0),
+      15_000,
+    );
+    const refused = await ask(service, 'POST', `/timers/${id}/control`, { action: 'pause' });
+    expect(problemSchema.parse(refused.body).code).toBe('journal_unavailable');
+    await Promise.all([cluster[1]?.restart(), cluster[2]?.restart()]);
+    await untilMissing(service);
+    const extension = { action: 'extend', extend_seconds: 5 };
+    const extended = await ask(service, 'POST', `/timers/${id}/control`, extension);
+    expect(timerSchema.parse(extended.body)).toMatchObject({ state: 'running', revision: 2 });
+  });
+});
+
+describe('a node whose clock is off', () => {
+  it.each([400, -400])('J3: by %i ms records nothing and is not ready', async (aheadMs) => {
+    const server = await NatsServer.start();
+    const journal = await openNats(server, { clock: new AlteredClock({ aheadMs }) });
+    const { offsetMs, errorBoundMs } = journal.engine.clockOffset ?? {
+      offsetMs: 0,
+      errorBoundMs: 0,
+    };
+    expect(Math.abs(offsetMs - aheadMs)).toBeLessThanOrEqual(errorBoundMs);
+    expect(journal.engine.lacks).toMatchObject([
+      { part: 'clock', detail: expect.stringContaining(aheadMs > 0 ? 'ms ahead' : 'ms behind') },
+    ]);
+    await expect(journal.append([created('a')])).rejects.toThrow(/The clock of this node/);
+    const service = await serve(journal);
+    expect(await missingParts(service)).toEqual(['clock']);
+    expect(await journal.read(0, 10)).toEqual([]);
+  });
+
+  it('J3: by less than that is told of in the log and in metrics', async () => {
+    const server = await NatsServer.start();
+    const { log, lines } = readableLog();
+    const clock = new AlteredClock({ aheadMs: 150 });
+    const service = await serve(await openNats(server, { clock }), log);
+    await create(service, 10);
+    expect(await missingParts(service)).toEqual([]);
+    expect(lines.join('\n')).toMatch(/"offsetMs":1\d\d.*the clock of this node is not that/);
+    const text = await (await fetch(`${service.url}/metrics`)).text();
+    const [, seconds = ''] = /^timer_clock_offset_seconds (\S+)$/m.exec(text) ?? [];
+    const [, bound = ''] = /^timer_clock_offset_error_bound_seconds (\S+)$/m.exec(text) ?? [];
+    expect(Math.abs(Number(seconds) - 0.15)).toBeLessThanOrEqual(Number(bound));
+  });
+});
