@@ -12,6 +12,7 @@ import { NatsJournal, type NatsJournalOptions } from '../../src/journal/nats.js'
 import type { NatsAccess } from '../../src/journal/nats-connection.js';
 import { createLog } from '../../src/log.js';
 import { endWithFile, endWithTest } from './endings.js';
+import { SimulatedClock } from './simulated-clock.js';
 import { TcpProxy } from './tcp-proxy.js';
 import { canRun } from './tools.js';
 
@@ -270,7 +271,8 @@ export async function openNats(
     },
     stream: newStream(),
     replicas: undefined,
-    maxClockSkewMs: 250,
+    // Simulated time is never that of the engine.
+    maxClockSkewMs: options.clock instanceof SimulatedClock ? Number.POSITIVE_INFINITY : 250,
     clock: systemClock,
     log: createLog('silent'),
     retainFinishedMs: 3_600_000,
