@@ -17,6 +17,7 @@ import type { Measurement, RunOptions } from './measurement.js';
 import { punctuality } from './punctuality.js';
 import { recovery } from './recovery.js';
 import { machine, type Result, table, writeJson } from './report.js';
+import { restart } from './restart.js';
 import { slowDisplay } from './slow-display.js';
 import { progress } from './support/progress.js';
 
@@ -28,6 +29,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   credentials,
   massExpiry,
   recovery,
+  restart,
   slowDisplay,
   flips,
   classroom,

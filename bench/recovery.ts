@@ -5,17 +5,13 @@
  * 200 of `/readyz`; beside it stands the part that the service itself counts as recovery, and how long
  * the process then takes to stop. The file has just been written, so the system holds it in memory.
  */
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import { BY_ITSELF } from '../machines/entry.js';
 import type { Entry } from '../src/journal/journal.js';
 import { SqliteJournal } from '../src/journal/sqlite.js';
 import type { Figure, Measurement, RunOptions } from './measurement.js';
-import { HttpConnection } from './support/http.js';
 import { progress } from './support/progress.js';
 import { onStage, type Stage } from './support/stage.js';
+import { type Start, startOnce } from './support/starts.js';
 import { median } from './support/statistics.js';
 
 const NAME = 'recovery';
@@ -25,15 +21,7 @@ const QUICK = { timers: 2000, starts: 1 };
 const WORKER = new URL('../src/journal/sqlite-worker.js', import.meta.url);
 const BATCH_TIMERS = 2000;
 const ENTRIES_EACH = 3;
-const PROBE_INTERVAL_MS = 10;
 const DURATION_MS = 86_400_000;
-
-interface Start {
-  readonly wallMs: number;
-  readonly recoveryMs: number;
-  /** From SIGTERM to the end of the process. */
-  readonly stopMs: number;
-}
 
 function run({ isQuick, profileDir }: RunOptions): Promise<Figure[]> {
   const { timers, starts } = isQuick ? QUICK : FULL;
@@ -91,64 +79,9 @@ async function startRepeatedly(
   const measured: Start[] = [];
   for (let start = 1; start <= starts; start += 1) {
     progress(NAME, `start ${start} of ${starts}`);
-    measured.push(await startOnce(stage, dataDir, profileDir));
+    measured.push(await startOnce(stage, { dataDir, profileDir }));
   }
   return measured;
-}
-
-async function startOnce(
-  stage: Stage,
-  dataDir: string,
-  profileDir: string | undefined,
-): Promise<Start> {
-  const port = await freePort();
-  const failure = new AbortController();
-  const startedMs = performance.now();
-  const [service, readyMs] = await Promise.all([
-    stage
-      .service({ settings: { PORT: `${port}` }, dataDir, profileDir })
-      .catch((error: unknown) => {
-        failure.abort();
-        throw error;
-      }),
-    readyAtMs(port, failure.signal),
-  ]);
-  const stoppingMs = performance.now();
-  await service.stop();
-  return {
-    wallMs: readyMs - startedMs,
-    recoveryMs: service.recoveryMs,
-    stopMs: performance.now() - stoppingMs,
-  };
-}
-
-/** A port that nobody listens on; the service's own choice would be known only when it is ready. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = z.object({ port: z.number() }).parse(server.address());
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** When the service answered that it is ready, or failed to start, by the clock of this process. */
-async function readyAtMs(port: number, failure: AbortSignal): Promise<number> {
-  const url = new URL(`http://127.0.0.1:${port}`);
-  while (!failure.aborted && (await readyStatus(url)) !== 200) await sleep(PROBE_INTERVAL_MS);
-  return performance.now();
-}
-
-/** The status of `/readyz`, or nothing while nobody listens. */
-async function readyStatus(url: URL): Promise<number | undefined> {
-  try {
-    const connection = await HttpConnection.open(url);
-    const { status } = await connection.request('GET', '/readyz');
-    connection.close();
-    return status;
-  } catch {
-    return undefined;
-  }
 }
 
 function figuresOf(

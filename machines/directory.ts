@@ -138,8 +138,9 @@ export class TimerDirectory {
     const onDue = this.#noteDue;
     const { onWarning } = this.#options;
     const input = { record, clock: this.#clock, onDue, onWarning };
-    shard.send({ type: 'spawn', input });
-    const timer = shard.getSnapshot().children[record.id];
+    const slot = shard.getSnapshot().context.slots.take(record.id);
+    shard.send({ type: 'spawn', slot, input });
+    const timer = shard.getSnapshot().children[slot];
     if (timer === undefined) return;
     this.#timers.set(record.id, timer);
     this.#note(record);
@@ -243,7 +244,7 @@ export class TimerDirectory {
     if (status === 'error') return false;
     if (context.record.revision !== entry.revision) {
       const error = new ImpossibleEntryError(entry, `refused in ${stateOf(context.record)}`);
-      this.#shardOf(entry.timerId).send({ type: 'condemn', actorId: entry.timerId, error });
+      this.#shardOf(entry.timerId).send({ type: 'condemn', actorId: timer.id, error });
       return false;
     }
     this.#note(context.record);

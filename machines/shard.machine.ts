@@ -5,6 +5,7 @@
  */
 import { type ActorRefFrom, type AnyActorRef, sendTo, setup, spawnChild, stopChild } from 'xstate';
 import type { TimerRecord } from './record.js';
+import { Slots } from './slots.js';
 import { type TimerInput, timerMachine } from './timer.machine.js';
 
 export interface ShardInput {
@@ -12,8 +13,13 @@ export interface ShardInput {
   readonly registry: AnyActorRef;
 }
 
+export interface ShardContext extends ShardInput {
+  /** Taken by who has a timer spawned, freed by the shard when the timer is gone; the ids of its actors. */
+  readonly slots: Slots;
+}
+
 export type ShardEvent =
-  | { readonly type: 'spawn'; readonly input: TimerInput }
+  | { readonly type: 'spawn'; readonly slot: string; readonly input: TimerInput }
   /** The registry saw a timer do what it must not: it is dropped and reported like one that failed. */
   | { readonly type: 'condemn'; readonly actorId: string; readonly error: unknown }
   | {
@@ -34,14 +40,14 @@ export type ShardReport =
 
 export const shardMachine = setup({
   types: {
-    context: {} as ShardInput,
+    context: {} as ShardContext,
     input: {} as ShardInput,
     events: {} as ShardEvent,
   },
   actors: { timer: timerMachine },
   actions: {
     spawnTimer: spawnChild('timer', {
-      id: ({ event }) => (event.type === 'spawn' ? event.input.record.id : ''),
+      id: ({ event }) => (event.type === 'spawn' ? event.slot : ''),
       input: ({ event }) => {
         if (event.type !== 'spawn') throw new TypeError(`Cannot spawn on ${event.type}`);
         return event.input;
@@ -50,32 +56,35 @@ export const shardMachine = setup({
     dropTimer: stopChild(({ event }) => ('actorId' in event ? event.actorId : '')),
     reportRemoved: sendTo(
       ({ context }) => context.registry,
-      ({ event }) => ({
+      ({ context, event }) => ({
         type: 'timer.removed',
-        timerId: 'actorId' in event ? event.actorId : '',
+        timerId: 'actorId' in event ? context.slots.timerIdIn(event.actorId) : '',
         ownerId: 'output' in event ? event.output.ownerId : '',
       }),
     ),
     reportFailed: sendTo(
       ({ context }) => context.registry,
-      ({ event }) => ({
+      ({ context, event }) => ({
         type: 'timer.failed',
-        timerId: 'actorId' in event ? event.actorId : '',
+        timerId: 'actorId' in event ? context.slots.timerIdIn(event.actorId) : '',
         error: 'error' in event ? event.error : undefined,
       }),
     ),
+    freeSlot: ({ context, event }) => {
+      if ('actorId' in event) context.slots.free(event.actorId);
+    },
   },
 }).createMachine({
   id: 'shard',
-  context: ({ input }) => input,
+  context: ({ input }) => ({ ...input, slots: new Slots() }),
   initial: 'SUPERVISING',
   states: {
     SUPERVISING: {
       on: {
         spawn: { actions: 'spawnTimer' },
-        condemn: { actions: ['dropTimer', 'reportFailed'] },
-        'xstate.done.actor.*': { actions: 'reportRemoved' },
-        'xstate.error.actor.*': { actions: ['dropTimer', 'reportFailed'] },
+        condemn: { actions: ['dropTimer', 'reportFailed', 'freeSlot'] },
+        'xstate.done.actor.*': { actions: ['reportRemoved', 'freeSlot'] },
+        'xstate.error.actor.*': { actions: ['dropTimer', 'reportFailed', 'freeSlot'] },
       },
     },
   },
