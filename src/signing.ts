@@ -1,8 +1,9 @@
 /**
  * The keys the service signs with (Ed25519): receipts, heads of the record and tokens of displays. They are made
  * at the first start and kept beside the journal, or come from a file that SIGNING_KEYS names. The first key
- * signs; the others are there so that receipts and heads they signed before can still be checked. Tokens end with
- * the key that signed them, so that whoever took an old key can make none.
+ * signs; the others, the one that was made here among them, are there so that receipts and heads they signed
+ * before can still be checked. Tokens end with the key that signed them, so that whoever took an old key can make
+ * none.
  */
 import { readFile } from 'node:fs/promises';
 import {
@@ -64,7 +65,8 @@ export class Signer {
    * @throws {SettingError} if the file that is named has none.
    */
   static async open(documents: Documents, file: string): Promise<Signer> {
-    const keys = file === '' ? await ownKeys(documents) : await keysIn(file);
+    const kept = await keptKeys(documents);
+    const keys = file === '' ? (kept ?? (await newKeys(documents))) : union(await keysIn(file), kept);
     const publicKeys = await Promise.all(keys.map(publicPartOf));
     const [first] = keys;
     const [publicFirst] = publicKeys;
@@ -95,9 +97,18 @@ export function verifierOf(publicKeys: { readonly keys: JWK[] }): Verify {
   };
 }
 
-async function ownKeys(documents: Documents): Promise<PrivateKey[]> {
+/** The keys that were made here, if there are any. */
+async function keptKeys(documents: Documents): Promise<PrivateKey[] | undefined> {
   const kept = await documents.get(DRAWER, NAME, 0);
-  if (kept !== undefined) return privateKeysSchema.parse(JSON.parse(kept)).keys;
+  return kept === undefined ? undefined : privateKeysSchema.parse(JSON.parse(kept)).keys;
+}
+
+/** All of the first, and those of the others that are not among them. */
+function union(keys: PrivateKey[], others: readonly PrivateKey[] = []): PrivateKey[] {
+  return [...keys, ...others.filter((other) => keys.every(({ x }) => x !== other.x))];
+}
+
+async function newKeys(documents: Documents): Promise<PrivateKey[]> {
   const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
   const keys = [privateKeySchema.parse(await exportJWK(privateKey))];
   await documents.put(DRAWER, { name: NAME, text: JSON.stringify({ keys }) }, null);

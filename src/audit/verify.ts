@@ -42,6 +42,8 @@ export interface Verdict {
   readonly heads: number;
   /** Heads of days in the export that were signed so late that others may have been there before. */
   readonly lateHeads: readonly DayHead[];
+  /** What the export says of itself in its last line, if that was reached. */
+  readonly end: ExportHead | undefined;
 }
 
 export class Verification {
@@ -94,6 +96,7 @@ export class Verification {
       lastHash: this.#last?.entry.hash ?? null,
       heads: this.#heads,
       lateHeads: this.#lateHeads,
+      end: this.#end,
     };
   }
 

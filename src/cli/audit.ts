@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { headOf, readLine } from '../audit/lines.js';
 import { type Verdict, Verification } from '../audit/verify.js';
-import type { DayHead } from '../protocol/audit.js';
+import type { DayHead, ExportHead } from '../protocol/audit.js';
+import { isoTime } from '../protocol/timer.js';
 import type { Verify } from '../signing.js';
 import { Api } from './api.js';
 import { RefusedError } from './errors.js';
@@ -148,10 +149,11 @@ async function dayHeadsOf(
 
 /** Whoever writes a record anew can write heads that fit as well: only their signatures say whose they are. */
 function praiseOf(
-  { entries, firstPosition, lastPosition, heads }: Verdict,
+  { entries, firstPosition, lastPosition, heads, end }: Verdict,
   areSignaturesChecked: boolean,
 ): string {
-  const which = entries === 0 ? 'no entries' : `entries ${firstPosition} to ${lastPosition}`;
+  const places = entries === 0 ? 'no entries' : `entries ${firstPosition} to ${lastPosition}`;
+  const which = end === undefined ? places : `${places}, ${extentOf(end)}`;
   if (areSignaturesChecked) {
     const signed = heads === 1 ? 'a signed head' : `${heads} signed heads`;
     return `The record is as it was written: ${which}, held against ${signed}.`;
@@ -160,6 +162,12 @@ function praiseOf(
     `The record fits its own hashes: ${which}. Signatures were not checked, so it may have been written anew; ` +
     '--keys names the public keys.'
   );
+}
+
+/** A genuine export of noon is not the whole record of the evening. */
+function extentOf({ to_ms, signed_at_ms }: ExportHead): string {
+  const asOf = `as of ${isoTime(signed_at_ms)}`;
+  return to_ms === null ? asOf : `recorded before ${isoTime(to_ms)}, ${asOf}`;
 }
 
 function warningOf(late: readonly DayHead[]): string {
@@ -173,13 +181,15 @@ function warningOf(late: readonly DayHead[]): string {
 }
 
 function reportOf(verdict: Verdict, areSignaturesChecked: boolean) {
-  const { finding, entries, firstPosition, lastPosition, lastHash, heads } = verdict;
+  const { finding, entries, firstPosition, lastPosition, lastHash, heads, end } = verdict;
   return {
     ok: finding === undefined,
     entries,
     first_position: firstPosition,
     last_position: lastPosition,
     last_hash: lastHash,
+    to_ms: end?.to_ms ?? null,
+    signed_at_ms: end?.signed_at_ms ?? null,
     heads,
     late_heads: verdict.lateHeads.map(({ date, number, position, signed_at_ms }) => {
       return { date, number, position, signed_at_ms };

@@ -110,10 +110,46 @@ describe('R4: signed heads', () => {
     await rotated.heads.stop();
     const kept = await journal.documents.list('heads');
     const replaced = await start(journal, clock, keysFile(fresh));
-    expect(await replaced.heads.list()).toEqual([]);
+    expect(await replaced.heads.list()).toEqual(signed);
     expect(replaced.log.messages.join()).toContain('2026-01-15 bears no signature of the keys');
     await replaced.heads.stop();
     expect(await journal.documents.list('heads')).toEqual(kept);
+  });
+
+  it('follow one another when the key of the first is taken away and given back', async () => {
+    const journal = new MemoryJournal();
+    const clock = new SimulatedClock(START_MS + DAY);
+    await journal.append([created('a')]);
+    const [old, fresh] = [await newKey(), await newKey()];
+    const first = await start(journal, clock, keysFile(old));
+    await first.heads.list();
+    await first.heads.stop();
+    await journal.append([created('b', START_MS + DAY)]);
+    const later = new SimulatedClock(START_MS + 2 * DAY);
+    const without = await start(journal, later, keysFile(fresh));
+    expect((await without.heads.list()).map(({ number }) => number)).toEqual([1, 2]);
+    await without.heads.stop();
+    const both = await start(journal, later, keysFile(fresh, old));
+    expect((await both.heads.list()).map(({ number }) => number)).toEqual([1, 2]);
+    expect(both.log.messages).toEqual([]);
+    await both.heads.stop();
+  });
+
+  it('can still be checked when the key that was made here is replaced by one from a file', async () => {
+    const journal = new MemoryJournal();
+    const clock = new SimulatedClock(START_MS + DAY);
+    await journal.append([created('a')]);
+    const own = await start(journal, clock);
+    const signed = await own.heads.list();
+    await own.heads.stop();
+    const file = keysFile(await newKey());
+    const replaced = await start(journal, clock, file);
+    expect(await replaced.heads.list()).toEqual(signed);
+    expect(replaced.log.messages).toEqual([]);
+    await replaced.heads.stop();
+    const signer = await Signer.open(journal.documents, file);
+    expect(signer.publicKeys.keys).toHaveLength(2);
+    expect(signer.newestKey.keys).toEqual(signer.publicKeys.keys.slice(0, 1));
   });
 
   it('tell at the start that entries are missing', async () => {

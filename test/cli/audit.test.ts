@@ -62,7 +62,9 @@ describe('audit export', () => {
 
 describe('R3: audit verify', () => {
   it('finds the record of a service right, and a file without any service', async () => {
-    const words = 'The record is as it was written: entries 1 to 6, held against 3 signed heads.\n';
+    const nowMs = service.clock.now();
+    const asOf = new Date(nowMs).toISOString();
+    const words = `The record is as it was written: entries 1 to 6, as of ${asOf}, held against 3 signed heads.\n`;
     const right = { code: 0, stdout: words, stderr: '' };
     expect(await run('audit', 'verify')).toEqual(right);
     const url = service.service.url;
@@ -84,7 +86,22 @@ describe('R3: audit verify', () => {
       entries: 6,
       heads: 3,
       signatures: 'valid',
+      to_ms: null,
+      signed_at_ms: nowMs,
       finding: null,
+    });
+  });
+
+  it('does not take what was exported up to an instant for the whole record', async () => {
+    const { stdout } = await run('audit', 'export', '--to', '2026-01-16');
+    const file = fileOf('record.ndjson', stdout.trimEnd().split('\n'));
+    const keys = await keysFile();
+    const verified = await run('audit', 'verify', file, '--keys', keys);
+    expect(verified.stdout).toContain('recorded before 2026-01-16T00:00:00.000Z, as of 2026-01-');
+    const told = await run('audit', 'verify', file, '--keys', keys, '--json');
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      to_ms: Date.UTC(2026, 0, 16),
+      signed_at_ms: service.clock.now(),
     });
   });
 
