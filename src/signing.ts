@@ -66,7 +66,8 @@ export class Signer {
    */
   static async open(documents: Documents, file: string): Promise<Signer> {
     const kept = await keptKeys(documents);
-    const keys = file === '' ? (kept ?? (await newKeys(documents))) : union(await keysIn(file), kept);
+    const keys =
+      file === '' ? (kept ?? (await newKeys(documents))) : union(await keysIn(file), kept);
     const publicKeys = await Promise.all(keys.map(publicPartOf));
     const [first] = keys;
     const [publicFirst] = publicKeys;
