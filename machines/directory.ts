@@ -7,8 +7,9 @@ import { type AnyActorRef, createActor, type InspectionEvent, type Observer } fr
 import { TimerCensus } from './census.js';
 import type { MachineClock } from './clock.js';
 import type { Refusal, TimerSnapshot } from './command.js';
-import { EndQueue } from './end-queue.js';
+import type { End } from './end-queue.js';
 import { ANONYMOUS, type Entry } from './entry.js';
+import { FinishedTimers } from './finished.js';
 import {
   createRecord,
   ImpossibleEntryError,
@@ -27,7 +28,7 @@ const LONGEST_BACKOFF_MS = 30_000;
 const FULL_DUE_BATCH = 1000;
 
 export interface DirectorySettings {
-  /** Timers in memory; the longest finished ones make room for new ones. */
+  /** Timers in memory; finished ones make room for new ones, those of the same owner first. */
   readonly maxTimers: number;
   /** Timers of one owner that have not ended; 0 is no limit. Those of nobody in particular are not counted. */
   readonly maxTimersPerOwner: number;
@@ -51,7 +52,7 @@ export class TimerDirectory {
   /** Started when their first timer comes. */
   readonly #shards = new Map<number, ShardRef>();
   readonly #timers = new Map<string, TimerRef>();
-  readonly #finished = new EndQueue();
+  readonly #finished = new FinishedTimers();
   readonly #census = new TimerCensus();
   /** How often each failing timer failed since it last applied an entry. */
   readonly #failures = new Map<string, number>();
@@ -129,7 +130,7 @@ export class TimerDirectory {
 
   /** Lets those finished timers go, the longest finished first, that a recovery has found no room for. */
   retireSurplus(): void {
-    this.#retireDownTo(this.#options.maxTimers);
+    this.#retireDownTo(this.#options.maxTimers, () => this.#finished.first);
   }
 
   /** Spawns the actor of a timer in the state its record says. */
@@ -208,13 +209,19 @@ export class TimerDirectory {
     this.#options.registry.send({ type: 'timers.due', timerIds });
   }
 
-  /** Retires finished timers, the first to finish first, until so many timers are left or none has finished. */
-  #retireDownTo(timers: number): void {
+  /** Retires one finished timer after the other until so many timers are left, or none has finished. */
+  #retireDownTo(timers: number, next: () => End | undefined): void {
     while (this.#timers.size > timers) {
-      const end = this.#finished.first;
+      const end = next();
       if (end === undefined) return;
       this.#retire(end.timerId);
     }
+  }
+
+  #makeRoomFor(ownerId: string): void {
+    this.#retireDownTo(this.#options.maxTimers - 1, () =>
+      this.#finished.firstToMakeRoomFor(ownerId),
+    );
   }
 
   #drop(timerId: string): void {
@@ -233,8 +240,9 @@ export class TimerDirectory {
     const timer = this.#timers.get(entry.timerId);
     if (timer === undefined) {
       if (entry.type === 'created') {
-        this.#retireDownTo(this.#options.maxTimers - 1);
-        this.spawn(createRecord(entry));
+        const record = createRecord(entry);
+        this.#makeRoomFor(record.ownerId);
+        this.spawn(record);
       }
       return true;
     }
@@ -278,7 +286,8 @@ export class TimerDirectory {
   #note(record: TimerRecord): void {
     this.#census.count(record);
     if (record.completedAtMs === null) return;
-    this.#finished.add({ timerId: record.id, atMs: record.completedAtMs });
+    const { id: timerId, ownerId, completedAtMs: atMs } = record;
+    this.#finished.add({ timerId, ownerId, atMs });
   }
 }
 

@@ -6,6 +6,7 @@
 
 export interface End {
   readonly timerId: string;
+  readonly ownerId: string;
   /** Epoch ms. */
   readonly atMs: number;
 }
@@ -29,12 +30,15 @@ export class EndQueue {
     if (!this.#places.has(end.timerId)) this.#rise(end, this.#heap.length);
   }
 
-  delete(timerId: string): void {
+  /** Takes the end of a timer away and gives it, if it is there. */
+  delete(timerId: string): End | undefined {
     const gap = this.#places.get(timerId);
-    if (gap === undefined) return;
+    if (gap === undefined) return undefined;
+    const end = this.#heap[gap];
     this.#places.delete(timerId);
     const last = this.#heap.pop();
     if (last !== undefined && last.timerId !== timerId) this.#sink(last, this.#rise(last, gap));
+    return end;
   }
 
   /** Puts an end in a place, or in that of the first ancestor that is later; gives where it is. */

@@ -503,6 +503,33 @@ describe('A4: a credential', () => {
     expect(ask(HOME)).toBe(4);
   });
 
+  it('A4: cannot push ended timers of others out of memory by creating and ending many', async () => {
+    const service = await TestService.start({ settings: { MAX_TIMERS: '4' } });
+    const { registry } = service.service;
+    const definition = {
+      name: '',
+      durationMs: 60 * SECOND,
+      warningThresholdsMs: [],
+      autoStart: true,
+    };
+    const { role, label } = caller;
+    const createdAndEnded = async (credential: string) => {
+      const cause = { by: { credential, role, label, address }, reason: null, requestId: null };
+      const created = await registry.create(definition, cause);
+      if (!created.ok) throw new Error('There was no room');
+      const id = created.timer?.record.id ?? '';
+      await service.act(id, 'stop');
+      await service.advance(SECOND);
+      return id;
+    };
+    const exam = await createdAndEnded('exam');
+    const many: string[] = [];
+    for (let count = 0; count < 9; count += 1) many.push(await createdAndEnded('greedy'));
+    const isThere = (id: string) => registry.lookUp(id).ok;
+    expect(isThere(exam)).toBe(true);
+    expect(many.filter(isThere)).toEqual(many.slice(-3));
+  });
+
   it('A4: can have so many timers that have not ended, however many are created at once', async () => {
     const service = await TestService.start({ settings: { MAX_TIMERS_PER_CREDENTIAL: '3' } });
     const { registry } = service.service;

@@ -41,7 +41,7 @@ describe('the queue of ends', () => {
         const reference = new Map<string, number>();
         for (const step of story) {
           if (step.type === 'add') {
-            queue.add(step);
+            queue.add({ ...step, ownerId: 'me' });
             if (!reference.has(step.timerId)) reference.set(step.timerId, step.atMs);
           } else if (step.type === 'delete') {
             queue.delete(step.timerId);
