@@ -188,7 +188,8 @@ export const SETTINGS = {
   },
   MAX_TIMERS: {
     default: '100000',
-    description: 'Timers in memory; finished ones make room for new ones, first those of the same credential, the oldest first',
+    description:
+      'Timers in memory; finished ones make room for new ones, first those of the same credential, the oldest first',
     ...wholeNumber(1, 1_000_000),
   },
   MAX_CLIENTS_PER_TIMER: {

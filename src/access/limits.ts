@@ -8,7 +8,7 @@ import type { Writable } from 'node:stream';
 import { Tally } from '../../machines/tally.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
-import { LimitProblem, PROBLEMS, Problem, type Quota } from '../protocol/problems.js';
+import { LimitProblem, noRoom, Problem, type Quota } from '../protocol/problems.js';
 import { type Addresses, type Incoming, membership, siteOf } from './address.js';
 import { ANONYMOUS, type Caller } from './caller.js';
 import { shownIn } from './credential.js';
@@ -25,8 +25,11 @@ export const LIMITS = [
   'failed_authentications',
   'connections_per_address',
   'connections_per_credential',
+  'messages',
 ] as const;
 export type LimitName = (typeof LIMITS)[number];
+/** Those that an answer tells of. */
+type RequestLimit = Exclude<LimitName, 'messages'>;
 
 type LimitSettings = Pick<
   Config,
@@ -152,6 +155,11 @@ export class Limits {
     hold(this.#connectionsOfCredentials, holder, connection);
   }
 
+  /** Notes that a display said more than it may, and was closed. */
+  noteFlood(): void {
+    this.#onLimited('messages');
+  }
+
   /**
    * Counts a credential that is not valid.
    * @throws {LimitProblem} if its address has shown too many.
@@ -189,27 +197,26 @@ export class Limits {
     return siteOf(address);
   }
 
-  #spend(bucket: TokenBucket | undefined, limit: LimitName): Quota | undefined {
+  #spend(bucket: TokenBucket | undefined, limit: RequestLimit): Quota | undefined {
     if (bucket === undefined) return undefined;
     if (!bucket.take()) throw this.#exhausted(bucket, limit);
     return quotaOf(bucket);
   }
 
-  #exhausted(bucket: TokenBucket, limit: LimitName): LimitProblem {
+  #exhausted(bucket: TokenBucket, limit: RequestLimit): LimitProblem {
     this.#onLimited(limit);
     const detail = `${EXPLANATIONS[limit]}; try again later`;
     return new LimitProblem('rate_limited', detail, quotaOf(bucket), bucket.waitSeconds);
   }
 
-  #full(limit: number, name: LimitName): LimitProblem {
+  #full(limit: number, name: RequestLimit): LimitProblem {
     this.#onLimited(name);
-    const { retryAfterSeconds: resetSeconds } = PROBLEMS.too_many_connections;
     const detail = `${EXPLANATIONS[name]}; close some`;
-    return new LimitProblem('too_many_connections', detail, { limit, remaining: 0, resetSeconds });
+    return noRoom('too_many_connections', limit, detail);
   }
 }
 
-const EXPLANATIONS: Readonly<Record<LimitName, string>> = {
+const EXPLANATIONS: Readonly<Record<RequestLimit, string>> = {
   requests_per_address: 'There were too many requests from this address',
   requests_per_credential: 'There were too many requests with this credential',
   failed_authentications: 'This address has shown too many credentials that are not valid',

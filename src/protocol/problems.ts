@@ -119,6 +119,14 @@ type WithStatus<C extends ProblemCode> = C extends ProblemCode
   : never;
 /** Problems that a request can be answered with. */
 export type HttpProblemCode = WithStatus<ProblemCode>;
+/** What is left of a limit only when something ends. */
+type FullCode =
+  | 'too_many_timers'
+  | 'too_many_displays'
+  | 'too_many_streams'
+  | 'too_many_webhooks'
+  | 'too_many_secrets'
+  | 'too_many_connections';
 
 export interface FieldError {
   /** Where in the request, such as `body.duration_seconds`. */
@@ -218,6 +226,12 @@ export class LimitProblem extends Problem {
   }
 }
 
+/** Refuses one more of what there are as many of as may be. */
+export function noRoom(code: FullCode, limit: number, detail: string): LimitProblem {
+  const { retryAfterSeconds: resetSeconds } = PROBLEMS[code];
+  return new LimitProblem(code, detail, { limit, remaining: 0, resetSeconds });
+}
+
 export const PROBLEM_TYPE = 'application/problem+json';
 
 export const problemSchema = z
@@ -261,8 +275,7 @@ export function problemOf(refusal: Refusal, timerId: string): Problem {
       const { limit, of } = refusal;
       const whose = of === 'service' ? '' : ' of this credential';
       const detail = `There are ${limit} timers${whose} already, which is the limit; delete some or wait for their end`;
-      const { retryAfterSeconds: resetSeconds } = PROBLEMS.too_many_timers;
-      return new LimitProblem('too_many_timers', detail, { limit, remaining: 0, resetSeconds });
+      return noRoom('too_many_timers', limit, detail);
     }
     case 'recovering':
       return new Problem(

@@ -9,7 +9,7 @@ import type { Config } from '../config.js';
 import type { Log } from '../log.js';
 import type { Acknowledgement, Displays } from '../protocol/displays.js';
 import { connectedMessage } from '../protocol/messages.js';
-import { LimitProblem, Problem, problemOf } from '../protocol/problems.js';
+import { LimitProblem, noRoom, Problem, problemOf } from '../protocol/problems.js';
 import type { Registry, TimerRecord } from '../registry.js';
 import { admit } from './admission.js';
 import type { Sees } from './console.js';
@@ -79,7 +79,8 @@ export class Realtime {
     this.#admit(exchange);
     const record = this.#recordOf(timerId);
     if (this.#hub.isFull(timerId)) {
-      throw new Problem('too_many_displays', `As many displays follow ${timerId} as may`);
+      const detail = `As many displays follow ${timerId} as may`;
+      throw noRoom('too_many_displays', this.#options.config.maxClientsPerTimer, detail);
     }
     const joined = this.#hub.joinStream(timerId, {
       ...options,

@@ -8,7 +8,7 @@ import { ANONYMOUS, type Caller } from '../access/caller.js';
 import type { Clock } from '../clock.js';
 import { type ConsoleSettings, consoleKeepalive } from '../protocol/console.js';
 import { eventOf } from '../protocol/events.js';
-import { Problem } from '../protocol/problems.js';
+import { noRoom } from '../protocol/problems.js';
 import type { Change, Registry, Watcher } from '../registry.js';
 import { ConsoleNews, type Sees } from './console.js';
 import { EventStream } from './event-stream.js';
@@ -134,12 +134,13 @@ export class Watchers implements Watcher {
     keepaliveEvent: () => Buffer | undefined,
   ): EventStream {
     if (this.#streams.size >= MOST_STREAMS) {
-      throw new Problem('too_many_streams', `There are ${MOST_STREAMS} already; close some`);
+      const detail = `There are ${MOST_STREAMS} already; close some`;
+      throw noRoom('too_many_streams', MOST_STREAMS, detail);
     }
     const isFull = this.#streamsOf.of(credential) >= MOST_STREAMS_PER_CREDENTIAL;
     if (isFull && credential !== ANONYMOUS) {
       const detail = `This credential has ${MOST_STREAMS_PER_CREDENTIAL} already; close some`;
-      throw new Problem('too_many_streams', detail);
+      throw noRoom('too_many_streams', MOST_STREAMS_PER_CREDENTIAL, detail);
     }
     if (!response.destroyed) {
       this.#streamsOf.add(credential);

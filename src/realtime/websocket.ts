@@ -135,6 +135,7 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
     const isWithinBudget = (): boolean => {
       display.heard();
       if (budget === undefined || budget.take()) return true;
+      if (excess === 0) limits.noteFlood();
       display.close('too_many_messages');
       excess += 1;
       if (excess > MOST_EXCESS) display.terminate();

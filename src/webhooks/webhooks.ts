@@ -9,7 +9,7 @@ import type { Config } from '../config.js';
 import { sortableId } from '../ids.js';
 import type { Journal } from '../journal/journal.js';
 import type { Log } from '../log.js';
-import { Problem } from '../protocol/problems.js';
+import { noRoom, Problem } from '../protocol/problems.js';
 import { isoTime } from '../protocol/timer.js';
 import {
   type Attempt,
@@ -187,7 +187,8 @@ export class Webhooks implements Watcher {
       const made = this.#webhooks.get(id);
       if (made !== undefined) return { ...resourceOf(made.endpoint), secret };
       if (this.#webhooks.size >= MOST_WEBHOOKS) {
-        throw new Problem('too_many_webhooks', `There are ${MOST_WEBHOOKS} already; delete some`);
+        const detail = `There are ${MOST_WEBHOOKS} already; delete some`;
+        throw noRoom('too_many_webhooks', MOST_WEBHOOKS, detail);
       }
       const { clock, journal } = this.#options;
       const createdAtMs = clock.now();
@@ -244,7 +245,7 @@ export class Webhooks implements Watcher {
       const valid = before.filter(({ untilMs }) => untilMs > nowMs);
       if (valid.length >= MOST_SECRETS) {
         const detail = `${MOST_SECRETS} secrets sign already, all but the newest for 24 hours at the most`;
-        throw new Problem('too_many_secrets', detail);
+        throw noRoom('too_many_secrets', MOST_SECRETS, detail);
       }
       await this.#change(webhook, { secrets: [{ secret, untilMs: null }, ...valid] });
       return { ...resourceOf(webhook.endpoint), secret };

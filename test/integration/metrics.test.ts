@@ -174,6 +174,15 @@ describe('M1: metrics', () => {
     expect(samples.get('timer_limited_total{limit="failed_authentications"}')).toBe(0);
   });
 
+  it('M1: count a display once that said too much', async () => {
+    const service = await TestService.start({ settings: { MAX_MESSAGES_PER_SECOND: '1' } });
+    const display = await service.display((await service.create()).id);
+    for (let count = 0; count < 20; count += 1) display.say({ type: 'ping' });
+    await display.closed;
+    const samples = await metricsOf(service);
+    expect(samples.get('timer_limited_total{limit="messages"}')).toBe(1);
+  });
+
   it('M1: tell of webhooks, of those that are disabled too, also after a restart', async () => {
     const journal = new MemoryJournal();
     const settings = { WEBHOOK_RETRY_SECONDS: '5', WEBHOOK_ALLOW_PRIVATE: '1' };

@@ -371,6 +371,8 @@ describe('W2: messages are signed as Standard Webhooks has it', () => {
     }
     const refused = await rotate();
     expect([refused.status, problemIn(refused).code]).toEqual([429, 'too_many_secrets']);
+    expect(refused.headers.get('ratelimit-limit')).toBe('5');
+    expect(refused.headers.get('ratelimit-remaining')).toBe('0');
     await service.create();
     await settle(service);
     const [delivery] = receiver.deliveries;
