@@ -117,6 +117,8 @@ export interface RegistryOptions {
   readonly maxTimersPerOwner: number;
   readonly retainFinishedMs: number;
   readonly measures?: RegistryMeasures;
+  /** How many displays of other nodes follow a timer. */
+  readonly connectedElsewhere?: (timerId: string) => number;
   readonly inspect?: Observer<InspectionEvent> | undefined;
   /** The registry itself failed, which it never should: nothing works any more. */
   readonly onFailure: (error: unknown) => void;
@@ -136,6 +138,7 @@ export class Registry {
   readonly #journal: Journal;
   readonly #log: Log;
   readonly #measures: RegistryMeasures;
+  readonly #connectedElsewhere: (timerId: string) => number;
   readonly #watchers = new Set<Watcher>();
   readonly #followed = new Map<string, Followed>();
   /** The time that the last id begins with: no two begin with the same, so that their order is strict. */
@@ -152,6 +155,7 @@ export class Registry {
     this.#journal = journal;
     this.#log = log;
     this.#measures = measures;
+    this.#connectedElsewhere = options.connectedElsewhere ?? (() => 0);
     const logic = registryMachine.provide({
       actors: {
         journal: journalActor({
@@ -344,7 +348,7 @@ export class Registry {
     return {
       record,
       state: stateOf(record),
-      connectedClients: displays.connected,
+      connectedClients: displays.connected + this.#connectedElsewhere(timerId),
       atMs: this.#clock.now(),
     };
   }

@@ -18,6 +18,7 @@ import { purgeRegularly } from './journal/purge.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics/metrics.js';
 import { Readiness, watchEngine } from './readiness.js';
+import { Presence } from './realtime/presence.js';
 import { Realtime } from './realtime/realtime.js';
 import { Registry } from './registry.js';
 import { Signer } from './signing.js';
@@ -68,6 +69,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const addresses = new Addresses(config.trustProxy);
   const signer = await Signer.open(documents, config.signingKeys);
   const access = await Access.open({ config, documents, addresses, signer, clock, log });
+  const presence = new Presence({ bus: journal.bus, clock });
   const registry = new Registry({
     clock,
     journal,
@@ -75,6 +77,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     maxTimers: config.maxTimers,
     maxTimersPerOwner: config.maxTimersPerCredential,
     measures: metrics,
+    connectedElsewhere: (timerId) => presence.connectedElsewhere(timerId),
     retainFinishedMs: config.retainFinishedSeconds * 1000,
     onFailure,
     inspect,
@@ -102,7 +105,16 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     );
   };
   const limits = new Limits({ config, clock, addresses, onLimited, onUnknownProxy });
-  const realtime = new Realtime({ registry, access, limits, measures, clock, config, log });
+  const realtime = new Realtime({
+    registry,
+    access,
+    limits,
+    measures,
+    presence,
+    clock,
+    config,
+    log,
+  });
   metrics.observe({
     timersIn: (state) => registry.timersIn(state),
     clockOffset: () => journal.engine?.clockOffset,

@@ -45,14 +45,14 @@ export function displayRoutes(realtime: Realtime, schemas: RequestSchemas, limit
     realtime.watchAll({ request, response, caller }, (record) => reaches(caller, record));
   });
 
-  const showDisplays: Handler = ({ request, response }) => {
-    response.json(realtime.displaysOf(timerIdOf(request)));
+  const showDisplays: Handler = async ({ request, response }) => {
+    response.json(await realtime.displaysOf(timerIdOf(request)));
   };
 
-  const acknowledge: Handler = ({ request, response, caller }) => {
+  const acknowledge: Handler = async ({ request, response, caller }) => {
     const body = parse(acknowledgementSchema, request.body, 'body');
     const displayId = parameterOf(request, 'display_id');
-    realtime.acknowledge(timerIdOf(request), displayId, body, caller);
+    await realtime.acknowledge(timerIdOf(request), displayId, body, caller);
     response.status(204).end();
   };
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { JournalAnswer } from '../../machines/desk.js';
 import { type Entry, REASON_CATEGORIES, ROLES } from '../../machines/entry.js';
 import { ImpossibleEntryError, recordOf, type TimerRecord } from '../../machines/record.js';
+import type { Bus } from './bus.js';
 import type { RecordedEntry } from './chain.js';
 import type { Documents } from './documents.js';
 
@@ -59,6 +60,9 @@ export interface Journal {
 
   /** Only where there is one that may be away while this process is well. */
   readonly engine?: Engine;
+
+  /** Only where several nodes share one: how they tell each other what is not recorded. */
+  readonly bus?: Bus;
 
   /**
    * Every timer as everything recorded so far leaves it, each once. Timers that ended at or before

@@ -21,6 +21,7 @@ import {
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
+import type { Bus } from './bus.js';
 import { linkOf } from './chain.js';
 import {
   type Commit,
@@ -37,6 +38,7 @@ import {
   recordsOf,
   type TimerRecord,
 } from './journal.js';
+import { NatsBus } from './nats-bus.js';
 import { connectTo, type NatsAccess, openStream, patiently, wordsOf } from './nats-connection.js';
 import { NatsDocuments } from './nats-documents.js';
 import type { Mark } from './nats-hashes.js';
@@ -168,6 +170,11 @@ export class NatsJournal implements Journal {
       headOf: (timerId) => this.#index.headOf(timerId) ?? { revision: 0, sequence: 0 },
       subjectOf: (timerId) => this.#subjectOf(timerId),
     });
+  }
+
+  get bus(): Bus {
+    const isConnected = (): boolean => this.#soundings.isConnected;
+    return new NatsBus(this.#connection, `${this.#stream}_nodes`, isConnected);
   }
 
   get engine(): Engine {

@@ -1,5 +1,6 @@
 /** What displays say about themselves, and what is shown of them to those who look after a timer. */
 import { z } from 'zod';
+import type { TimerRecord } from '../registry.js';
 
 const LONGEST_LABEL = 100;
 
@@ -47,6 +48,10 @@ export const displaySchema = z
   })
   .meta({ id: 'Display' });
 
+/** A display as its own node knows it: which revision the timer has is for whoever shows it to say. */
+export const displayRowSchema = displaySchema.omit({ is_current: true });
+export type DisplayRow = z.output<typeof displayRowSchema>;
+
 const counts = {
   connected: z.int().min(0).meta({ description: 'Displays that follow the timer.' }),
   current: z.int().min(0).meta({ description: 'Those of them that show its last revision.' }),
@@ -71,3 +76,62 @@ export const displaysSchema = z
   .meta({ id: 'Displays', description: 'Who follows a timer, and what they show.' });
 
 export type Displays = z.output<typeof displaysSchema>;
+
+/** Of one timer: the displays of a node, those of them that show a revision, and their worst error bound. */
+export const figuresSchema = z.object({
+  timer_id: z.string(),
+  connected: z.int().min(0),
+  revision: z.int().min(0),
+  current: z.int().min(0),
+  worst_error_bound_ms: z.number().min(0).nullable(),
+});
+export type Figures = z.output<typeof figuresSchema>;
+
+export function figuresOfNobody(timerId: string): Figures {
+  return {
+    timer_id: timerId,
+    connected: 0,
+    revision: 0,
+    current: 0,
+    worst_error_bound_ms: null,
+  };
+}
+
+/** What several nodes tell of one timer: who shows another revision than it has is not current. */
+export function summaryOf(
+  timerId: string,
+  revision: number,
+  figures: readonly Figures[],
+): DisplaySummary {
+  let [connected, current] = [0, 0];
+  for (const one of figures) {
+    connected += one.connected;
+    if (one.revision === revision) current += one.current;
+  }
+  const bounds = figures.map((one) => one.worst_error_bound_ms);
+  return { timer_id: timerId, connected, current, worst_error_bound_ms: worstOf(bounds) };
+}
+
+/** All displays of a timer. */
+export function displaysResource(
+  { id, revision }: Pick<TimerRecord, 'id' | 'revision'>,
+  rows: readonly DisplayRow[],
+): Displays {
+  const displays = rows.map((row) => ({ ...row, is_current: row.revision === revision }));
+  return {
+    timer_id: id,
+    revision,
+    connected: displays.length,
+    current: displays.filter(({ is_current }) => is_current).length,
+    worst_error_bound_ms: worstOf(rows.map(({ error_bound_ms }) => error_bound_ms)),
+    displays,
+  };
+}
+
+function worstOf(boundsMs: readonly (number | null)[]): number | null {
+  let worstMs: number | null = null;
+  for (const boundMs of boundsMs) {
+    if (boundMs !== null) worstMs = Math.max(worstMs ?? 0, boundMs);
+  }
+  return worstMs;
+}

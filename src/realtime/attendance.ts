@@ -2,9 +2,8 @@
 import { customAlphabet } from 'nanoid';
 import { bucketFor, type TokenBucket } from '../access/token-bucket.js';
 import type { Clock } from '../clock.js';
-import type { Acknowledgement, DisplaySummary, Displays, Transport } from '../protocol/displays.js';
+import type { Acknowledgement, DisplayRow, Figures, Transport } from '../protocol/displays.js';
 import { isoTime } from '../protocol/timer.js';
-import type { TimerRecord } from '../registry.js';
 
 const randomPart = customAlphabet('0123456789abcdefghijklmnopqrstuv', 16);
 
@@ -80,14 +79,19 @@ export class Attendance {
     if (label !== undefined) attendant.label = attendant.givenLabel ?? label;
   }
 
-  /** Counted anew each time: it is asked for a few times a second at most. */
-  summary({ id, revision }: TimerRecord): DisplaySummary {
+  /** How many there are and how many show a revision. Counted anew each time: it is asked for a few times a second. */
+  figures(timerId: string, revision: number): Figures {
     let current = 0;
     for (const { acknowledged } of this.#attendants.values()) {
       if (acknowledged?.revision === revision) current += 1;
     }
-    const connected = this.#attendants.size;
-    return { timer_id: id, connected, current, worst_error_bound_ms: this.worstErrorBoundMs() };
+    return {
+      timer_id: timerId,
+      connected: this.#attendants.size,
+      revision,
+      current,
+      worst_error_bound_ms: this.worstErrorBoundMs(),
+    };
   }
 
   /** The largest error bound that was acknowledged; `null` when none was. */
@@ -100,8 +104,8 @@ export class Attendance {
     return worstMs;
   }
 
-  resource(record: TimerRecord): Displays {
-    const displays = [...this.#attendants].map(([displayId, attendant]) => {
+  rows(): DisplayRow[] {
+    return [...this.#attendants].map(([displayId, attendant]) => {
       const { label, transport, connectedAtMs, acknowledged } = attendant;
       return {
         display_id: displayId,
@@ -111,15 +115,7 @@ export class Attendance {
         revision: acknowledged?.revision ?? null,
         error_bound_ms: acknowledged?.errorBoundMs ?? null,
         acknowledged_at: acknowledged === undefined ? null : isoTime(acknowledged.atMs),
-        is_current: acknowledged?.revision === record.revision,
       };
     });
-    const { timer_id, ...counts } = this.summary(record);
-    return { timer_id, revision: record.revision, ...counts, displays };
   }
-}
-
-/** What is said of a timer that nobody follows. */
-export function nobodyAt(timerId: string): DisplaySummary {
-  return { timer_id: timerId, connected: 0, current: 0, worst_error_bound_ms: null };
 }

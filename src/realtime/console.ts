@@ -35,7 +35,7 @@ export class ConsoleNews {
     this.#registry = registry;
     this.#hub = hub;
     this.#sees = sees;
-    this.#attendedIds = new Set([...hub.followedTimers()].filter((id) => this.#seesById(id)));
+    this.#attendedIds = new Set([...hub.followedAnywhere()].filter((id) => this.#seesById(id)));
   }
 
   get isEmpty(): boolean {

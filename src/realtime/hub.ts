@@ -6,7 +6,17 @@ import type { ServerResponse } from 'node:http';
 import { remainingMs } from '../../machines/record.js';
 import type { Clock } from '../clock.js';
 import { coarseClock } from '../coarse-clock.js';
-import type { Acknowledgement, DisplaySummary, Displays, Transport } from '../protocol/displays.js';
+import {
+  type Acknowledgement,
+  type DisplayRow,
+  type DisplaySummary,
+  type Displays,
+  displaysResource,
+  type Figures,
+  figuresOfNobody,
+  summaryOf,
+  type Transport,
+} from '../protocol/displays.js';
 import { eventOf } from '../protocol/events.js';
 import {
   changesBetween,
@@ -16,10 +26,11 @@ import {
   type ServerMessage,
 } from '../protocol/messages.js';
 import type { Entry, Following, Notice, Registry, TimerRecord } from '../registry.js';
-import { type Arrival, Attendance, nobodyAt } from './attendance.js';
+import { type Arrival, Attendance } from './attendance.js';
 import { EventStream } from './event-stream.js';
 import { TickFrame, textFrame } from './frame.js';
 import type { Outlet } from './outlet.js';
+import type { Presence } from './presence.js';
 import { WebSocketDisplay, type WebSocketDisplayOptions } from './websocket-display.js';
 
 /** The displays of one transport. Each transport has its own, so that every loop meets one kind. */
@@ -79,6 +90,7 @@ export interface HubOptions {
   readonly maxDisplaysPerTimer: number;
   readonly maxMessagesPerSecond: number;
   readonly measures: HubMeasures;
+  readonly presence: Presence;
   /** Displays came, left or said something. */
   readonly onDisplaysChange: (timerId: string) => void;
 }
@@ -161,18 +173,31 @@ export class Hub {
     return this.#rooms.get(timerId)?.attendance.takeRequest(displayId) ?? false;
   }
 
-  /** Everybody who follows a timer. */
-  displaysOf(record: TimerRecord): Displays {
-    const attendance = this.#rooms.get(record.id)?.attendance;
-    return (attendance ?? this.#newAttendance()).resource(record);
+  /** The displays of this node that follow a timer. */
+  rowsOf(timerId: string): readonly DisplayRow[] {
+    return this.#rooms.get(timerId)?.attendance.rows() ?? [];
   }
 
-  /** How many follow a timer, and how well; nothing while that cannot be said. */
-  summaryOf(timerId: string): DisplaySummary | undefined {
-    const room = this.#rooms.get(timerId);
-    if (room === undefined) return nobodyAt(timerId);
+  /** Everybody who follows a timer, with the displays of other nodes that are known. */
+  displaysOf(record: TimerRecord, elsewhere: readonly DisplayRow[]): Displays {
+    return displaysResource(record, [...this.rowsOf(record.id), ...elsewhere]);
+  }
+
+  /** How many displays of this node follow a timer, and how well. */
+  figuresOf(timerId: string): Figures {
+    const attendance = this.#rooms.get(timerId)?.attendance;
     const found = this.#options.registry.lookUp(timerId);
-    return found.ok ? room.attendance.summary(found.timer.record) : undefined;
+    const revision = found.ok ? found.timer.record.revision : 0;
+    return attendance?.figures(timerId, revision) ?? figuresOfNobody(timerId);
+  }
+
+  /** How many displays of all nodes follow a timer, and how well; nothing while that cannot be said. */
+  summaryOf(timerId: string): DisplaySummary | undefined {
+    const elsewhere = this.#options.presence.figuresElsewhere(timerId);
+    if (!this.#rooms.has(timerId) && elsewhere.length === 0) return summaryOf(timerId, 0, []);
+    const found = this.#options.registry.lookUp(timerId);
+    if (!found.ok) return undefined;
+    return summaryOf(timerId, found.timer.record.revision, [this.figuresOf(timerId), ...elsewhere]);
   }
 
   /** All displays in figures. */
@@ -189,12 +214,17 @@ export class Hub {
   }
 
   isFollowed(timerId: string): boolean {
-    return this.#rooms.has(timerId);
+    return this.#rooms.has(timerId) || this.#options.presence.connectedElsewhere(timerId) > 0;
   }
 
-  /** The ids of the timers that somebody follows. */
+  /** The ids of the timers that displays of this node follow. */
   followedTimers(): Iterable<string> {
     return this.#rooms.keys();
+  }
+
+  /** The ids of the timers that somebody follows, wherever. */
+  followedAnywhere(): Iterable<string> {
+    return new Set([...this.#rooms.keys(), ...this.#options.presence.followedElsewhere()]);
   }
 
   /** Ends every connection because the service is going away. */

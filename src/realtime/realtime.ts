@@ -9,12 +9,14 @@ import type { Config } from '../config.js';
 import type { Log } from '../log.js';
 import type { Acknowledgement, Displays } from '../protocol/displays.js';
 import { connectedMessage } from '../protocol/messages.js';
+import type { Acknowledged } from '../protocol/presence.js';
 import { LimitProblem, noRoom, Problem, problemOf } from '../protocol/problems.js';
 import type { Registry, TimerRecord } from '../registry.js';
 import { admit } from './admission.js';
 import type { Sees } from './console.js';
 import type { EventStream } from './event-stream.js';
 import { type DisplayFigures, displayEventOf, Hub, type HubMeasures, type Joined } from './hub.js';
+import type { Presence } from './presence.js';
 import { Watchers } from './watchers.js';
 import { serveWebSockets, type WebSockets } from './websocket.js';
 
@@ -23,6 +25,7 @@ export interface RealtimeOptions {
   readonly access: Access;
   readonly limits: Limits;
   readonly measures: HubMeasures;
+  readonly presence: Presence;
   readonly clock: Clock;
   readonly config: Config;
   readonly log: Log;
@@ -50,7 +53,7 @@ export class Realtime {
   #webSockets: WebSockets | undefined;
 
   constructor(options: RealtimeOptions) {
-    const { registry, clock, config } = options;
+    const { registry, presence, clock, config } = options;
     const keepaliveMs = config.keepaliveSeconds * 1000;
     this.#options = options;
     this.#hub = new Hub({
@@ -60,9 +63,22 @@ export class Realtime {
       maxDisplaysPerTimer: config.maxClientsPerTimer,
       maxMessagesPerSecond: config.maxMessagesPerSecond,
       measures: options.measures,
-      onDisplaysChange: (timerId) => this.#watchers.displaysChanged(timerId),
+      presence,
+      onDisplaysChange: (timerId) => {
+        this.#watchers.displaysChanged(timerId);
+        presence.changed(timerId);
+      },
     });
-    this.#watchers = new Watchers({ registry, hub: this.#hub, clock, settings: config });
+    this.#watchers = new Watchers({ registry, hub: this.#hub, presence, clock, settings: config });
+    presence.begin(
+      {
+        followedTimers: () => this.#hub.followedTimers(),
+        figuresOf: (timerId) => this.#hub.figuresOf(timerId),
+        rowsOf: (timerId) => this.#hub.rowsOf(timerId),
+        acknowledge: (...said) => this.#acknowledgeHere(...said),
+      },
+      (timerId) => this.#watchers.displaysChangedElsewhere(timerId),
+    );
   }
 
   /** Takes the WebSocket connections of a server. */
@@ -122,39 +138,60 @@ export class Realtime {
   }
 
   /** Who follows a timer now. */
-  displaysOf(timerId: string): Displays {
-    return this.#hub.displaysOf(this.#recordOf(timerId));
+  async displaysOf(timerId: string): Promise<Displays> {
+    this.#recordOf(timerId);
+    const elsewhere = await this.#options.presence.rowsElsewhere(timerId);
+    return this.#hub.displaysOf(this.#recordOf(timerId), elsewhere);
   }
 
   /**
    * Notes what a display says it shows. Nobody else says it in its name, whatever else they may do.
    * @throws {Problem} if somebody else does, or it is said too often.
    */
-  acknowledge(
+  async acknowledge(
     timerId: string,
     displayId: string,
     acknowledgement: Acknowledgement,
     { credential }: Caller,
-  ): void {
+  ): Promise<void> {
     this.#recordOf(timerId);
+    const said = [timerId, displayId, acknowledgement, credential] as const;
+    const here = this.#acknowledgeHere(...said);
+    const isElsewhere = here === 'unknown_display';
+    const outcome = isElsewhere ? await this.#options.presence.acknowledgeElsewhere(...said) : here;
+    switch (outcome) {
+      case 'noted':
+        return;
+      case 'unknown_display':
+        throw new Problem('unknown_display', `No display ${displayId} follows this timer`);
+      case 'forbidden':
+        throw new Problem('forbidden', `Display ${displayId} came with another credential`);
+      case 'too_many_messages': {
+        const most = this.#options.config.maxMessagesPerSecond;
+        const quota = { limit: most * BURST_SECONDS, remaining: 0, resetSeconds: BURST_SECONDS };
+        const detail = `A display acknowledges ${most} times a second at most`;
+        throw new LimitProblem('too_many_messages', detail, quota);
+      }
+    }
+  }
+
+  #acknowledgeHere(
+    timerId: string,
+    displayId: string,
+    acknowledgement: Acknowledgement,
+    credential: string,
+  ): Acknowledged {
     const own = this.#hub.credentialOf(timerId, displayId);
-    if (own === undefined) {
-      throw new Problem('unknown_display', `No display ${displayId} follows this timer`);
-    }
-    if (own !== credential) {
-      throw new Problem('forbidden', `Display ${displayId} came with another credential`);
-    }
-    if (!this.#hub.takeRequest(timerId, displayId)) {
-      const most = this.#options.config.maxMessagesPerSecond;
-      const quota = { limit: most * BURST_SECONDS, remaining: 0, resetSeconds: BURST_SECONDS };
-      const detail = `A display acknowledges ${most} times a second at most`;
-      throw new LimitProblem('too_many_messages', detail, quota);
-    }
+    if (own === undefined) return 'unknown_display';
+    if (own !== credential) return 'forbidden';
+    if (!this.#hub.takeRequest(timerId, displayId)) return 'too_many_messages';
     this.#hub.acknowledge(timerId, displayId, acknowledgement);
+    return 'noted';
   }
 
   /** Tells displays that the service goes away, and settles when those over WebSocket are gone. */
   async close(): Promise<void> {
+    this.#options.presence.end();
     this.#hub.closeAll();
     this.#watchers.closeAll();
     await this.#webSockets?.close();

@@ -7,6 +7,7 @@ import { Tally } from '../../machines/tally.js';
 import { ANONYMOUS, type Caller } from '../access/caller.js';
 import type { Clock } from '../clock.js';
 import { type ConsoleSettings, consoleKeepalive } from '../protocol/console.js';
+import type { DisplayRow } from '../protocol/displays.js';
 import { eventOf } from '../protocol/events.js';
 import { noRoom } from '../protocol/problems.js';
 import type { Change, Registry, Watcher } from '../registry.js';
@@ -14,6 +15,7 @@ import { ConsoleNews, type Sees } from './console.js';
 import { EventStream } from './event-stream.js';
 import { Feed } from './feed.js';
 import type { Hub } from './hub.js';
+import type { Presence } from './presence.js';
 
 /** Streams in all, of both kinds. */
 const MOST_STREAMS = 1000;
@@ -21,12 +23,22 @@ const MOST_STREAMS = 1000;
 const MOST_STREAMS_PER_CREDENTIAL = 50;
 const CONSOLE_INTERVAL_MS = 100;
 const DISPLAYS_INTERVAL_MS = 250;
+const ELSEWHERE_INTERVAL_MS = 500;
 
 export interface WatchersOptions {
   readonly registry: Registry;
   readonly hub: Hub;
+  readonly presence: Presence;
   readonly clock: Clock;
   readonly settings: ConsoleSettings;
+}
+
+/** The displays of other nodes that follow a timer somebody looks at. */
+interface Elsewhere {
+  rows: readonly DisplayRow[];
+  /** True also for some time afterwards. */
+  isAsking: boolean;
+  isOutdated: boolean;
 }
 
 interface Console {
@@ -39,6 +51,8 @@ export class Watchers implements Watcher {
   readonly #consoles = new Set<Console>();
   /** Streams of displays, by the timer they are of. */
   readonly #feeds = new Map<string, Set<Feed>>();
+  /** By the timers that the streams of displays are of. */
+  readonly #elsewhere = new Map<string, Elsewhere>();
   /** Every stream of both kinds. */
   readonly #streams = new Set<Feed>();
   /** How many of them each credential has. */
@@ -77,9 +91,10 @@ export class Watchers implements Watcher {
   /** Tells who follows a timer, now and whenever that changes, until the timer is gone. */
   watchDisplays(timerId: string, caller: Caller, response: ServerResponse): Feed {
     const { registry, hub, clock } = this.#options;
+    const elsewhere = this.#lookElsewhere(timerId);
     const present = (): unknown => {
       const found = registry.lookUp(timerId);
-      if (found.ok) return hub.displaysOf(found.timer.record);
+      if (found.ok) return hub.displaysOf(found.timer.record, elsewhere.rows);
       if (found.refusal.reason === 'unknown_timer') feed.end();
       return undefined;
     };
@@ -92,7 +107,9 @@ export class Watchers implements Watcher {
     this.#feeds.set(timerId, feeds.add(feed));
     this.#add(feed, response, () => {
       feeds.delete(feed);
-      if (feeds.size === 0) this.#feeds.delete(timerId);
+      if (feeds.size > 0) return;
+      this.#feeds.delete(timerId);
+      this.#elsewhere.delete(timerId);
     });
     stream.begin();
     feed.tell();
@@ -124,8 +141,42 @@ export class Watchers implements Watcher {
     this.#markFeeds(timerId);
   }
 
+  /** Displays of other nodes came, left or said something. */
+  displaysChangedElsewhere(timerId: string): void {
+    this.displaysChanged(timerId);
+    const elsewhere = this.#elsewhere.get(timerId);
+    if (elsewhere !== undefined) this.#refresh(timerId, elsewhere);
+  }
+
   closeAll(): void {
     for (const feed of this.#streams) feed.end();
+  }
+
+  #lookElsewhere(timerId: string): Elsewhere {
+    const known = this.#elsewhere.get(timerId);
+    if (known !== undefined) return known;
+    const elsewhere: Elsewhere = { rows: [], isAsking: false, isOutdated: false };
+    this.#elsewhere.set(timerId, elsewhere);
+    this.#refresh(timerId, elsewhere);
+    return elsewhere;
+  }
+
+  /** Asks for the displays of other nodes, again if they change meanwhile, but not all the time. */
+  #refresh(timerId: string, elsewhere: Elsewhere): void {
+    const { presence, clock } = this.#options;
+    elsewhere.isOutdated = true;
+    if (elsewhere.isAsking || !presence.hasPeers) return;
+    elsewhere.isAsking = true;
+    elsewhere.isOutdated = false;
+    void presence.rowsElsewhere(timerId).then((rows) => {
+      elsewhere.rows = rows;
+      this.#markFeeds(timerId);
+      clock.setTimeout(() => {
+        elsewhere.isAsking = false;
+        const isWatched = this.#elsewhere.get(timerId) === elsewhere;
+        if (isWatched && elsewhere.isOutdated) this.#refresh(timerId, elsewhere);
+      }, ELSEWHERE_INTERVAL_MS);
+    });
   }
 
   #open(

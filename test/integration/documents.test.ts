@@ -27,6 +27,7 @@ import { requestSchemas } from '../../src/protocol/requests.js';
 import { TIMER_STATES, timerSchema } from '../../src/protocol/timer.js';
 import { WEBHOOK_EVENTS } from '../../src/protocol/webhooks.js';
 import { Readiness } from '../../src/readiness.js';
+import { Presence } from '../../src/realtime/presence.js';
 import { Realtime } from '../../src/realtime/realtime.js';
 import { Signer } from '../../src/signing.js';
 import { Webhooks } from '../../src/webhooks/webhooks.js';
@@ -1056,7 +1057,7 @@ async function mountedRoutes({ clock, journal, service }: TestService): Promise<
     signer,
     documents,
     audit: new Audit({ journal, heads, signer, clock }),
-    realtime: new Realtime(parts),
+    realtime: new Realtime({ ...parts, presence: new Presence({ bus: undefined, clock }) }),
     webhooks: await Webhooks.open({ ...parts, journal, version: '0.0.0' }),
     version: '0.0.0',
   });

@@ -1,0 +1,199 @@
+/** Several nodes show the displays of all of them; each is a service of its own, on one log and one clock. */
+import { describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { consoleMessageSchema } from '../../src/protocol/console.js';
+import { displaySummarySchema, displaysSchema } from '../../src/protocol/displays.js';
+import { EVENT_MESSAGES } from '../../src/protocol/messages.js';
+import { newsSchema } from '../../src/protocol/presence.js';
+import { EventReader } from '../support/event-reader.js';
+import { SharedJournal } from '../support/local-bus.js';
+import { problemIn, TestService } from '../support/service.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
+
+const SECOND = 1000;
+/** After so long every node knows what happened on the others. */
+const NEWS_MS = 250;
+
+async function twoNodes(): Promise<{
+  readonly journal: SharedJournal;
+  readonly near: TestService;
+  readonly far: TestService;
+}> {
+  const journal = new SharedJournal();
+  const clock = new SimulatedClock();
+  const near = await TestService.start({ journal, clock });
+  const far = await TestService.start({ journal, clock });
+  await clock.advance(SECOND);
+  return { journal, near, far };
+}
+
+async function displaysOf(service: TestService, timerId: string) {
+  const { body } = await service.request('GET', `/timers/${timerId}/displays`);
+  return displaysSchema.parse(body);
+}
+
+function acknowledgement(timerId: string, displayId: string): string {
+  return `/timers/${timerId}/displays/${displayId}/acknowledgement`;
+}
+
+/** Follows a timer over server-sent events, and gives the reader and the id of the display. */
+async function follow(service: TestService, timerId: string) {
+  const url = `${service.service.url}/timers/${timerId}/events`;
+  const reader = await EventReader.open(url, z.object({}).loose(), service.authorization);
+  const { display_id } = EVENT_MESSAGES.connected.parse(await reader.next());
+  return { reader, displayId: display_id };
+}
+
+describe('D5: displays of another node', () => {
+  it('are counted and shown with what they acknowledged, until they leave', async () => {
+    const { near, far } = await twoNodes();
+    const { id } = await near.create();
+    const display = await near.display(id, '?label=Seat%201');
+    await far.display(id, '?label=Seat%202');
+    display.say({ type: 'acknowledge', revision: 1, error_bound_ms: 4 });
+    await display.news();
+    await near.advance(NEWS_MS);
+    for (const node of [near, far]) {
+      expect((await node.get(id)).connected_clients).toBe(2);
+      const { connected, current, worst_error_bound_ms, displays } = await displaysOf(node, id);
+      expect([connected, current, worst_error_bound_ms]).toEqual([2, 1, 4]);
+      expect(displays.map(({ label }) => label).sort()).toEqual(['Seat 1', 'Seat 2']);
+      expect(displays.find(({ label }) => label === 'Seat 1')).toMatchObject({
+        revision: 1,
+        is_current: true,
+      });
+    }
+    await display.leave();
+    await vi.waitFor(async () => expect((await near.get(id)).connected_clients).toBe(1));
+    await near.advance(NEWS_MS);
+    expect((await far.get(id)).connected_clients).toBe(1);
+    expect((await displaysOf(far, id)).displays).toHaveLength(1);
+  });
+
+  it('are not current while they show another revision than the timer has', async () => {
+    const { near, far } = await twoNodes();
+    const { id } = await near.create();
+    const display = await near.display(id);
+    display.say({ type: 'acknowledge', revision: 1, error_bound_ms: 4 });
+    await display.news();
+    await near.advance(NEWS_MS);
+    await far.act(id, 'start');
+    expect((await displaysOf(far, id)).current).toBe(0);
+    display.say({ type: 'acknowledge', revision: 2, error_bound_ms: 4 });
+    await display.news();
+    await near.advance(NEWS_MS);
+    expect((await displaysOf(far, id)).current).toBe(1);
+  });
+
+  it('are told to consoles, and to those who look at one timer', async () => {
+    const { near, far } = await twoNodes();
+    const { id } = await near.create();
+    await near.display(id);
+    await near.advance(NEWS_MS);
+    const console = await EventReader.open(`${far.service.url}/events`, consoleMessageSchema);
+    const [summary] = z
+      .object({ displays: z.array(displaySummarySchema) })
+      .parse(await console.next()).displays;
+    expect(summary).toMatchObject({ timer_id: id, connected: 1, current: 0 });
+    const url = `${far.service.url}/timers/${id}/displays/events`;
+    const displays = await EventReader.open(url, displaysSchema);
+    await vi.waitFor(async () => {
+      await far.advance(NEWS_MS);
+      expect(displays.data.at(-1)?.displays).toHaveLength(1);
+    });
+    const { displayId } = await follow(near, id);
+    const said = { revision: 1, error_bound_ms: 7 };
+    await near.request('POST', acknowledgement(id, displayId), said);
+    await vi.waitFor(async () => {
+      await far.advance(NEWS_MS);
+      expect(displays.data.at(-1)).toMatchObject({ connected: 2, current: 1 });
+      const told = console.data.flatMap((message) =>
+        'displays' in message ? message.displays : [],
+      );
+      expect(told.at(-1)).toMatchObject({ connected: 2, current: 1, worst_error_bound_ms: 7 });
+    });
+  });
+
+  it('D3: are spoken for by way of any node, by their own credential only', async () => {
+    const journal = new SharedJournal();
+    const clock = new SimulatedClock();
+    const near = await TestService.start({ journal, clock });
+    await near.protect();
+    const other = await near.createKey({ role: 'observer' });
+    const far = await TestService.start({ journal, clock });
+    const { id } = await near.create();
+    const { reader, displayId } = await follow(near, id);
+    await near.advance(NEWS_MS);
+    far.token = near.token;
+    const said = { revision: 1, error_bound_ms: 5 };
+    const path = acknowledgement(id, displayId);
+    expect((await far.request('POST', path, said)).status).toBe(204);
+    expect((await displaysOf(near, id)).displays[0]).toMatchObject({ error_bound_ms: 5 });
+    far.token = other.key;
+    expect(problemIn(await far.request('POST', path, said)).code).toBe('forbidden');
+    const unknown = acknowledgement(id, 'display_unknown');
+    expect(problemIn(await far.request('POST', unknown, said)).code).toBe('unknown_display');
+    reader.leave();
+  });
+
+  it('are forgotten when their node falls silent, and known again when it is heard', async () => {
+    const { journal, near, far } = await twoNodes();
+    const { id } = await near.create();
+    await near.display(id);
+    await near.advance(NEWS_MS);
+    journal.bus.isCut = true;
+    await near.advance(3 * SECOND);
+    expect((await far.get(id)).connected_clients).toBe(1);
+    await near.advance(4 * SECOND);
+    expect((await far.get(id)).connected_clients).toBe(0);
+    await near.display(id);
+    await near.advance(SECOND);
+    journal.bus.isCut = false;
+    await near.advance(2 * SECOND);
+    await vi.waitFor(async () => expect((await far.get(id)).connected_clients).toBe(2));
+  });
+
+  it('are known again after news got lost, because the numbers of messages have a gap', async () => {
+    const { journal, near, far } = await twoNodes();
+    const { id } = await near.create();
+    journal.bus.isCut = true;
+    await near.display(id);
+    await near.advance(NEWS_MS);
+    journal.bus.isCut = false;
+    expect((await far.get(id)).connected_clients).toBe(0);
+    await near.advance(SECOND);
+    await vi.waitFor(async () => expect((await far.get(id)).connected_clients).toBe(1));
+  });
+
+  it('are gone with a node that stops, at once', async () => {
+    const { near, far } = await twoNodes();
+    const { id } = await near.create();
+    await near.display(id);
+    await near.advance(NEWS_MS);
+    expect((await far.get(id)).connected_clients).toBe(1);
+    const nowMs = near.clock.now();
+    const stopping = near.service.stop();
+    await vi.waitFor(async () => expect((await far.get(id)).connected_clients).toBe(0));
+    expect(near.clock.now()).toBe(nowMs);
+    await stopping;
+  });
+
+  it('are told of a few times a second, and all of them in messages of 1,000 timers at the most', async () => {
+    const { journal, near, far } = await twoNodes();
+    const { id } = await near.create();
+    const before = journal.bus.told.length;
+    const displays = await Promise.all(Array.from({ length: 20 }, () => near.display(id)));
+    for (let said = 0; said < 5; said += 1) {
+      for (const display of displays) {
+        display.say({ type: 'acknowledge', revision: 1, error_bound_ms: said });
+      }
+      for (const display of displays) await display.news();
+      await near.advance(50);
+    }
+    await near.advance(NEWS_MS);
+    const news = journal.bus.told.slice(before).map(({ message }) => newsSchema.safeParse(message));
+    const withFigures = news.filter(({ data }) => (data?.figures.length ?? 0) > 0);
+    expect(withFigures.length).toBeLessThanOrEqual(4);
+    expect((await far.get(id)).connected_clients).toBe(20);
+  });
+});
