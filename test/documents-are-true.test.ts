@@ -57,3 +57,13 @@ describe('docs/ARCHITECTURE.md', () => {
     for (const path of paths) expect(() => read(path)).not.toThrow();
   });
 });
+
+describe('SECURITY.md', () => {
+  it('names the versions of packages that are installed', () => {
+    const rows = [...read('SECURITY.md').matchAll(/^\| `([^`]+)` \|.* \| ([\d.]+) \|$/gm)];
+    expect(rows.length).toBeGreaterThan(3);
+    for (const [, name, version] of rows) {
+      expect(JSON.parse(read(`node_modules/${name}/package.json`))).toMatchObject({ version });
+    }
+  });
+});
