@@ -12,6 +12,8 @@ import { wordsOf } from './nats-connection.js';
 
 /** What the engine has shown counts for so long. */
 const FRESH_MS = 25;
+/** A cluster that has just been started may let some of them fail. */
+const FIRST_SOUNDINGS = 5;
 const INTERVAL_MS = 1000;
 /** Time between soundings of an engine that is away. */
 const RETRY_MS = 250;
@@ -80,9 +82,12 @@ export class Soundings implements Engine {
     return { offsetMs: nowMs - engineMs, errorBoundMs };
   }
 
-  /** Begins to take soundings, and settles when the first one is over and the clocks were compared. */
+  /** Begins to take soundings, and settles when one has succeeded and the clocks were compared, or some failed. */
   async start(): Promise<void> {
-    await this.#sound();
+    for (let taken = 0; taken < FIRST_SOUNDINGS; taken += 1) {
+      await this.#sound();
+      if (this.#failure === undefined) break;
+    }
     await this.#comparison;
     this.#schedule();
   }

@@ -189,7 +189,7 @@ describe('while the engine is away', () => {
     await untilMissing(service);
     const extension = { action: 'extend', extend_seconds: 5 };
     const extended = await ask(service, 'POST', `/timers/${id}/control`, extension);
-    expect(timerSchema.parse(extended.body)).toMatchObject({ state: 'running', revision: 2 });
+    expect(extended.body).toMatchObject({ state: 'running', revision: 2 });
   });
 });
 
