@@ -93,7 +93,13 @@ export type RegistryEvent =
 /** What the registry tells the process around it. */
 export type RegistryNotice =
   | { readonly type: 'timer.failed'; readonly timerId: string; readonly error: unknown }
-  | { readonly type: 'timer.restarted'; readonly timerId: string; readonly ownerId: string }
+  | {
+      readonly type: 'timer.restarted';
+      readonly timerId: string;
+      readonly ownerId: string;
+      /** All that it has applied by now. */
+      readonly history: readonly Entry[];
+    }
   | { readonly type: 'timer.removed'; readonly timerId: string; readonly ownerId: string }
   /** One commit of the journal, right after its entries were applied. */
   | {
@@ -236,7 +242,9 @@ export const registryMachine = setup({
       if (isDeleted) context.directory.remove(timerId);
       const missed = isDeleted ? [] : context.directory.restart(record);
       propose(system, context.desk.applied([...history, ...missed]));
-      enqueue.emit({ type: 'timer.restarted', timerId, ownerId: record.ownerId });
+      const { ownerId, revision } = record;
+      const whole = [...history, ...missed.filter((entry) => entry.revision > revision)];
+      enqueue.emit({ type: 'timer.restarted', timerId, ownerId, history: whole });
     }),
     failShard: ({ context, event, self }) => {
       if (event.type !== 'shard.failed') return;

@@ -12,6 +12,7 @@ import {
 import type { Action, Command, Refusal } from '../machines/command.js';
 import type { Outcome } from '../machines/desk.js';
 import type { Author, Cause, Entry, Reason, TimerDefinition } from '../machines/entry.js';
+import { noticesOf } from '../machines/notices.js';
 import { stateOf, type TimerRecord, type TimerState } from '../machines/record.js';
 import { type RegistryNotice, registryMachine } from '../machines/registry.machine.js';
 import type { shardMachine } from '../machines/shard.machine.js';
@@ -128,6 +129,8 @@ export interface RegistryOptions {
 
 interface Followed {
   readonly listener: (notice: Notice) => void;
+  /** The last revision that was told. */
+  toldRevision: number;
   counts: DisplayCounts;
   subscription: Subscription | undefined;
 }
@@ -268,8 +271,13 @@ export class Registry {
 
   /** Follows a timer, which must be there. One party at a time follows each timer. */
   follow(timerId: string, listener: (notice: Notice) => void): Following {
+    const toldRevision = this.#directory.snapshotOf(timerId)?.context.record.revision ?? 0;
     const followed: Followed = {
-      listener,
+      listener: (notice) => {
+        followed.toldRevision = notice.record.revision;
+        listener(notice);
+      },
+      toldRevision,
       counts: { connected: 0, ticking: 0 },
       subscription: undefined,
     };
@@ -360,6 +368,13 @@ export class Registry {
     timer?.send({ type: 'displays', counts: followed.counts });
   }
 
+  /** What a timer failed over, and what came while it was down, its actor has told nobody. */
+  #tellMissed({ listener, toldRevision }: Followed, history: readonly Entry[]): void {
+    for (const notice of noticesOf(history, toldRevision, Number.POSITIVE_INFINITY)) {
+      listener(notice);
+    }
+  }
+
   #hear(notice: RegistryNotice): void {
     switch (notice.type) {
       case 'timer.failed':
@@ -368,7 +383,10 @@ export class Registry {
       case 'timer.restarted': {
         this.#log.info({ timer: notice.timerId }, 'a timer was restarted from the journal');
         const followed = this.#followed.get(notice.timerId);
-        if (followed !== undefined) this.#attach(notice.timerId, followed);
+        if (followed !== undefined) {
+          this.#attach(notice.timerId, followed);
+          this.#tellMissed(followed, notice.history);
+        }
         for (const watcher of this.#watchers) watcher.touched(notice.timerId, notice.ownerId);
         break;
       }

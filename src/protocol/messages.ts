@@ -1,6 +1,6 @@
 /** Every message between the service and a display, in both directions. */
 import { z } from 'zod';
-import { applyEntry, createRecord, type TimerRecord } from '../../machines/record.js';
+import { noticesOf } from '../../machines/notices.js';
 import type { Entry, Notice, TimerStatus } from '../registry.js';
 import { acknowledgementFields, displayIdSchema } from './displays.js';
 import {
@@ -199,34 +199,9 @@ export function* changesBetween(
   afterRevision: number,
   lastRevision: number,
 ): Generator<DisplayEvent> {
-  let record: TimerRecord | undefined;
-  for (const entry of history) {
-    if (entry.revision > lastRevision) return;
-    record = record === undefined ? createRecord(entry) : applyEntry(record, entry);
-    const notice = entry.revision > afterRevision ? noticeOf(entry, record) : undefined;
-    const message = notice === undefined ? undefined : messageOf(notice);
+  for (const notice of noticesOf(history, afterRevision, lastRevision)) {
+    const message = messageOf(notice);
     if (message !== undefined) yield message;
-  }
-}
-
-function noticeOf(entry: Entry, record: TimerRecord): Notice | undefined {
-  const { atMs } = entry;
-  switch (entry.type) {
-    case 'created':
-      return undefined;
-    case 'started':
-    case 'resumed':
-      return { type: 'timer_started', record, atMs };
-    case 'paused':
-      return { type: 'timer_paused', record, atMs };
-    case 'extended':
-      return { type: 'timer_extended', addedMs: entry.data.addedMs, record, atMs };
-    case 'stopped':
-      return { type: 'timer_stopped', record, atMs };
-    case 'expired':
-      return { type: 'timer_expired', record, atMs };
-    case 'deleted':
-      return { type: 'timer_deleted', record, atMs };
   }
 }
 

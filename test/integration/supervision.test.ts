@@ -1,10 +1,23 @@
 /** What happens when a timer's actor fails (T11). */
 import { describe, expect, it } from 'vitest';
-import { faultyShards } from '../support/faulty-shards.js';
+import { faultyShards, shardsThatFailOver } from '../support/faulty-shards.js';
 import { readableLog } from '../support/log-lines.js';
 import { problemIn, TestService } from '../support/service.js';
 
 const SECOND = 1000;
+
+/** Lets time pass until something is settled: a restart is put off, if only by an instant. */
+async function whileTimePasses<T>(service: TestService, settling: Promise<T>): Promise<T> {
+  let isSettled = false;
+  void settling.finally(() => {
+    isSettled = true;
+  });
+  while (!isSettled) {
+    await service.clock.advance(1);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return settling;
+}
 
 describe('T11: a timer that fails is restarted from its journal', () => {
   it('keeps its state and its displays, is logged, and takes nothing else down', async () => {
@@ -59,5 +72,43 @@ describe('T11: a timer that fails is restarted from its journal', () => {
       state: 'expired',
       completed_at: new Date(server_time_ms + 10 * SECOND).toISOString(),
     });
+  });
+
+  it('tells displays the change over which it failed', async () => {
+    const shardLogic = shardsThatFailOver('extended', { left: 1 });
+    const service = await TestService.start({ shardLogic });
+    const { id } = await service.create({ duration_seconds: 60, auto_start: true });
+    const display = await service.display(id);
+    const extended = await whileTimePasses(service, service.control(id, 'extend', 5));
+    expect(extended.status).toBe(200);
+    await service.act(id, 'pause');
+    const told = await display.news();
+    expect(told.filter(({ type }) => type !== 'timer_tick')).toMatchObject([
+      { type: 'timer_extended', added_seconds: 5, revision: 2 },
+      { type: 'timer_paused', revision: 3 },
+    ]);
+  });
+
+  it('tells displays the changes that came while it was down, once and in their order', async () => {
+    const shardLogic = shardsThatFailOver('extended', { left: 3 });
+    const service = await TestService.start({ shardLogic });
+    const { id } = await service.create({ duration_seconds: 2, auto_start: true });
+    const display = await service.display(id);
+    await whileTimePasses(service, service.control(id, 'extend', 1));
+    await service.advance(10 * SECOND);
+    const told = await display.news();
+    const changes = told.filter(({ type }) => /extended|expired/.test(type));
+    expect(changes.map(({ type }) => type)).toEqual(['timer_extended', 'timer_expired']);
+  });
+
+  it('tells displays the deletion over which it failed, and lets them go', async () => {
+    const service = await TestService.start({
+      shardLogic: shardsThatFailOver('deleted', { left: 1 }),
+    });
+    const { id } = await service.create();
+    const display = await service.display(id);
+    await whileTimePasses(service, service.request('DELETE', `/timers/${id}`));
+    expect(await display.next('timer_deleted')).toMatchObject({ revision: 2 });
+    expect(await display.closed).toMatchObject({ code: 4000 });
   });
 });
