@@ -3,6 +3,7 @@ import { css, html, LitElement, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import type { FeedEntry } from './feed.js';
 import { counted, durationText, timeOfDay } from './figures.js';
+import { storyStyles } from './styles.js';
 
 const WORDS: Record<string, string> = {
   created: 'created',
@@ -16,7 +17,9 @@ const WORDS: Record<string, string> = {
 
 export class ActivityFeed extends LitElement {
   static override properties = { feed: { attribute: false } };
-  static override styles = css`
+  static override styles = [
+    storyStyles,
+    css`
     :host {
       display: block;
     }
@@ -32,22 +35,12 @@ export class ActivityFeed extends LitElement {
       font-size: 0.9rem;
     }
     ol {
-      margin: 0;
       padding: 0 1rem 1rem;
-      list-style: none;
       font-size: 0.9rem;
     }
     li {
-      display: grid;
-      grid-template-columns: auto 1fr;
       gap: 0.75rem;
       padding: 0.35rem 0;
-      border-top: 1px solid var(--line);
-      overflow-wrap: anywhere;
-    }
-    time {
-      color: var(--muted);
-      font-variant-numeric: tabular-nums;
     }
     small {
       display: block;
@@ -56,7 +49,8 @@ export class ActivityFeed extends LitElement {
     .reason {
       color: inherit;
     }
-  `;
+  `,
+  ];
 
   declare feed: readonly FeedEntry[];
 

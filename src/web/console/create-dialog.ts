@@ -25,10 +25,6 @@ export class CreateDialog extends ConsoleDialog {
     controls,
     dialogStyles,
     css`
-      form {
-        display: grid;
-        gap: 1.1rem;
-      }
       .who {
         display: grid;
         grid-template-columns: 1fr 7rem;

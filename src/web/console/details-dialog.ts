@@ -5,7 +5,7 @@ import { wordsOf } from './actions.js';
 import { ConsoleDialog } from './console-dialog.js';
 import { dateAndTime } from './figures.js';
 import type { HistoryItem } from './messages.js';
-import { controls, dialogStyles } from './styles.js';
+import { controls, dialogStyles, storyStyles } from './styles.js';
 
 export class DetailsDialog extends ConsoleDialog {
   static override properties = {
@@ -17,6 +17,7 @@ export class DetailsDialog extends ConsoleDialog {
   static override styles = [
     controls,
     dialogStyles,
+    storyStyles,
     css`
       dialog {
         width: min(44rem, calc(100vw - 1.5rem));
@@ -26,21 +27,11 @@ export class DetailsDialog extends ConsoleDialog {
         max-height: 60dvh;
       }
       ol {
-        margin: 0;
         padding: 0;
-        list-style: none;
       }
       li {
-        display: grid;
-        grid-template-columns: auto 1fr;
         gap: 1rem;
         padding: 0.45rem 0;
-        border-top: 1px solid var(--line);
-        overflow-wrap: anywhere;
-      }
-      time {
-        color: var(--muted);
-        font-variant-numeric: tabular-nums;
       }
     `,
   ];

@@ -1,5 +1,5 @@
 /** Asks by how much one timer or several are to be extended. */
-import { css, html, nothing, type TemplateResult } from 'lit';
+import { html, nothing, type TemplateResult } from 'lit';
 import { ConsoleDialog } from './console-dialog.js';
 import type { Reason } from './reason.js';
 import './reason-fields.js';
@@ -12,16 +12,7 @@ export class ExtendDialog extends ConsoleDialog {
     reason: { attribute: false },
     problem: { state: true },
   };
-  static override styles = [
-    controls,
-    dialogStyles,
-    css`
-      form {
-        display: grid;
-        gap: 1.1rem;
-      }
-    `,
-  ];
+  static override styles = [controls, dialogStyles];
 
   /** A timer's name, or how many there are. */
   declare subject: string;

@@ -14,10 +14,6 @@ export class SignInDialog extends ConsoleDialog {
     controls,
     dialogStyles,
     css`
-      form {
-        display: grid;
-        gap: 1.1rem;
-      }
       input[type='password'] {
         width: 100%;
       }

@@ -99,7 +99,29 @@ export const controls = css`
   }
 `;
 
+/** What happened, one line each, behind the time of day. */
+export const storyStyles = css`
+  ol {
+    margin: 0;
+    list-style: none;
+  }
+  li {
+    display: grid;
+    grid-template-columns: auto 1fr;
+    border-top: 1px solid var(--line);
+    overflow-wrap: anywhere;
+  }
+  time {
+    color: var(--muted);
+    font-variant-numeric: tabular-nums;
+  }
+`;
+
 export const dialogStyles = css`
+  form:not(.row) {
+    display: grid;
+    gap: 1.1rem;
+  }
   dialog {
     width: min(36rem, calc(100vw - 1.5rem));
     max-height: calc(100dvh - 2rem);
