@@ -70,11 +70,11 @@ export interface StampedCommand {
 
 /** Decides a command for a timer, or for none when nothing is known by that id. */
 export function decide(snapshot: TimerSnapshot | undefined, stamped: StampedCommand): Decision {
-  const { command, atMs, cause } = stamped;
-  const now = { atMs, recordedAtMs: atMs };
+  const { command, cause } = stamped;
   if (command.type === 'create') {
     if (snapshot !== undefined) return refuse({ reason: 'timer_exists' });
     const { timerId, definition } = command;
+    const now = { atMs: stamped.atMs, recordedAtMs: stamped.atMs };
     return {
       type: 'propose',
       entry: { timerId, revision: 1, ...now, ...cause, type: 'created', data: definition },
@@ -82,6 +82,9 @@ export function decide(snapshot: TimerSnapshot | undefined, stamped: StampedComm
   }
   if (snapshot === undefined) return refuse({ reason: 'unknown_timer' });
 
+  // The change before it may have the time of a clock that is ahead of this one.
+  const atMs = Math.max(stamped.atMs, snapshot.context.record.changedAtMs);
+  const now = { atMs, recordedAtMs: atMs };
   const end = { atMs: deadlineOf(snapshot), recordedAtMs: atMs };
   const expiry = entryOf(snapshot, { type: 'expired', data: {} }, end, BY_ITSELF);
   const isTimeUp = stateOf(snapshot.context.record) === 'RUNNING' && atMs >= expiry.atMs;

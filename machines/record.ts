@@ -16,6 +16,8 @@ export interface TimerRecord {
   readonly durationMs: number;
   readonly warningThresholdsMs: readonly number[];
   readonly createdAtMs: number;
+  /** The instant of the last entry, before which no other takes effect, whatever a clock says. */
+  readonly changedAtMs: number;
   /** The first start; resuming does not move it. */
   readonly startedAtMs: number | null;
   readonly completedAtMs: number | null;
@@ -85,6 +87,7 @@ export function createRecord(entry: Entry): TimerRecord {
     durationMs,
     warningThresholdsMs,
     createdAtMs: entry.atMs,
+    changedAtMs: entry.atMs,
     startedAtMs: autoStart ? entry.atMs : null,
     completedAtMs: null,
     deadlineMs: autoStart ? entry.atMs + durationMs : null,
@@ -97,7 +100,7 @@ export function applyEntry(record: TimerRecord, entry: Entry): TimerRecord {
   if (entry.revision !== record.revision + 1) {
     throw new ImpossibleEntryError(entry, `the timer is at revision ${record.revision}`);
   }
-  const next = { ...record, revision: entry.revision };
+  const next = { ...record, revision: entry.revision, changedAtMs: entry.atMs };
   const leftMs = remainingMs(record, entry.atMs);
   switch (entry.type) {
     case 'created':

@@ -65,6 +65,14 @@ function instantOf(event: { type: string }, clock: MachineClock): number {
   return 'atMs' in event && typeof event.atMs === 'number' ? event.atMs : clock.now();
 }
 
+/**
+ * When what an event shows of the running clock is told: now, or at the instant of an entry that a node decided
+ * whose clock is ahead, because what it ends was shown down to that instant.
+ */
+function toldAtMs(event: { type: string }, clock: MachineClock): number {
+  return Math.max(clock.now(), instantOf(event, clock));
+}
+
 /** Milliseconds to the next whole second that displays are to be told; the end itself tells the 0. */
 function untilNextTickMs(leftMs: number): number {
   const nextSecond = Math.max(1, Math.ceil(leftMs / 1000) - 1);
@@ -102,14 +110,18 @@ export const timerMachine = setup({
       const { record, clock, warnedDownToMs } = context;
       const leftMs = remainingMs(record, instantOf(event, clock));
       if (nextThresholdMs(context) < leftMs) return;
-      const atMs = clock.now();
+      const atMs = toldAtMs(event, clock);
       for (const thresholdMs of thresholdsPassed(record, warnedDownToMs, leftMs)) {
         enqueue.emit({ type: 'timer_warning', thresholdMs, record, atMs });
         enqueue(() => context.onWarning({ record, thresholdMs }));
       }
       enqueue.assign({ warnedDownToMs: leftMs });
     }),
-    tellTick: emit(({ context }) => ({ type: 'timer_tick', ...present(context) })),
+    tellTick: emit(({ context, event }) => ({
+      type: 'timer_tick',
+      record: context.record,
+      atMs: toldAtMs(event, context.clock),
+    })),
     tellStarted: emit(({ context }) => ({ type: 'timer_started', ...present(context) })),
     tellPaused: emit(({ context }) => ({ type: 'timer_paused', ...present(context) })),
     tellExtended: emit(({ context, event }) => ({
@@ -141,7 +153,9 @@ export const timerMachine = setup({
   },
   delays: {
     deadline: ({ context }) => Math.max(0, (context.record.deadlineMs ?? 0) - context.clock.now()),
-    nextTick: ({ context }) => untilNextTickMs(remainingMs(context.record, context.clock.now())),
+    // Before the clock of this node has reached the instant of the start, more is left than the duration.
+    nextTick: ({ context }) =>
+      untilNextTickMs((context.record.deadlineMs ?? 0) - context.clock.now()),
     nextThreshold: ({ context }) =>
       Math.max(0, remainingMs(context.record, context.clock.now()) - nextThresholdMs(context)),
   },

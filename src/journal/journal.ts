@@ -169,6 +169,7 @@ export const recordSchema = z.object({
   durationMs: wholeMs,
   warningThresholdsMs: z.array(wholeMs),
   createdAtMs: wholeMs,
+  changedAtMs: wholeMs,
   startedAtMs: wholeMs.nullable(),
   completedAtMs: wholeMs.nullable(),
   deadlineMs: wholeMs.nullable(),

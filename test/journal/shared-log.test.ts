@@ -234,6 +234,20 @@ describe('a command that meets a change of another node', () => {
     ]);
   });
 
+  it('J4: takes effect no earlier than that change, also if the clock of its node is behind', async () => {
+    const journal = new DistantJournal();
+    const clock = new SimulatedClock(START_MS);
+    const registry = await withTimer(journal, clock);
+    await journal.byAnother(entry('a', 3, { type: 'paused', data: {} }, START_MS + 200));
+    await registry.execute({ type: 'resume', timerId: 'a' }, BY_TEST);
+    await clock.advance(50);
+    await registry.execute(PAUSE, BY_TEST);
+    const history = await journal.history('a');
+    expect(history.map(({ atMs }) => atMs - START_MS)).toEqual([0, 0, 200, 200, 200]);
+    const found = registry.lookUp('a');
+    expect(found.ok && found.timer.record.heldMs).toBe(59_800);
+  });
+
   it('T5: finds no timer when that change is its deletion', async () => {
     const journal = new DistantJournal();
     const registry = await withTimer(journal);

@@ -172,3 +172,27 @@ describe('a finished timer', () => {
     expect(told().at(-1)).toEqual(['timer_retired', 5 * SECOND]);
   });
 });
+
+describe('a node whose clock is behind those of others', () => {
+  const tickSeconds = (notices: readonly Notice[]) =>
+    notices.flatMap(({ type, record, atMs }) =>
+      type === 'timer_tick' ? [((record.deadlineMs ?? 0) - atMs) / SECOND] : [],
+    );
+
+  it('T9, J4: tells an end that comes early there after the tick that says 0', async () => {
+    const { clock, timer, notices, apply } = startTimer(running());
+    timer.send({ type: 'displays', counts: { connected: 1, ticking: 1 } });
+    await clock.advance(59 * SECOND + 700);
+    apply({ type: 'expired', data: {} }, START_MS + 60 * SECOND);
+    expect(tickSeconds(notices).slice(-2)).toEqual([1, 0]);
+    expect(notices.at(-1)?.type).toBe('timer_expired');
+  });
+
+  it('T9: ticks at whole seconds of a start that is still to come there', async () => {
+    const { clock, timer, notices, apply } = startTimer();
+    timer.send({ type: 'displays', counts: { connected: 1, ticking: 1 } });
+    apply({ type: 'started', data: {} }, START_MS + 200);
+    await clock.advance(2 * SECOND);
+    expect(tickSeconds(notices)).toEqual([60, 59]);
+  });
+});

@@ -13,11 +13,14 @@ interface Asked {
   /** One of a bulk is answered when all are, which may be long after its fate was known. */
   readonly isOneOfMany: boolean;
   answers: number;
+  /** It was refused, and nothing was said that leaves it open. */
+  isRefused: boolean;
   /** The revision of its entry; `undefined` while there is none. */
   revision: number | undefined;
 }
 
 export interface InstructorsOptions {
+  /** The right time. */
   readonly clock: { now(): number };
   readonly model: Model;
   readonly tell: (line: string) => void;
@@ -34,12 +37,20 @@ export class Instructors {
 
   /** Asks for one command, or for many at one instant; the entry of each is known by its request. */
   ask(node: SimulatedNode, commands: readonly Command[]): void {
-    const { clock, tell, onBroken } = this.#options;
+    const { tell, onBroken } = this.#options;
     const requestId = `request-${this.#asked.size + 1}`;
-    const [atMs, isOneOfMany] = [clock.now(), commands.length > 1];
+    const [atMs, isOneOfMany] = [node.now(), commands.length > 1];
     const asked = commands.map((command): Asked => {
       tell(`node ${node.name} is asked to ${phrase(command)}`);
-      return { command, node, atMs, isOneOfMany, answers: 0, revision: undefined };
+      return {
+        command,
+        node,
+        atMs,
+        isOneOfMany,
+        answers: 0,
+        isRefused: false,
+        revision: undefined,
+      };
     });
     for (const one of asked) this.#asked.set(nameOf(requestId, one.command.timerId), one);
     node.registry
@@ -66,6 +77,7 @@ export class Instructors {
     must('T1', asked !== undefined, () => `nobody asked for ${type} of ${timerId}`);
     if (asked === undefined) return;
     must('T5', asked.revision === undefined, () => `${type} of ${timerId} is committed twice`);
+    must('J1', !asked.isRefused, () => `${type} of ${timerId} is committed after its refusal`);
     asked.revision = entry.revision;
     const expectedMs = Math.max(asked.atMs, before?.atMs ?? 0);
     const isOfItsInstant = entry.atMs === expectedMs;
@@ -75,7 +87,7 @@ export class Instructors {
   /** At the end everybody has been answered whose node lived. */
   checkEnd(): void {
     for (const { command, node, answers } of this.#asked.values()) {
-      const isSettled = answers === 1 || node.isDead;
+      const isSettled = answers === 1 || (node.isDead && !node.hasFinished);
       must('T5', isSettled, () => `${phrase(command)} on node ${node.name} was never answered`);
     }
   }
@@ -92,6 +104,7 @@ export class Instructors {
       must('T3', revision !== undefined, () => `${what} is done, and nothing is committed`);
       return;
     }
+    asked.isRefused = outcome !== 'outcome_unknown';
     // Without an answer of the log a node cannot know, unless it shows the change already.
     const isUnsure = outcome === 'outcome_unknown' && (isOneOfMany || !isShown(asked));
     const isTrue = revision === undefined || isUnsure;

@@ -25,14 +25,20 @@ const EARLY_MS = 400;
 const ANSWER_TIMEOUT_MS = 2000;
 const NOT_REACHED = 'the log cannot be reached';
 const NOT_ANSWERED = 'the log did not answer';
-export const LOG_FAILURES = [NOT_REACHED, NOT_ANSWERED] as const;
+const CLOCK_IS_OFF = 'the clock of this node is off';
+export const LOG_FAILURES = [NOT_REACHED, NOT_ANSWERED, CLOCK_IS_OFF] as const;
 const REPLAY_BATCH_TIMERS = 2;
 const LONGEST_READING_MS = 300;
 const LONGEST_COMMIT = 5;
 const LONGEST_REPEAT = 4;
 
 /** Faults that a test puts into the log, to see that the simulation finds them. */
-export type Bug = 'revision off by one' | 'lost entry' | 'early expiry';
+export type Bug = 'revision off by one' | 'lost entry' | 'early expiry' | 'clock ahead';
+
+export interface NodeClock {
+  /** Whether it lets its node record. */
+  readonly isRight: boolean;
+}
 
 export interface LogOptions {
   readonly clock: Clock;
@@ -54,7 +60,7 @@ export class SimulatedLog {
   readonly #histories = new Map<string, Entry[]>();
   readonly #connections = new Set<NodeJournal>();
   #commits = 0;
-  readonly #bug: Bug | undefined;
+  readonly bug: Bug | undefined;
   readonly #onCommit: (entry: Entry) => void;
   readonly #onConflict: (entry: Entry) => void;
   readonly onLostAnswer: () => void;
@@ -62,15 +68,15 @@ export class SimulatedLog {
   constructor({ clock, random, bug, onCommit, onConflict, onLostAnswer }: LogOptions) {
     this.clock = clock;
     this.random = random;
-    this.#bug = bug;
+    this.bug = bug;
     this.#onCommit = onCommit;
     this.#onConflict = onConflict;
     this.onLostAnswer = onLostAnswer;
   }
 
   /** The log as a node sees it that starts now. */
-  connect(): NodeJournal {
-    const connection = new NodeJournal(this);
+  connect(node: NodeClock): NodeJournal {
+    const connection = new NodeJournal(this, node);
     this.#connections.add(connection);
     return connection;
   }
@@ -121,15 +127,13 @@ export class SimulatedLog {
     const history = this.#histories.get(entry.timerId) ?? [];
     const isNext = entry.revision === history.length + 1;
     const passesByMistake =
-      this.#bug === 'revision off by one' &&
-      history.length > 0 &&
-      entry.revision === history.length;
+      this.bug === 'revision off by one' && history.length > 0 && entry.revision === history.length;
     if (!isNext && !passesByMistake) {
       this.#onConflict(entry);
       return 'conflict';
     }
-    if (this.#bug === 'lost entry' && this.#isToBeLost()) return 'committed';
-    if (this.#bug === 'early expiry') this.#expireEarly(entry);
+    if (this.bug === 'lost entry' && this.#isToBeLost()) return 'committed';
+    if (this.bug === 'early expiry') this.#expireEarly(entry);
     history.push(entry);
     this.#histories.set(entry.timerId, history);
     this.entries.push(entry);
@@ -143,6 +147,7 @@ export class NodeJournal implements Journal {
   readonly description = 'a simulated log';
   readonly documents: Documents;
   readonly #log: SimulatedLog;
+  readonly #clock: NodeClock;
   /** The highest revision of each timer that the node has been given. */
   readonly givenRevisions = new Map<string, number>();
   /** The same, only of what the node was given as whole histories. */
@@ -157,8 +162,9 @@ export class NodeJournal implements Journal {
   answersToLose = 0;
   #untilHealed: (() => void)[] = [];
 
-  constructor(log: SimulatedLog) {
+  constructor(log: SimulatedLog, clock: NodeClock) {
     this.#log = log;
+    this.#clock = clock;
     this.documents = log.documents;
   }
 
@@ -213,6 +219,8 @@ export class NodeJournal implements Journal {
 
   /** What is refused while the node is cut off was not committed; what is answered too late was. */
   async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
+    if (!this.#clock.isRight && this.#log.bug !== 'clock ahead')
+      throw new JournalError(CLOCK_IS_OFF);
     await this.#travel();
     if (this.#isCutOff) return this.#fail(new JournalError(NOT_REACHED));
     const answers = this.#log.commit(entries);

@@ -3,6 +3,7 @@
  * ended. Shares no arithmetic with the service; the first rule that an entry breaks is thrown.
  */
 import type { Entry } from '../../src/journal/journal.js';
+import { MAX_CLOCK_SKEW_MS } from './machine.js';
 
 export class BrokenRule extends Error {
   override readonly name = 'BrokenRule';
@@ -64,7 +65,8 @@ export class Model {
     must('T5', revision === (before?.revision ?? 0) + 1, () => {
       return `${what} is revision ${revision}, after ${before?.revision ?? 'none'}`;
     });
-    must('T4', entry.atMs <= nowMs, () => `${what} is committed ${entry.atMs - nowMs} ms early`);
+    const isInTime = entry.atMs <= nowMs + MAX_CLOCK_SKEW_MS;
+    must('T4', isInTime, () => `${what} is committed ${entry.atMs - nowMs} ms early`);
     const after = before === undefined ? begin(entry) : step(before, entry);
     this.timers.set(timerId, [...(this.timers.get(timerId) ?? []), after]);
   }

@@ -4,11 +4,10 @@ import { z } from 'zod';
 import { applyEntry } from '../../machines/record.js';
 import { shardMachine } from '../../machines/shard.machine.js';
 import { timerMachine } from '../../machines/timer.machine.js';
-import type { Clock, Timeout } from '../../src/clock.js';
 import { type Change, type Notice, Registry, type TimerStatus } from '../../src/registry.js';
 import { readableLog } from '../support/log-lines.js';
-import type { SimulatedClock } from '../support/simulated-clock.js';
 import { LOG_FAILURES, type NodeJournal } from './log.js';
+import type { ProcessClock } from './machine.js';
 import { BrokenRule, type Counted, type Model, must } from './model.js';
 import type { NodeName } from './plan.js';
 import { DisplayWitness, WarningWitness } from './witnesses.js';
@@ -25,48 +24,9 @@ const lineSchema = z.looseObject({
   err: z.looseObject({ message: z.string() }).optional(),
 });
 
-/** The clock of one process: what it was to call back dies with it. */
-class ProcessClock implements Clock {
-  readonly #clock: SimulatedClock;
-  readonly #pending = new Set<Timeout>();
-  #isDead = false;
-
-  constructor(clock: SimulatedClock) {
-    this.#clock = clock;
-  }
-
-  now(): number {
-    return this.#clock.now();
-  }
-
-  preciseMs(): number {
-    return this.#clock.preciseMs();
-  }
-
-  setTimeout(callback: () => void, delayMs: number): Timeout {
-    if (this.#isDead) return undefined;
-    const timeout = this.#clock.setTimeout(() => {
-      this.#pending.delete(timeout);
-      callback();
-    }, delayMs);
-    this.#pending.add(timeout);
-    return timeout;
-  }
-
-  clearTimeout(timeout: Timeout): void {
-    this.#pending.delete(timeout);
-    this.#clock.clearTimeout(timeout);
-  }
-
-  die(): void {
-    this.#isDead = true;
-    for (const timeout of this.#pending) this.#clock.clearTimeout(timeout);
-  }
-}
-
 export interface NodeOptions {
   readonly name: NodeName;
-  readonly clock: SimulatedClock;
+  readonly clock: ProcessClock;
   readonly journal: NodeJournal;
   readonly model: Model;
   /** One of its timers was made to fail. */
@@ -88,6 +48,8 @@ export class SimulatedNode {
   #linesRead = 0;
   /** It crashed, and does and hears nothing more. */
   isDead = false;
+  /** It was stopped, and has answered everybody. */
+  hasFinished = false;
   /** So many of the next entries that are applied make their timers fail. */
   failuresToCome = 0;
   #lastPositionTold: number | undefined;
@@ -99,11 +61,11 @@ export class SimulatedNode {
     this.#model = model;
     this.#onTimerFailed = onTimerFailed;
     this.#onBroken = onBroken;
-    this.#clock = new ProcessClock(clock);
+    this.#clock = clock;
     const { log, lines } = readableLog();
     this.#lines = lines;
     this.registry = new Registry({
-      clock: this.#clock,
+      clock,
       journal,
       log,
       maxTimers: 1000,
@@ -115,7 +77,7 @@ export class SimulatedNode {
     this.registry.recovered.catch((error: unknown) => {
       if (!this.isDead) onBroken(error);
     });
-    this.#warnings = new WarningWitness(model, this.#clock);
+    this.#warnings = new WarningWitness(model, clock);
     this.registry.watch({
       changed: (changes) =>
         this.#checked(() => {
@@ -135,6 +97,24 @@ export class SimulatedNode {
     return this.isServing && this.journal.isCaughtUp && this.registry.isIdle;
   }
 
+  /** What its clock says, which is not quite right. */
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** Whether its clock lets it record. */
+  get hasRightClock(): boolean {
+    return this.#clock.isRight;
+  }
+
+  /** Takes no more commands, finishes those it was given, and ends: how a node is stopped on purpose. */
+  async drain(): Promise<void> {
+    await this.registry.drain();
+    this.hasFinished = true;
+    await this.journal.close();
+    this.crash();
+  }
+
   crash(): void {
     this.isDead = true;
     this.#clock.die();
@@ -148,7 +128,7 @@ export class SimulatedNode {
     const { record, atMs } = found.timer;
     const leftMs = record.heldMs ?? (record.deadlineMs ?? 0) - atMs;
     const wantsTicks = leftMs < LONGEST_TICKING_MS;
-    const display = new DisplayWitness(timerId, this.#model, wantsTicks);
+    const display = new DisplayWitness(timerId, this.#model, wantsTicks, this.#clock);
     const hear = (notice: Notice): void => this.#checked(() => display.heard(notice));
     const counts = { connected: 1, ticking: wantsTicks ? 1 : 0 };
     this.registry.follow(timerId, hear).count(counts);
@@ -156,7 +136,7 @@ export class SimulatedNode {
   }
 
   /** Holds what the node shows against what it was given. */
-  check(nowMs: number): void {
+  check(): void {
     this.#checkFailures();
     if (!this.isServing) return;
     const shown = [...this.registry.list('', undefined)];
@@ -166,7 +146,7 @@ export class SimulatedNode {
     }
     const ids = new Set(shown.map(({ record }) => record.id));
     for (const [timerId, revision] of this.journal.givenRevisions) {
-      if (!ids.has(timerId)) this.#checkAbsence(timerId, revision, nowMs);
+      if (!ids.has(timerId)) this.#checkAbsence(timerId, revision);
     }
   }
 
@@ -203,10 +183,10 @@ export class SimulatedNode {
     must('T2', is === shouldBe, () => `${who} at revision ${revision} is ${is}, not ${shouldBe}`);
   }
 
-  #checkAbsence(timerId: string, givenRevision: number, nowMs: number): void {
+  #checkAbsence(timerId: string, givenRevision: number): void {
     const given = this.#model.at(timerId, givenRevision);
     const retiresAtMs = (given?.endedAtMs ?? Number.POSITIVE_INFINITY) + RETAIN_FINISHED_MS;
-    const isGone = given?.ending === 'deleted' || retiresAtMs <= nowMs;
+    const isGone = given?.ending === 'deleted' || retiresAtMs <= this.now();
     const found = this.registry.lookUp(timerId);
     const isDown = !found.ok && found.refusal.reason === 'timer_restarting';
     // A restart reads the history, which may know of a deletion that the node has not been given yet.

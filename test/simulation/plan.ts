@@ -46,6 +46,16 @@ export type Event =
   | { readonly type: 'watch'; readonly node: NodeName; readonly timer: number }
   | { readonly type: 'cut off'; readonly node: NodeName; readonly forMs: number }
   | { readonly type: 'crash'; readonly node: NodeName; readonly forMs: number }
+  | { readonly type: 'drain'; readonly node: NodeName; readonly forMs: number }
+  /** No node reaches the log. */
+  | { readonly type: 'engine away'; readonly forMs: number }
+  /** Somebody sets the wall clock of a machine, and back. */
+  | {
+      readonly type: 'step clock';
+      readonly node: NodeName;
+      readonly byMs: number;
+      readonly forMs: number;
+    }
   | { readonly type: 'lose answers'; readonly node: NodeName; readonly answers: number }
   | { readonly type: 'fail timers'; readonly node: NodeName; readonly failures: number };
 
@@ -100,11 +110,26 @@ function eventOf(random: Random): Event {
   }
   if (chance < 0.74) return clashOf(random);
   if (chance < 0.82) return { type: 'watch', node: nodeOf(random), timer: timerOf(random) };
-  if (chance < 0.88) return { type: 'cut off', node: nodeOf(random), forMs: outageOf(random) };
-  if (chance < 0.92) return { type: 'crash', node: nodeOf(random), forMs: outageOf(random) };
-  if (chance < 0.96)
+  return faultOf(random);
+}
+
+function faultOf(random: Random): Event {
+  const chance = random.next();
+  if (chance < 0.28) return { type: 'cut off', node: nodeOf(random), forMs: outageOf(random) };
+  if (chance < 0.43) return { type: 'crash', node: nodeOf(random), forMs: outageOf(random) };
+  if (chance < 0.53) return { type: 'drain', node: nodeOf(random), forMs: outageOf(random) };
+  if (chance < 0.58) return { type: 'engine away', forMs: longOutageOf(random) };
+  if (chance < 0.68) return stepOf(random);
+  if (chance < 0.85)
     return { type: 'lose answers', node: nodeOf(random), answers: random.between(1, 3) };
   return { type: 'fail timers', node: nodeOf(random), failures: random.between(1, 3) };
+}
+
+/** A correction by a fraction of a second, or a clock that somebody got wrong. */
+function stepOf(random: Random): Event {
+  const largestMs = random.pick([200, 5 * SECOND_MS, 2 * HOUR_MS]);
+  const byMs = random.between(-largestMs, largestMs);
+  return { type: 'step clock', node: nodeOf(random), byMs, forMs: longOutageOf(random) };
 }
 
 function creation(random: Random): Event {
@@ -161,4 +186,8 @@ function timerOf(random: Random): number {
 
 function outageOf(random: Random): number {
   return random.chance(0.7) ? random.between(1, 10 * SECOND_MS) : random.between(1, 20 * MINUTE_MS);
+}
+
+function longOutageOf(random: Random): number {
+  return random.chance(0.5) ? outageOf(random) : random.between(1, 3 * HOUR_MS);
 }

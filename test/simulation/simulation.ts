@@ -7,6 +7,7 @@ import type { Command } from '../../src/registry.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { Instructors } from './instructors.js';
 import { type Bug, SimulatedLog } from './log.js';
+import { Machine, ProcessClock } from './machine.js';
 import { BrokenRule, endOf, Model, must } from './model.js';
 import { SimulatedNode } from './node.js';
 import { type Event, NODES, type NodeName, type Plan } from './plan.js';
@@ -15,6 +16,8 @@ import { Random } from './random.js';
 const START_UP_MS = 1000;
 /** Long enough for every retry to come and every timer that failed to come back. */
 const RECONCILIATION_MS = 300_000;
+/** By the bug of a clock that nobody compares with others. */
+const CLOCK_AHEAD_MS = 1000;
 const MOST_RECONCILIATIONS = 3;
 
 export const FIGURES = [
@@ -22,6 +25,8 @@ export const FIGURES = [
   'entries',
   'conflicts',
   'crashes',
+  'drains',
+  'clock steps',
   'cut-offs',
   'lost answers',
   'failed timers',
@@ -34,6 +39,8 @@ export function noFigures(): Figures {
     entries: 0,
     conflicts: 0,
     crashes: 0,
+    drains: 0,
+    'clock steps': 0,
     'cut-offs': 0,
     'lost answers': 0,
     'failed timers': 0,
@@ -64,7 +71,12 @@ class Simulation {
   readonly #log: SimulatedLog;
   readonly #model = new Model();
   readonly #instructors: Instructors;
+  readonly #machines: ReadonlyMap<NodeName, Machine>;
   readonly #nodes = new Map<NodeName, SimulatedNode>();
+  /** Nodes that finish what they were given. */
+  readonly #stopping = new Set<SimulatedNode>();
+  /** How far the wall clocks of machines were put ahead. */
+  readonly #steps = new Map<NodeName, number>();
   readonly #timerIds: string[] = [];
   readonly #beganMs: number;
   readonly #figures = noFigures();
@@ -77,6 +89,8 @@ class Simulation {
     const random = new Random(~plan.seed);
     this.#clock = new SimulatedClock(undefined, random.chance(0.5));
     this.#beganMs = this.#clock.now();
+    this.#machines = new Map(NODES.map((name) => [name, new Machine(this.#clock, random)]));
+    if (options.bug === 'clock ahead') this.#machines.get('A')?.step(CLOCK_AHEAD_MS);
     this.#log = new SimulatedLog({
       clock: this.#clock,
       random,
@@ -118,16 +132,26 @@ class Simulation {
   /** At the end all faults are mended; soon after, all nodes agree and nothing is left undone. */
   async #reconcile(): Promise<void> {
     for (const name of NODES) {
-      const node = this.#nodes.get(name) ?? this.#start(name);
+      const node = this.#restarted(name);
       node.failuresToCome = 0;
       node.journal.answersToLose = 0;
       node.journal.heal();
     }
+    for (const { journal } of this.#stopping) journal.heal();
     for (let times = 0; times < MOST_RECONCILIATIONS; times += 1) {
       await this.#pass(RECONCILIATION_MS);
       if ([...this.#nodes.values()].every(({ isCaughtUp }) => isCaughtUp)) break;
     }
     this.#checked(() => this.#checkEnd());
+  }
+
+  /** A node that is there and may record, which one whose clock is off does once it was set and started again. */
+  #restarted(name: NodeName): SimulatedNode {
+    const node = this.#nodes.get(name);
+    if (node?.hasRightClock === true) return node;
+    node?.crash();
+    this.#mendClock(name);
+    return this.#start(name);
   }
 
   #checkEnd(): void {
@@ -149,10 +173,13 @@ class Simulation {
   }
 
   #start(name: NodeName): SimulatedNode {
+    const machine = this.#machines.get(name);
+    if (machine === undefined) throw new RangeError('Every node has a machine');
+    const clock = new ProcessClock(this.#clock, machine);
     const node = new SimulatedNode({
       name,
-      clock: this.#clock,
-      journal: this.#log.connect(),
+      clock,
+      journal: this.#log.connect(clock),
       model: this.#model,
       onTimerFailed: () => this.#count('failed timers'),
       onBroken: (error) => this.#breaks(error),
@@ -183,6 +210,15 @@ class Simulation {
         break;
       case 'crash':
         this.#crash(event);
+        break;
+      case 'drain':
+        this.#drain(event);
+        break;
+      case 'engine away':
+        this.#takeEngineAway(event);
+        break;
+      case 'step clock':
+        this.#stepClock(event);
         break;
       case 'lose answers':
         this.#loseAnswers(event);
@@ -249,11 +285,51 @@ class Simulation {
     this.#tell(`node ${name} crashes, and starts again after ${forMs} ms`);
     node.crash();
     this.#nodes.delete(name);
+    this.#startLater(name, forMs);
+  }
+
+  #startLater(name: NodeName, afterMs: number): void {
     this.#clock.setTimeout(() => {
       if (this.#nodes.has(name)) return;
       this.#tell(`node ${name} starts`);
       this.#start(name);
-    }, forMs);
+    }, afterMs);
+  }
+
+  #drain({ node: name, forMs }: EventOf<'drain'>): void {
+    const node = this.#nodes.get(name);
+    if (node === undefined) return;
+    this.#count('drains');
+    this.#tell(`node ${name} is stopped, and starts again after ${forMs} ms`);
+    this.#nodes.delete(name);
+    this.#stopping.add(node);
+    node.drain().then(
+      () => {
+        this.#stopping.delete(node);
+        this.#tell(`node ${name} has stopped`);
+        this.#startLater(name, forMs);
+      },
+      (error: unknown) => this.#breaks(error),
+    );
+  }
+
+  #takeEngineAway({ forMs }: EventOf<'engine away'>): void {
+    this.#tell(`the log is away for ${forMs} ms`);
+    for (const name of NODES) this.#cutOff({ type: 'cut off', node: name, forMs });
+  }
+
+  #stepClock({ node: name, byMs, forMs }: EventOf<'step clock'>): void {
+    if (this.#steps.has(name)) return;
+    this.#count('clock steps');
+    this.#tell(`the wall clock of node ${name} is put ${byMs} ms ahead, for ${forMs} ms`);
+    this.#machines.get(name)?.step(byMs);
+    this.#steps.set(name, byMs);
+    this.#clock.setTimeout(() => this.#mendClock(name), forMs);
+  }
+
+  #mendClock(name: NodeName): void {
+    this.#machines.get(name)?.step(-(this.#steps.get(name) ?? 0));
+    this.#steps.delete(name);
   }
 
   #loseAnswers({ node: name, answers }: EventOf<'lose answers'>): void {
@@ -293,8 +369,8 @@ class Simulation {
   }
 
   #check(): void {
-    for (const node of this.#nodes.values()) {
-      this.#checked(() => node.check(this.#clock.now()));
+    for (const node of [...this.#nodes.values(), ...this.#stopping]) {
+      this.#checked(() => node.check());
     }
   }
 

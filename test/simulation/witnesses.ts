@@ -4,17 +4,26 @@ import type { Notice, TimerStatus, Warning } from '../../src/registry.js';
 import { leftAt, type Model, must } from './model.js';
 
 const SECOND_MS = 1000;
+/** A clock that runs too fast skips a millisecond now and then, and what is due in it comes in the next. */
+const LONGEST_SKIP_MS = 1;
 
 /** A display of one timer on one node. */
 export class DisplayWitness {
   readonly #timerId: string;
   readonly #model: Model;
   readonly #wantsTicks: boolean;
+  readonly #clock: { readonly isRight: boolean };
   #lastRevision = 0;
   #lastTick: { readonly revision: number; readonly leftMs: number } | undefined;
   isOver = false;
 
-  constructor(timerId: string, model: Model, wantsTicks: boolean) {
+  constructor(
+    timerId: string,
+    model: Model,
+    wantsTicks: boolean,
+    clock: { readonly isRight: boolean },
+  ) {
+    this.#clock = clock;
     this.#timerId = timerId;
     this.#model = model;
     this.#wantsTicks = wantsTicks;
@@ -36,14 +45,13 @@ export class DisplayWitness {
   /** The first tick since a change may be late, with the warning that was passed before the change came. */
   #ticked(what: string, revision: number, leftMs: number): void {
     const lastMs = this.#lastTickOf(revision);
-    this.#lastTick = { revision, leftMs };
-    if (lastMs === undefined) return;
-    const isDue = this.#wantsTicks ? leftMs === nextSecondMs(lastMs) : leftMs < lastMs;
-    must(
-      'T9',
-      leftMs % SECOND_MS === 0 && isDue,
-      () => `${what} says ${leftMs} ms after ${lastMs}`,
-    );
+    const saidMs = Math.ceil(leftMs / SECOND_MS) * SECOND_MS;
+    this.#lastTick = { revision, leftMs: saidMs };
+    // A node whose clock is wrong says so itself, and hears of ends by others' clocks.
+    if (lastMs === undefined || !this.#clock.isRight) return;
+    const isDue = this.#wantsTicks ? saidMs === lastMs - SECOND_MS : saidMs < lastMs;
+    const isExact = saidMs - leftMs <= LONGEST_SKIP_MS;
+    must('T9', isExact && isDue, () => `${what} says ${leftMs} ms after ${lastMs}`);
   }
 
   #warned(what: string, revision: number, leftMs: number): void {
@@ -55,7 +63,7 @@ export class DisplayWitness {
     must('T3', revision > this.#lastRevision, () => `${what} is told after ${this.#lastRevision}`);
     this.#lastRevision = revision;
     this.isOver = type === 'timer_deleted';
-    if (type !== 'timer_expired') return;
+    if (type !== 'timer_expired' || !this.#clock.isRight) return;
     const lastMs = this.#lastTickOf(revision - 1) ?? 0;
     must('T9', lastMs === 0, () => `${what} comes after a tick at ${lastMs} ms`);
   }
@@ -63,10 +71,6 @@ export class DisplayWitness {
   #lastTickOf(revision: number): number | undefined {
     return this.#lastTick?.revision === revision ? this.#lastTick.leftMs : undefined;
   }
-}
-
-function nextSecondMs(leftMs: number): number {
-  return (Math.ceil(leftMs / SECOND_MS) - 1) * SECOND_MS;
 }
 
 /** The warnings of one timer since its last entry. */
@@ -105,7 +109,9 @@ export class WarningWitness {
     must('T3', counted !== undefined, () => `${what} is told before its timer is committed`);
     if (counted === undefined) return;
     must('T8', counted.thresholdsMs.includes(thresholdMs), () => `${what} is none of its own`);
-    const leftMs = leftAt(counted, this.#clock.now());
+    // A change of a node whose clock is ahead is told with what it ends.
+    const nextMs = this.#model.at(id, revision + 1)?.atMs ?? 0;
+    const leftMs = leftAt(counted, Math.max(this.#clock.now(), nextMs));
     must('T8', leftMs <= thresholdMs, () => `${what} comes at ${leftMs} ms`);
     const before = this.#thresholdsWarned(id, revision);
     const lastMs = before.at(-1) ?? Number.POSITIVE_INFINITY;
@@ -118,7 +124,9 @@ export class WarningWitness {
     const heard = this.#heard.get(id);
     const counted = this.#model.at(id, revision);
     if (heard?.revision !== revision || counted === undefined || counted.sinceMs === null) return;
-    const [fromMs, toMs] = [leftAt(counted, heard.sinceMs), leftAt(counted, atMs)];
+    const [sinceMs, toMs] = [leftAt(counted, heard.sinceMs), leftAt(counted, atMs)];
+    // A node whose clock is behind hears of a start before it.
+    const fromMs = Math.min(sinceMs, counted.durationMs);
     const warned = this.#thresholdsWarned(id, revision);
     for (const thresholdMs of counted.thresholdsMs) {
       const isPassed = thresholdMs < fromMs && thresholdMs > toMs;
