@@ -218,7 +218,7 @@ export class SimulatedNode {
       actions: {
         apply: assign(({ context, event }) => {
           if (!('revision' in event)) return {};
-          this.#failIfDue();
+          this.#failIfDue(event.timerId);
           return { record: applyEntry(context.record, event) };
         }),
       },
@@ -226,8 +226,9 @@ export class SimulatedNode {
     return shardMachine.provide({ actors: { timer } });
   }
 
-  #failIfDue(): void {
+  #failIfDue(timerId: string): void {
     if (this.failuresToCome === 0) return;
+    this.#displays.get(timerId)?.timerFailed();
     this.failuresToCome -= 1;
     this.#onTimerFailed();
     throw new Error(MADE_TO_FAIL);

@@ -42,6 +42,11 @@ export class DisplayWitness {
     else this.#changed(what, revision, type);
   }
 
+  /** What failed ticks no more, and the change over which it did is told when it is back. */
+  timerFailed(): void {
+    this.#lastTick = undefined;
+  }
+
   /** The first tick since a change may be late, with the warning that was passed before the change came. */
   #ticked(what: string, revision: number, leftMs: number): void {
     const lastMs = this.#lastTickOf(revision);
