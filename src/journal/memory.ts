@@ -1,6 +1,6 @@
 /** A journal that forgets everything with the process: for tests, and for trying things out. */
 import { type Link, linkOf, NO_HASH } from './chain.js';
-import type { Document, Documents } from './documents.js';
+import { type Condition, type Document, type Documents, OwnDocuments } from './documents.js';
 import {
   type Commit,
   type Entry,
@@ -16,7 +16,7 @@ const REPLAY_BATCH_TIMERS = 500;
 
 export class MemoryJournal implements Journal {
   readonly description = 'memory (nothing is kept)';
-  readonly documents: Documents = new MemoryDocuments();
+  readonly documents: Documents = new OwnDocuments(new MemoryDrawers());
   /** Every entry; the one at position 1 is at index 0. */
   readonly #entries: Entry[] = [];
   readonly #links = new WeakMap<Entry, Link>();
@@ -91,7 +91,7 @@ export class MemoryJournal implements Journal {
   }
 }
 
-class MemoryDocuments implements Documents {
+class MemoryDrawers {
   readonly #drawers = new Map<string, Map<string, { text: string; expiresAtMs: number | null }>>();
 
   async get(drawer: string, name: string, nowMs: number): Promise<string | undefined> {
@@ -102,6 +102,19 @@ class MemoryDocuments implements Documents {
   async put(drawer: string, { name, text }: Document, expiresAtMs: number | null): Promise<void> {
     const documents = this.#drawers.get(drawer) ?? new Map();
     this.#drawers.set(drawer, documents.set(name, { text, expiresAtMs }));
+  }
+
+  async replace(
+    drawer: string,
+    document: Document,
+    expiresAtMs: number | null,
+    { before, nowMs }: Condition,
+  ): Promise<boolean> {
+    const found = this.#drawers.get(drawer)?.get(document.name);
+    const isThere = found !== undefined && !isOver(found.expiresAtMs, nowMs);
+    if ((isThere ? found.text : undefined) !== before) return false;
+    await this.put(drawer, document, expiresAtMs);
+    return true;
   }
 
   async remove(drawer: string, name: string): Promise<boolean> {

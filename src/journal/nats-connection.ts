@@ -4,7 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import {
+  type ConsumerMessages,
   DiscardPolicy,
+  JetStreamApiCodes,
   JetStreamApiError,
   type JetStreamManager,
   RetentionPolicy,
@@ -184,6 +186,23 @@ function refusal(error: unknown): JournalError {
     `JetStream does not give us a stream: ${wordsOf(error)}. It must be enabled on the server and for ` +
       'our account, and have as many servers as NATS_REPLICAS says.',
     { cause: error },
+  );
+}
+
+/**
+ * Settles when nothing came for a while, not even a sign that nothing is there, when the engine has
+ * forgotten that we listen, or when we stopped.
+ */
+export async function untilSilent(messages: ConsumerMessages): Promise<void> {
+  for await (const { type } of messages.status()) {
+    if (type === 'heartbeats_missed' || type === 'consumer_deleted') return;
+  }
+}
+
+/** Whether the engine refused a message because another one came first. */
+export function isWrongLastSequence(error: unknown): boolean {
+  return (
+    error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence
   );
 }
 

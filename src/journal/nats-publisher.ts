@@ -6,10 +6,10 @@
  * engine nobody can tell.
  */
 import { randomUUID } from 'node:crypto';
-import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
 import type { Clock, Timeout } from '../clock.js';
 import { type Entry, type JournalAnswer, JournalError } from './journal.js';
-import { wordsOf } from './nats-connection.js';
+import { isWrongLastSequence, wordsOf } from './nats-connection.js';
 import { Gate } from './nats-gate.js';
 import type { Head } from './nats-index.js';
 import type { Soundings } from './nats-soundings.js';
@@ -205,10 +205,4 @@ function isRefusal(error: unknown): boolean {
   // Nobody listens on the subject.
   if (error instanceof Error && error.name === 'JetStreamNotEnabled') return true;
   return error instanceof JetStreamApiError && error.code !== DUPLICATE_UNDER_WAY;
-}
-
-function isWrongLastSequence(error: unknown): boolean {
-  return (
-    error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence
-  );
 }

@@ -10,7 +10,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { setImmediate as othersHadTheirTurn } from 'node:timers/promises';
 import {
-  type ConsumerMessages,
   DeliverPolicy,
   type JetStreamClient,
   type JetStreamManager,
@@ -25,7 +24,6 @@ import type { Bus } from './bus.js';
 import { linkOf } from './chain.js';
 import {
   type Commit,
-  type Documents,
   DoubtError,
   type Engine,
   type Entry,
@@ -39,7 +37,14 @@ import {
   type TimerRecord,
 } from './journal.js';
 import { NatsBus } from './nats-bus.js';
-import { connectTo, type NatsAccess, openStream, patiently, wordsOf } from './nats-connection.js';
+import {
+  connectTo,
+  type NatsAccess,
+  openStream,
+  patiently,
+  untilSilent,
+  wordsOf,
+} from './nats-connection.js';
 import { NatsDocuments } from './nats-documents.js';
 import type { Mark } from './nats-hashes.js';
 import { type Head, StreamIndex } from './nats-index.js';
@@ -91,7 +96,7 @@ interface Arrived {
 
 export class NatsJournal implements Journal {
   readonly description: string;
-  readonly documents: Documents;
+  readonly documents: NatsDocuments;
   readonly #connection: NatsConnection;
   readonly #client: JetStreamClient;
   readonly #manager: JetStreamManager;
@@ -196,7 +201,7 @@ export class NatsJournal implements Journal {
       const { state, ...beside } = await patiently(clock, async () => {
         const { state, config } = await openStream(manager, stream, replicas);
         const copies = config.num_replicas;
-        const documents = await NatsDocuments.open(manager, `${stream}_documents`, copies);
+        const documents = await NatsDocuments.open(manager, `${stream}_documents`, copies, options);
         const snapshots = await Snapshots.open(manager, `${stream}_snapshots`, copies, clock);
         return { state, documents, snapshots };
       });
@@ -303,6 +308,7 @@ export class NatsJournal implements Journal {
     await this.#snapshotUnderWay;
     this.#soundings.stop();
     this.#stopListening();
+    this.documents.close();
     await this.#connection.close();
     this.#listeners.clear();
   }
@@ -368,7 +374,9 @@ export class NatsJournal implements Journal {
 
   async #watchConnection(): Promise<void> {
     for await (const { type } of this.#connection.status()) {
-      if (type === 'reconnect') this.#stopListening();
+      if (type !== 'reconnect') continue;
+      this.#stopListening();
+      this.documents.listenAnew();
     }
   }
 
@@ -537,16 +545,6 @@ export class NatsJournal implements Journal {
     this.#stopListening();
     if (this.#opening === undefined) this.#onCrash(failure);
     else this.#opening.reject(failure);
-  }
-}
-
-/**
- * Settles when nothing came for a while, not even a sign that nothing is there, when the engine has
- * forgotten that we listen, or when we stopped.
- */
-async function untilSilent(messages: ConsumerMessages): Promise<void> {
-  for await (const { type } of messages.status()) {
-    if (type === 'heartbeats_missed' || type === 'consumer_deleted') return;
   }
 }
 

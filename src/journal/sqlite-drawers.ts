@@ -1,7 +1,7 @@
 /** The documents in the journal's file. Synchronous; part of the thread that owns the file. */
 import type Database from 'libsql';
 import { z } from 'zod';
-import type { Document } from './documents.js';
+import type { Condition, Document } from './documents.js';
 
 const documents = z.array(z.tuple([z.string(), z.string()]));
 
@@ -27,6 +27,17 @@ export class SqliteDrawers {
          text = excluded.text, expires_at_ms = excluded.expires_at_ms`,
     );
     statement.run(drawer, name, text, expiresAtMs);
+  }
+
+  replace(
+    drawer: string,
+    document: Document,
+    expiresAtMs: number | null,
+    { before, nowMs }: Condition,
+  ): boolean {
+    if (this.get(drawer, document.name, nowMs) !== before) return false;
+    this.put(drawer, document, expiresAtMs);
+    return true;
   }
 
   remove(drawer: string, name: string): boolean {

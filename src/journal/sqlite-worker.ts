@@ -1,6 +1,6 @@
 /** The thread that owns the journal's database file: takes requests one at a time, in their order. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Document } from './documents.js';
+import type { Condition, Document } from './documents.js';
 import {
   type Entry,
   groupByTimer,
@@ -38,6 +38,12 @@ type DocumentQuestion =
           readonly type: 'putDocument';
           readonly document: Document;
           readonly expiresAtMs: number | null;
+        }
+      | {
+          readonly type: 'replaceDocument';
+          readonly document: Document;
+          readonly expiresAtMs: number | null;
+          readonly condition: Condition;
         }
       | { readonly type: 'removeDocument'; readonly name: string }
       | { readonly type: 'listDocuments'; readonly prefix: string }
@@ -77,6 +83,10 @@ function answer(file: SqliteFile, request: SqliteRequest): unknown {
       return file.documents.get(request.drawer, request.name, request.nowMs);
     case 'putDocument':
       return file.documents.put(request.drawer, request.document, request.expiresAtMs);
+    case 'replaceDocument': {
+      const { drawer, document, expiresAtMs, condition } = request;
+      return file.documents.replace(drawer, document, expiresAtMs, condition);
+    }
     case 'removeDocument':
       return file.documents.remove(request.drawer, request.name);
     case 'listDocuments':

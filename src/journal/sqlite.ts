@@ -8,6 +8,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
+import { OwnDocuments } from './documents.js';
 import {
   type Commit,
   type Documents,
@@ -46,16 +47,18 @@ interface Pending {
 
 export class SqliteJournal implements Journal {
   readonly description: string;
-  readonly documents: Documents = {
+  readonly documents: Documents = new OwnDocuments({
     get: (drawer, name, nowMs) =>
       this.#ask({ type: 'getDocument', drawer, name, nowMs }, z.string().optional()),
     put: (drawer, document, expiresAtMs) =>
       this.#ask({ type: 'putDocument', drawer, document, expiresAtMs }, z.undefined()),
+    replace: (drawer, document, expiresAtMs, condition) =>
+      this.#ask({ type: 'replaceDocument', drawer, document, expiresAtMs, condition }, z.boolean()),
     remove: (drawer, name) => this.#ask({ type: 'removeDocument', drawer, name }, z.boolean()),
     list: (drawer, prefix = '') =>
       this.#ask({ type: 'listDocuments', drawer, prefix }, documentsSchema),
     purge: (nowMs) => this.#ask({ type: 'purgeDocuments', nowMs }, z.undefined()),
-  };
+  });
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<(commit: Commit) => void>();

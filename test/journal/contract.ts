@@ -6,7 +6,13 @@ import { describe, expect, it } from 'vitest';
 import { type EntryBody, REASON_CATEGORIES, ROLES } from '../../machines/entry.js';
 import { recordOf } from '../../machines/record.js';
 import { hashedEntryOf, hashOf, linkOf, NO_HASH } from '../../src/journal/chain.js';
-import type { Entry, Journal, RecordedEntry, TimerRecord } from '../../src/journal/journal.js';
+import type {
+  Document,
+  Entry,
+  Journal,
+  RecordedEntry,
+  TimerRecord,
+} from '../../src/journal/journal.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
 
 async function replayed(journal: Journal, endedBeforeMs = 0): Promise<Map<string, TimerRecord>> {
@@ -228,6 +234,57 @@ export function journalContract(open: () => Promise<Journal>): void {
       expect(await documents.get('answers', 'a', START_MS + 10)).toBeUndefined();
       await documents.purge(START_MS + 10);
       expect(await documents.list('answers')).toEqual([document('b')]);
+    });
+
+    it('replaces a document only if it is as somebody thought: of many rivals one succeeds', async () => {
+      const { documents } = await open();
+      const replace = (text: string, before: string | undefined, nowMs = START_MS) =>
+        documents.replace('leases', document('a', text), START_MS + 10, { before, nowMs });
+      const rivals = Array.from({ length: 10 }, (_, index) => replace(`${index}`, undefined));
+      const outcomes = await Promise.all(rivals);
+      expect(outcomes.filter((isDone) => isDone)).toHaveLength(1);
+      const winner = `${outcomes.indexOf(true)}`;
+      expect(await documents.get('leases', 'a', START_MS)).toBe(winner);
+      expect(await replace('other', 'unlike')).toBe(false);
+      expect(await replace('next', winner)).toBe(true);
+      // One that has expired, or was removed, counts as none.
+      expect(await replace('late', 'next', START_MS + 10)).toBe(false);
+      expect(await replace('late', undefined, START_MS + 10)).toBe(true);
+      await documents.remove('leases', 'a');
+      expect(await replace('anew', 'late')).toBe(false);
+      expect(await replace('anew', undefined)).toBe(true);
+      expect(await documents.get('leases', 'a', START_MS)).toBe('anew');
+    });
+
+    it('are told to those who follow a drawer: all at first, and again before a change is settled', async () => {
+      const { documents } = await open();
+      await documents.put('keys', document('b', '1'), null);
+      await documents.put('hooks', document('x'), null);
+      const told: (readonly Document[])[] = [];
+      const unfollow = await documents.follow('keys', (all) => told.push(all));
+      expect(told).toEqual([[document('b', '1')]]);
+      await documents.put('keys', document('a', '2'), null);
+      expect(told.at(-1)).toEqual([document('a', '2'), document('b', '1')]);
+      const condition = { before: '1', nowMs: START_MS };
+      await documents.replace('keys', document('b', '3'), null, condition);
+      expect(told.at(-1)).toEqual([document('a', '2'), document('b', '3')]);
+      await documents.remove('keys', 'a');
+      expect(told.at(-1)).toEqual([document('b', '3')]);
+      await documents.put('hooks', document('y'), null);
+      unfollow();
+      await documents.put('keys', document('c'), null);
+      expect(told).toHaveLength(4);
+    });
+
+    it('give to those who follow an empty drawer nothing, at once, and tell what they throw', async () => {
+      const { documents } = await open();
+      const told: (readonly Document[])[] = [];
+      await documents.follow('keys', (all) => told.push(all));
+      expect(told).toEqual([[]]);
+      const throwing = documents.follow('keys', () => {
+        throw new TypeError('unreadable');
+      });
+      await expect(throwing).rejects.toThrow('unreadable');
     });
   });
 }

@@ -1,4 +1,5 @@
 /** A journal in memory on a disk that a test can slow down and break. */
+import { OwnDocuments } from '../../src/journal/documents.js';
 import {
   type Documents,
   type Entry,
@@ -20,13 +21,14 @@ export class DisturbedJournal extends MemoryJournal {
   fullAfter: string | undefined;
   readonly #held: (() => void)[] = [];
   readonly #drawers = new MemoryJournal().documents;
-  override readonly documents: Documents = {
+  override readonly documents: Documents = new OwnDocuments({
     get: (...asked) => this.#drawers.get(...asked),
     list: (...asked) => this.#drawers.list(...asked),
     put: (...asked) => this.#unlessFull(() => this.#drawers.put(...asked), asked[0]),
+    replace: (...asked) => this.#unlessFull(() => this.#drawers.replace(...asked), asked[0]),
     remove: (...asked) => this.#unlessFull(() => this.#drawers.remove(...asked), asked[0]),
     purge: (...asked) => this.#unlessFull(() => this.#drawers.purge(...asked)),
-  };
+  });
 
   override async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
     this.appends.push(entries);

@@ -1,0 +1,58 @@
+/** Documents that several nodes share: on a real server of NATS, and on a cluster of three. */
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Document } from '../../src/journal/journal.js';
+import type { NatsJournal } from '../../src/journal/nats.js';
+import { START_MS } from '../support/entries.js';
+import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import { need } from '../support/tools.js';
+
+const isThere = hasNatsServer();
+const PATIENCE = { timeout: 15_000, interval: 50 };
+
+beforeEach((context) => need(context, 'nats-server', isThere));
+
+/** What those who follow a drawer of a node are told, each time. */
+async function toldBy({ documents }: NatsJournal): Promise<(readonly Document[])[]> {
+  const told: (readonly Document[])[] = [];
+  await documents.follow('keys', (all) => told.push(all));
+  return told;
+}
+
+describe('documents in NATS', () => {
+  it('A1: are told to every node that follows them, also what changed while it heard nothing', async () => {
+    const server = await NatsServer.start();
+    const stream = newStream();
+    const [one, other] = [await openNats(server, { stream }), await openNats(server, { stream })];
+    const told = await toldBy(other);
+    await one.documents.put('keys', { name: 'a', text: '1' }, null);
+    await one.documents.put('keys', { name: 'b', text: '2' }, null);
+    await vi.waitFor(() => expect(told.at(-1)).toHaveLength(2));
+    await one.documents.remove('keys', 'a');
+    await vi.waitFor(() => expect(told.at(-1)).toEqual([{ name: 'b', text: '2' }]));
+    // Whoever listened is forgotten by a server that ends.
+    await server.kill();
+    await server.restart();
+    await vi.waitFor(() => one.documents.remove('keys', 'b'), PATIENCE);
+    await vi.waitFor(() => expect(told.at(-1)).toEqual([]), PATIENCE);
+    await one.documents.put('keys', { name: 'c', text: '3' }, null);
+    await vi.waitFor(() => expect(told.at(-1)).toEqual([{ name: 'c', text: '3' }]), PATIENCE);
+  });
+
+  it('A5: are replaced by one of the nodes that try at the same moment, also where they have copies', async () => {
+    const { servers } = await NatsServer.startCluster();
+    const stream = newStream();
+    const nodes = await Promise.all(servers.map((server) => openNats(server, { stream })));
+    const names = Array.from({ length: 100 }, (_, index) => `${index}`);
+    for (const name of names) {
+      const outcomes = await Promise.all(
+        nodes.map(({ documents }, which) => {
+          const condition = { before: undefined, nowMs: START_MS };
+          return documents.replace('leases', { name, text: `${which}` }, null, condition);
+        }),
+      );
+      expect(outcomes.filter((isDone) => isDone)).toHaveLength(1);
+      const kept = await nodes[0]?.documents.get('leases', name, START_MS);
+      expect(kept).toBe(`${outcomes.indexOf(true)}`);
+    }
+  });
+});
