@@ -128,7 +128,10 @@ export class DrawerFollower {
 
   #take(message: JsMsg): void {
     if (this.#isStopped) return;
-    if (this.#gathered === undefined) return this.#tell([message]);
+    if (this.#gathered === undefined) {
+      this.#tell([message]);
+      return;
+    }
     this.#gathered.push(message);
     if (message.info.pending === 0) this.#tellAll();
   }
