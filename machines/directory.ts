@@ -18,6 +18,7 @@ import {
   type TimerState,
 } from './record.js';
 import type { ShardRef, shardMachine, TimerRef } from './shard.machine.js';
+import { spread } from './spread.js';
 import type { Warning } from './timer.machine.js';
 
 /** More shards make spawning and stopping timers cheaper; each costs about 4 KB. */
@@ -88,6 +89,11 @@ export class TimerDirectory {
 
   snapshotOf(timerId: string): TimerSnapshot | undefined {
     return this.#timers.get(timerId)?.getSnapshot();
+  }
+
+  isRunning(timerId: string): boolean {
+    const record = this.snapshotOf(timerId)?.context.record;
+    return record !== undefined && stateOf(record) === 'RUNNING';
   }
 
   /** The ids of all timers, oldest first: ids begin with the time of their creation. */
@@ -185,7 +191,7 @@ export class TimerDirectory {
   /** Drops a shard that failed, and gives the ids of the timers that went down with it. */
   dropShard(index: number): string[] {
     this.#shards.delete(index);
-    return [...this.#timers.keys()].filter((timerId) => shardIndexOf(timerId) === index);
+    return [...this.#timers.keys()].filter((timerId) => spread(timerId, SHARD_COUNT) === index);
   }
 
   /**
@@ -266,7 +272,7 @@ export class TimerDirectory {
   }
 
   #shardOf(timerId: string): ShardRef {
-    const index = shardIndexOf(timerId);
+    const index = spread(timerId, SHARD_COUNT);
     const shard = this.#shards.get(index) ?? this.#startShard(index);
     this.#shards.set(index, shard);
     return shard;
@@ -289,13 +295,4 @@ export class TimerDirectory {
     const { id: timerId, ownerId, completedAtMs: atMs } = record;
     this.#finished.add({ timerId, ownerId, atMs });
   }
-}
-
-/** A stable spread of ids over shards (FNV-1a). */
-function shardIndexOf(timerId: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < timerId.length; index += 1) {
-    hash = Math.imul(hash ^ timerId.charCodeAt(index), 0x01000193);
-  }
-  return (hash >>> 0) % SHARD_COUNT;
 }

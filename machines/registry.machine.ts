@@ -21,11 +21,14 @@ import { type DirectorySettings, TimerDirectory } from './directory.js';
 import type { Cause, Entry } from './entry.js';
 import { ImpossibleEntryError, recordOf, type TimerRecord } from './record.js';
 import { type ShardReport, shardMachine } from './shard.machine.js';
+import { Turns } from './turns.js';
 
 /** How long after a failed write the ends that were in it are proposed again. */
 const RETRY_EXPIRY_MS = 1000;
 
 export interface RegistryInput extends DirectorySettings {
+  /** How many of the nodes that share the journal are to record the end of a timer before this one. */
+  readonly rankOf?: ((timerId: string) => number) | undefined;
   readonly clock: MachineClock;
   readonly shardLogic?: typeof shardMachine;
   readonly inspect?: Observer<InspectionEvent> | undefined;
@@ -35,6 +38,7 @@ export interface RegistryContext {
   readonly clock: MachineClock;
   readonly directory: TimerDirectory;
   readonly desk: CommandDesk;
+  readonly turns: Turns;
 }
 
 /** What the journal actor is asked to do. */
@@ -83,6 +87,8 @@ export type RegistryEvent =
     }
   /** The time of these timers is up, or was when their ends could not be recorded. */
   | { readonly type: 'timers.due'; readonly timerIds: readonly string[] }
+  /** It is the turn of this node to record the ends of these timers, if nobody has. */
+  | { readonly type: 'turn.came'; readonly timerIds: readonly string[] }
   | { readonly type: 'retention.over' }
   | { readonly type: 'timer.restart'; readonly timerId: string }
   | { readonly type: 'shard.failed'; readonly index: number; readonly error: unknown }
@@ -129,6 +135,11 @@ function recordOrError(history: readonly Entry[]): TimerRecord | ImpossibleEntry
 function expiredIn(event: RegistryEvent): string[] {
   if (event.type !== 'journal.failed') return [];
   return event.entries.filter(({ type }) => type === 'expired').map(({ timerId }) => timerId);
+}
+
+function expiriesOf(timerIds: readonly string[], { clock, desk }: RegistryContext): Entry[] {
+  const atMs = clock.now();
+  return timerIds.flatMap((timerId) => desk.takeExpiry(timerId, atMs));
 }
 
 function propose(system: ActorSystem<ActorSystemInfo>, entries: readonly Entry[]): void {
@@ -182,14 +193,20 @@ export const registryMachine = setup({
         event.settle(index, { ok: false, refusal: { reason: params.reason } });
       });
     },
-    takeExpiries: ({ context, event, system }) => {
+    takeExpiries: enqueueActions(({ context, event, system, enqueue }) => {
       if (event.type !== 'timers.due') return;
-      const atMs = context.clock.now();
-      const { desk } = context;
-      propose(
-        system,
-        event.timerIds.flatMap((timerId) => desk.takeExpiry(timerId, atMs)),
-      );
+      const { now, later } = context.turns.sort(event.timerIds);
+      propose(system, expiriesOf(now, context));
+      for (const { timerIds, delayMs } of later) {
+        enqueue.raise({ type: 'turn.came', timerIds }, { delay: delayMs });
+      }
+    }),
+    takeTurn: ({ context, event, system }) => {
+      if (event.type !== 'turn.came') return;
+      const { turns, directory } = context;
+      turns.came(event.timerIds.length);
+      const isRunning = (timerId: string): boolean => directory.isRunning(timerId);
+      propose(system, expiriesOf(event.timerIds.filter(isRunning), context));
     },
     scheduleRetry: enqueueActions(({ event, enqueue }) => {
       const timerIds = expiredIn(event);
@@ -294,14 +311,15 @@ export const registryMachine = setup({
 }).createMachine({
   id: 'registry',
   context: ({ input, self }) => {
-    const { clock, shardLogic = shardMachine } = input;
+    const { clock, shardLogic = shardMachine, rankOf = () => 0 } = input;
     const directory = new TimerDirectory({ ...input, shardLogic, registry: self });
-    return { clock, directory, desk: new CommandDesk(directory) };
+    return { clock, directory, desk: new CommandDesk(directory), turns: new Turns(rankOf) };
   },
   invoke: { src: 'journal', id: 'journal', systemId: 'journal' },
   initial: 'RECOVERING',
   on: {
     'timers.due': { actions: 'takeExpiries' },
+    'turn.came': { actions: 'takeTurn' },
     'retention.over': { actions: ['retireOutdated', 'scheduleRetirement'] },
     'timer.removed': { actions: ['removeTimer', 'tellRemoved'] },
     'timer.failed': { actions: ['tellFailedTimer', 'scheduleRestart'] },
@@ -351,6 +369,7 @@ export const registryMachine = setup({
       on: {
         commands: { actions: { type: 'refuse', params: { reason: 'shutting_down' } } },
         'timers.due': {},
+        'turn.came': {},
       },
       always: { guard: 'nothingInHand', target: 'STOPPED' },
     },

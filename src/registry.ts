@@ -120,6 +120,8 @@ export interface RegistryOptions {
   readonly measures?: RegistryMeasures;
   /** How many displays of other nodes follow a timer. */
   readonly connectedElsewhere?: (timerId: string) => number;
+  /** How many other nodes are to record the end of a timer before this one. */
+  readonly rankOf?: (timerId: string) => number;
   readonly inspect?: Observer<InspectionEvent> | undefined;
   /** The registry itself failed, which it never should: nothing works any more. */
   readonly onFailure: (error: unknown) => void;
@@ -178,6 +180,7 @@ export class Registry {
         maxTimers,
         maxTimersPerOwner,
         retainFinishedMs,
+        rankOf: options.rankOf,
         onWarning: (warning) => {
           for (const watcher of this.#watchers) watcher.warned?.(warning);
         },

@@ -77,6 +77,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     maxTimers: config.maxTimers,
     maxTimersPerOwner: config.maxTimersPerCredential,
     measures: metrics,
+    rankOf: (timerId) => presence.rankOf(timerId),
     connectedElsewhere: (timerId) => presence.connectedElsewhere(timerId),
     retainFinishedMs: config.retainFinishedSeconds * 1000,
     onFailure,

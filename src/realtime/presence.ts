@@ -5,6 +5,7 @@
  * node, or a journal that is not shared, nothing is told.
  */
 import { nanoid } from 'nanoid';
+import { spread } from '../../machines/spread.js';
 import type { Clock, Timeout } from '../clock.js';
 import type { Bus } from '../journal/bus.js';
 import type { Acknowledgement, DisplayRow, Figures } from '../protocol/displays.js';
@@ -63,6 +64,8 @@ export class Presence {
   readonly #askedMs = new Map<string, number>();
   #own: OwnDisplays | undefined;
   #onChange: (timerId: string) => void = () => {};
+  /** The nodes that are there in the order of their ids; made when it is asked for. */
+  #nodeIds: readonly string[] | undefined;
   #number = 0;
   #lastNewsMs = Number.NEGATIVE_INFINITY;
   #news: Timeout;
@@ -111,9 +114,13 @@ export class Presence {
     this.#news = this.#clock.setTimeout(() => this.#tellNews(), delayMs);
   }
 
-  /** The nodes that are there, this one among them, in an order that all of them agree on. */
-  get nodeIds(): readonly string[] {
-    return [this.nodeId, ...this.#peers.keys()].sort();
+  /** How many nodes come before this one for a timer, in an order that all of them agree on. */
+  rankOf(timerId: string): number {
+    if (this.#peers.size === 0) return 0;
+    this.#nodeIds ??= [this.nodeId, ...this.#peers.keys()].sort();
+    const nodes = this.#nodeIds.length;
+    const ranksBehindFirst = this.#nodeIds.indexOf(this.nodeId) - spread(timerId, nodes);
+    return (ranksBehindFirst + nodes) % nodes;
   }
 
   get hasPeers(): boolean {
@@ -233,6 +240,7 @@ export class Presence {
     this.#forget(node);
     const peer: Peer = { lastHeardMs: this.#clock.now(), number: 0, figures: new Map() };
     this.#peers.set(node, peer);
+    this.#nodeIds = undefined;
     return peer;
   }
 
@@ -240,6 +248,7 @@ export class Presence {
     const peer = this.#peers.get(node);
     this.#peers.delete(node);
     this.#askedMs.delete(node);
+    this.#nodeIds = undefined;
     for (const timerId of peer?.figures.keys() ?? []) this.#onChange(timerId);
   }
 

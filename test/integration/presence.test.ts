@@ -1,12 +1,13 @@
 /** Several nodes show the displays of all of them; each is a service of its own, on one log and one clock. */
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
+import type { Entry } from '../../src/journal/journal.js';
 import { consoleMessageSchema } from '../../src/protocol/console.js';
 import { displaySummarySchema, displaysSchema } from '../../src/protocol/displays.js';
 import { EVENT_MESSAGES } from '../../src/protocol/messages.js';
 import { newsSchema } from '../../src/protocol/presence.js';
 import { EventReader } from '../support/event-reader.js';
-import { SharedJournal } from '../support/local-bus.js';
+import { NodeJournal, SharedJournal } from '../support/local-bus.js';
 import { problemIn, TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 
@@ -195,5 +196,55 @@ describe('D5: displays of another node', () => {
     const withFigures = news.filter(({ data }) => (data?.figures.length ?? 0) > 0);
     expect(withFigures.length).toBeLessThanOrEqual(4);
     expect((await far.get(id)).connected_clients).toBe(20);
+  });
+});
+
+describe('T4: an end that all nodes notice', () => {
+  async function threeNodes() {
+    const journal = new SharedJournal();
+    const clock = new SimulatedClock();
+    const views = [1, 2, 3].map(() => new NodeJournal(journal));
+    const nodes: TestService[] = [];
+    for (const view of views) nodes.push(await TestService.start({ journal: view, clock }));
+    await clock.advance(SECOND);
+    const [first] = nodes;
+    if (first === undefined) throw new Error('There are three');
+    const timers = Array.from({ length: 30 }, () =>
+      first.create({ duration_seconds: 10, auto_start: true }),
+    );
+    const ids = (await Promise.all(timers)).map(({ id }) => id);
+    const settle = async () => {
+      for (const node of nodes) await node.settle();
+    };
+    return { journal, clock, views, nodes, ids, settle };
+  }
+
+  const endsIn = (entries: readonly Entry[]): Entry[] =>
+    entries.filter(({ type }) => type === 'expired');
+
+  it('is proposed by the one whose turn it is, at once', async () => {
+    const { journal, clock, nodes, settle, ids } = await threeNodes();
+    await clock.advance(10 * SECOND, settle);
+    expect(endsIn(journal.proposed)).toHaveLength(30);
+    for (const node of nodes) {
+      for (const id of ids) expect(await node.get(id)).toMatchObject({ state: 'expired' });
+    }
+    await clock.advance(10 * SECOND, settle);
+    expect(endsIn(journal.proposed)).toHaveLength(30);
+  });
+
+  it('is proposed by the next one when that node cannot, as of the deadline', async () => {
+    const { journal, clock, views, settle } = await threeNodes();
+    for (const view of views.slice(1)) view.isAway = true;
+    await clock.advance(10 * SECOND, settle);
+    expect(endsIn(journal.proposed).length).toBeLessThan(30);
+    await clock.advance(2 * SECOND, settle);
+    const ends = endsIn(await journal.read(0, 100));
+    expect(ends).toHaveLength(30);
+    for (const { atMs, recordedAtMs } of ends) {
+      expect(atMs).toBe(clock.now() - 2 * SECOND);
+      expect(recordedAtMs - atMs).toBeLessThanOrEqual(2 * 515);
+    }
+    expect(new Set(ends.map(({ recordedAtMs }) => recordedAtMs)).size).toBeGreaterThan(1);
   });
 });

@@ -3,13 +3,14 @@ import { assign } from 'xstate';
 import { z } from 'zod';
 import { applyEntry } from '../../machines/record.js';
 import { shardMachine } from '../../machines/shard.machine.js';
+import { spread } from '../../machines/spread.js';
 import { timerMachine } from '../../machines/timer.machine.js';
 import { type Change, type Notice, Registry, type TimerStatus } from '../../src/registry.js';
 import { readableLog } from '../support/log-lines.js';
 import { LOG_FAILURES, type NodeJournal } from './log.js';
 import type { ProcessClock } from './machine.js';
 import { BrokenRule, type Counted, type Model, must } from './model.js';
-import type { NodeName } from './plan.js';
+import { NODES, type NodeName } from './plan.js';
 import { DisplayWitness, WarningWitness } from './witnesses.js';
 
 const HOUR_MS = 3_600_000;
@@ -29,6 +30,8 @@ export interface NodeOptions {
   readonly clock: ProcessClock;
   readonly journal: NodeJournal;
   readonly model: Model;
+  /** Whether nodes record ends one after the other. */
+  readonly hasTurns: boolean;
   /** One of its timers was made to fail. */
   readonly onTimerFailed: () => void;
   readonly onBroken: (error: unknown) => void;
@@ -71,6 +74,7 @@ export class SimulatedNode {
       maxTimers: 1000,
       maxTimersPerOwner: 0,
       retainFinishedMs: RETAIN_FINISHED_MS,
+      rankOf: (timerId) => (options.hasTurns ? rankOf(name, timerId) : 0),
       shardLogic: this.#shardsThatFail(),
       onFailure: onBroken,
     });
@@ -233,6 +237,12 @@ export class SimulatedNode {
     this.#onTimerFailed();
     throw new Error(MADE_TO_FAIL);
   }
+}
+
+/** How many nodes come before one when a timer ends; those that crashed count too. */
+function rankOf(name: NodeName, timerId: string): number {
+  const nodes = NODES.length;
+  return (NODES.indexOf(name) - spread(timerId, nodes) + nodes) % nodes;
 }
 
 function stateOfCounted({ ending, sinceMs, startedAtMs }: Counted) {

@@ -172,6 +172,11 @@ class Simulation {
     }
   }
 
+  /** Of every second seed nodes take turns; of the others, and where there is a bug, they all race for every end. */
+  get #hasTurns(): boolean {
+    return this.#options.bug === undefined && this.#plan.seed % 2 === 0;
+  }
+
   #start(name: NodeName): SimulatedNode {
     const machine = this.#machines.get(name);
     if (machine === undefined) throw new RangeError('Every node has a machine');
@@ -181,6 +186,7 @@ class Simulation {
       clock,
       journal: this.#log.connect(clock),
       model: this.#model,
+      hasTurns: this.#hasTurns,
       onTimerFailed: () => this.#count('failed timers'),
       onBroken: (error) => this.#breaks(error),
     });

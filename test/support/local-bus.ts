@@ -1,5 +1,15 @@
 /** A bus between the services of one process, on which messages can get lost. */
 import type { Bus } from '../../src/journal/bus.js';
+import {
+  type Commit,
+  type Documents,
+  type Entry,
+  type Journal,
+  type JournalAnswer,
+  JournalError,
+  type RecordedEntry,
+  type ReplayBatch,
+} from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 
 type Hear = (message: unknown) => unknown;
@@ -33,9 +43,61 @@ export class LocalBus implements Bus {
 /** A log that several services of one process share. */
 export class SharedJournal extends MemoryJournal {
   readonly bus = new LocalBus();
+  /** Everything that was proposed, by any of them. */
+  readonly proposed: Entry[] = [];
+  override async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
+    this.proposed.push(...entries);
+    return super.append(entries);
+  }
 
   /** The others go on. */
   override async close(): Promise<void> {}
+}
+
+/** What one node has of a shared log, and can lose while others have it. */
+export class NodeJournal implements Journal {
+  readonly description = 'a shared log';
+  readonly documents: Documents;
+  readonly bus: Bus;
+  readonly #shared: SharedJournal;
+  isAway = false;
+
+  constructor(shared: SharedJournal) {
+    this.#shared = shared;
+    this.documents = shared.documents;
+    this.bus = shared.bus;
+  }
+
+  replay(endedBeforeMs: number): AsyncIterable<ReplayBatch> {
+    return this.#shared.replay(endedBeforeMs);
+  }
+
+  subscribe(listener: (commit: Commit) => void): () => void {
+    return this.#shared.subscribe(listener);
+  }
+
+  async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
+    if (this.isAway) throw new JournalError('The log cannot be reached');
+    return this.#shared.append(entries);
+  }
+
+  history(timerId: string): Promise<readonly RecordedEntry[]> {
+    return this.#shared.history(timerId);
+  }
+
+  read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]> {
+    return this.#shared.read(afterPosition, limit);
+  }
+
+  positionBefore(epochMs: number): Promise<number> {
+    return this.#shared.positionBefore(epochMs);
+  }
+
+  entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
+    return this.#shared.entriesOfRequest(requestIdPrefix);
+  }
+
+  async close(): Promise<void> {}
 }
 
 function sent(message: unknown): unknown {
