@@ -33,7 +33,12 @@ const LONGEST_COMMIT = 5;
 const LONGEST_REPEAT = 4;
 
 /** Faults that a test puts into the log, to see that the simulation finds them. */
-export type Bug = 'revision off by one' | 'lost entry' | 'early expiry' | 'clock ahead';
+export type Bug =
+  | 'revision off by one'
+  | 'lost entry'
+  | 'early expiry'
+  | 'clock ahead'
+  | 'change told twice';
 
 export interface NodeClock {
   /** Whether it lets its node record. */

@@ -5,18 +5,33 @@ import { applyEntry } from '../../machines/record.js';
 import { shardMachine } from '../../machines/shard.machine.js';
 import { spread } from '../../machines/spread.js';
 import { timerMachine } from '../../machines/timer.machine.js';
-import { type Change, type Notice, Registry, type TimerStatus } from '../../src/registry.js';
+import { Access } from '../../src/access/access.js';
+import { Addresses } from '../../src/access/address.js';
+import { Limits } from '../../src/access/limits.js';
+import { systemClock } from '../../src/clock.js';
+import { readConfig } from '../../src/config.js';
+import { MemoryJournal } from '../../src/journal/memory.js';
+import { createLog } from '../../src/log.js';
+import { Presence } from '../../src/realtime/presence.js';
+import { Realtime } from '../../src/realtime/realtime.js';
+import {
+  type Change,
+  type Following,
+  type Notice,
+  Registry,
+  type TimerStatus,
+} from '../../src/registry.js';
+import { Signer } from '../../src/signing.js';
 import { readableLog } from '../support/log-lines.js';
-import { LOG_FAILURES, type NodeJournal } from './log.js';
+import { type Bug, LOG_FAILURES, type NodeJournal } from './log.js';
 import type { ProcessClock } from './machine.js';
 import { BrokenRule, type Counted, type Model, must } from './model.js';
 import { NODES, type NodeName } from './plan.js';
-import { DisplayWitness, WarningWitness } from './witnesses.js';
+import { WarningWitness } from './witnesses.js';
 
 const HOUR_MS = 3_600_000;
 export const RETAIN_FINISHED_MS = HOUR_MS;
-/** Displays of timers with more left than this want no ticks, so that hours pass quickly. */
-const LONGEST_TICKING_MS = 60_000;
+export const KEEPALIVE_MS = 120_000;
 
 const MADE_TO_FAIL = 'made to fail';
 const EXPECTED_FAILURES: ReadonlySet<string> = new Set([MADE_TO_FAIL, ...LOG_FAILURES]);
@@ -25,6 +40,28 @@ const lineSchema = z.looseObject({
   err: z.looseObject({ message: z.string() }).optional(),
 });
 
+const config = readConfig({ KEEPALIVE_SECONDS: `${KEEPALIVE_MS / 1000}` });
+const addresses = new Addresses(config.trustProxy);
+/** Open to everybody, and the same for all nodes: who may do what is no part of this. */
+const access = await openAccess();
+
+async function openAccess(): Promise<Access> {
+  const { documents } = new MemoryJournal();
+  const log = createLog('silent');
+  const signer = await Signer.open(documents, config.signingKeys);
+  return Access.open({ config, documents, addresses, signer, clock: systemClock, log });
+}
+
+/** A registry that tells displays of each change twice. */
+class RepeatingRegistry extends Registry {
+  override follow(timerId: string, listener: (notice: Notice) => void): Following {
+    return super.follow(timerId, (notice) => {
+      listener(notice);
+      if (notice.type !== 'timer_tick' && notice.type !== 'timer_warning') listener(notice);
+    });
+  }
+}
+
 export interface NodeOptions {
   readonly name: NodeName;
   readonly clock: ProcessClock;
@@ -32,8 +69,9 @@ export interface NodeOptions {
   readonly model: Model;
   /** Whether nodes record ends one after the other. */
   readonly hasTurns: boolean;
+  readonly bug: Bug | undefined;
   /** One of its timers was made to fail. */
-  readonly onTimerFailed: () => void;
+  readonly onTimerFailed: (timerId: string) => void;
   readonly onBroken: (error: unknown) => void;
 }
 
@@ -41,12 +79,12 @@ export class SimulatedNode {
   readonly name: NodeName;
   readonly journal: NodeJournal;
   readonly registry: Registry;
-  readonly #clock: ProcessClock;
+  readonly clock: ProcessClock;
   readonly #model: Model;
-  readonly #displays = new Map<string, DisplayWitness>();
+  readonly realtime: Realtime;
   readonly #warnings: WarningWitness;
   readonly #lines: readonly string[];
-  readonly #onTimerFailed: () => void;
+  readonly #onTimerFailed: (timerId: string) => void;
   readonly #onBroken: (error: unknown) => void;
   #linesRead = 0;
   /** It crashed, and does and hears nothing more. */
@@ -58,16 +96,17 @@ export class SimulatedNode {
   #lastPositionTold: number | undefined;
 
   constructor(options: NodeOptions) {
-    const { name, clock, journal, model, onTimerFailed, onBroken } = options;
+    const { name, clock, journal, model, bug, onTimerFailed, onBroken } = options;
     this.name = name;
     this.journal = journal;
     this.#model = model;
     this.#onTimerFailed = onTimerFailed;
     this.#onBroken = onBroken;
-    this.#clock = clock;
+    this.clock = clock;
     const { log, lines } = readableLog();
     this.#lines = lines;
-    this.registry = new Registry({
+    const Logic = bug === 'change told twice' ? RepeatingRegistry : Registry;
+    this.registry = new Logic({
       clock,
       journal,
       log,
@@ -77,6 +116,16 @@ export class SimulatedNode {
       rankOf: (timerId) => (options.hasTurns ? rankOf(name, timerId) : 0),
       shardLogic: this.#shardsThatFail(),
       onFailure: onBroken,
+    });
+    this.realtime = new Realtime({
+      registry: this.registry,
+      access,
+      limits: new Limits({ config, clock, addresses }),
+      measures: { fanOut: () => {}, tick: () => {} },
+      presence: new Presence({ bus: undefined, clock }),
+      clock,
+      config,
+      log,
     });
     this.registry.recovered.catch((error: unknown) => {
       if (!this.isDead) onBroken(error);
@@ -103,40 +152,27 @@ export class SimulatedNode {
 
   /** What its clock says, which is not quite right. */
   now(): number {
-    return this.#clock.now();
+    return this.clock.now();
   }
 
   /** Whether its clock lets it record. */
   get hasRightClock(): boolean {
-    return this.#clock.isRight;
+    return this.clock.isRight;
   }
 
   /** Takes no more commands, finishes those it was given, and ends: how a node is stopped on purpose. */
   async drain(): Promise<void> {
     await this.registry.drain();
     this.hasFinished = true;
+    await this.realtime.close();
     await this.journal.close();
     this.crash();
   }
 
   crash(): void {
     this.isDead = true;
-    this.#clock.die();
+    this.clock.die();
     this.journal.abandon();
-  }
-
-  /** A display follows the timer from now on, unless there is one already or no such timer. */
-  watch(timerId: string): void {
-    const found = this.registry.lookUp(timerId);
-    if (!found.ok || this.#displays.get(timerId)?.isOver === false) return;
-    const { record, atMs } = found.timer;
-    const leftMs = record.heldMs ?? (record.deadlineMs ?? 0) - atMs;
-    const wantsTicks = leftMs < LONGEST_TICKING_MS;
-    const display = new DisplayWitness(timerId, this.#model, wantsTicks, this.#clock);
-    const hear = (notice: Notice): void => this.#checked(() => display.heard(notice));
-    const counts = { connected: 1, ticking: wantsTicks ? 1 : 0 };
-    this.registry.follow(timerId, hear).count(counts);
-    this.#displays.set(timerId, display);
   }
 
   /** Holds what the node shows against what it was given. */
@@ -232,9 +268,8 @@ export class SimulatedNode {
 
   #failIfDue(timerId: string): void {
     if (this.failuresToCome === 0) return;
-    this.#displays.get(timerId)?.timerFailed();
     this.failuresToCome -= 1;
-    this.#onTimerFailed();
+    this.#onTimerFailed(timerId);
     throw new Error(MADE_TO_FAIL);
   }
 }

@@ -12,6 +12,9 @@ export type Wish =
   | { readonly type: 'start' | 'pause' | 'resume' | 'stop' | 'delete' }
   | { readonly type: 'extend'; readonly addedMs: number };
 
+/** A display's connection breaks, or it goes, or it reads nothing for a while. */
+export type Disturbance = 'lose' | 'leave' | 'stall';
+
 /** Timers are named by how many were asked for since: 0 is the newest. */
 export type Event =
   | {
@@ -20,6 +23,8 @@ export type Event =
       readonly durationMs: number;
       readonly warningThresholdsMs: readonly number[];
       readonly autoStart: boolean;
+      /** On which node a display follows it from then on. */
+      readonly watchedOn: NodeName | undefined;
     }
   | {
       readonly type: 'command';
@@ -44,6 +49,13 @@ export type Event =
       readonly apartMs: number;
     }
   | { readonly type: 'watch'; readonly node: NodeName; readonly timer: number }
+  /** Displays are named by their place among those that follow. */
+  | {
+      readonly type: 'disturb';
+      readonly display: number;
+      readonly how: Disturbance;
+      readonly forMs: number;
+    }
   | { readonly type: 'cut off'; readonly node: NodeName; readonly forMs: number }
   | { readonly type: 'crash'; readonly node: NodeName; readonly forMs: number }
   | { readonly type: 'drain'; readonly node: NodeName; readonly forMs: number }
@@ -92,7 +104,7 @@ function waitOf(random: Random): number {
 function eventOf(random: Random): Event {
   const chance = random.next();
   if (chance < 0.16) return creation(random);
-  if (chance < 0.5) {
+  if (chance < 0.46) {
     const revisionsBehind = random.chance(0.2) ? random.between(0, 1) : undefined;
     return {
       type: 'command',
@@ -102,14 +114,18 @@ function eventOf(random: Random): Event {
       revisionsBehind,
     };
   }
-  if (chance < 0.58) {
+  if (chance < 0.53) {
     const timers = [
       ...new Set(Array.from({ length: random.between(2, 6) }, () => timerOf(random))),
     ];
     return { type: 'bulk', node: nodeOf(random), timers, wish: wishOf(random) };
   }
-  if (chance < 0.74) return clashOf(random);
-  if (chance < 0.82) return { type: 'watch', node: nodeOf(random), timer: timerOf(random) };
+  if (chance < 0.67) return clashOf(random);
+  if (chance < 0.8) return { type: 'watch', node: nodeOf(random), timer: timerOf(random) };
+  if (chance < 0.86) {
+    const how = random.pick<Disturbance>(['lose', 'leave', 'stall']);
+    return { type: 'disturb', display: random.between(0, 5), how, forMs: outageOf(random) };
+  }
   return faultOf(random);
 }
 
@@ -137,6 +153,7 @@ function creation(random: Random): Event {
     random.between(1, 30) * SECOND_MS,
     random.between(1, 10) * MINUTE_MS,
     random.between(10, 180) * MINUTE_MS,
+    random.between(10, 180) * MINUTE_MS,
   ]);
   const thresholds = Array.from({ length: random.between(0, 3) }, () =>
     random.pick([1, 2, 5, 10, 30, 60, 300, 900]),
@@ -147,6 +164,7 @@ function creation(random: Random): Event {
     durationMs,
     warningThresholdsMs: thresholds.map((seconds) => seconds * SECOND_MS),
     autoStart: random.chance(0.6),
+    watchedOn: random.chance(0.5) ? nodeOf(random) : undefined,
   };
 }
 
@@ -189,5 +207,5 @@ function outageOf(random: Random): number {
 }
 
 function longOutageOf(random: Random): number {
-  return random.chance(0.5) ? outageOf(random) : random.between(1, 3 * HOUR_MS);
+  return random.chance(0.9) ? outageOf(random) : random.between(1, 3 * HOUR_MS);
 }

@@ -12,7 +12,7 @@ const PATIENCE_MS = 180_000;
 
 describe('three nodes that share a log which is late, cuts them off, repeats itself and loses answers', () => {
   it(
-    'T1, T2, T3, T4, T5, T6, T7, T8, T9, T11, J1, J3, J4: keep the rules, whatever they are asked and whoever crashes',
+    'T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, D2, J1, J3, J4: keep the rules, whatever they are asked and whoever crashes',
     async () => {
       for (let seed = 1; seed <= SEEDS; seed += 1) {
         const { broken } = await run(planOf(seed, 1));
@@ -34,6 +34,7 @@ describe('a bug', () => {
     ['lost entry', /^T[35]$/],
     ['early expiry', /^T4$/],
     ['clock ahead', /^T4$/],
+    ['change told twice', /^D2$/],
   ];
 
   it.each(bugs)('of the kind "%s" is found by every seed', async (bug, rule) => {

@@ -5,15 +5,27 @@
 import type { Entry } from '../../src/journal/journal.js';
 import type { Command } from '../../src/registry.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
+import { Display, type DisplaysOptions } from './displays.js';
 import { Instructors } from './instructors.js';
 import { type Bug, SimulatedLog } from './log.js';
 import { Machine, ProcessClock } from './machine.js';
-import { BrokenRule, endOf, Model, must } from './model.js';
+import { BrokenRule, endOf, leftAt, Model, must } from './model.js';
 import { SimulatedNode } from './node.js';
 import { type Event, NODES, type NodeName, type Plan } from './plan.js';
 import { Random } from './random.js';
 
-const START_UP_MS = 1000;
+/** So many follow at a time. */
+const MOST_DISPLAYS = 6;
+/** Displays of timers with more left than this want no ticks, so that hours pass quickly. */
+const LONGEST_TICKING_MS = 60_000;
+/** A display comes so long after its timer was asked for, when it mostly is there. */
+const WATCHED_AFTER_MS = 100;
+const DISTURBANCES = {
+  lose: 'loses its connection',
+  leave: 'leaves',
+  stall: 'stops reading',
+} as const;
+const START_UP_MS = 2000;
 /** Long enough for every retry to come and every timer that failed to come back. */
 const RECONCILIATION_MS = 300_000;
 /** By the bug of a clock that nobody compares with others. */
@@ -30,6 +42,8 @@ export const FIGURES = [
   'cut-offs',
   'lost answers',
   'failed timers',
+  'displays',
+  'reconnections',
 ] as const;
 export type Figures = Record<(typeof FIGURES)[number], number>;
 
@@ -44,6 +58,8 @@ export function noFigures(): Figures {
     'cut-offs': 0,
     'lost answers': 0,
     'failed timers': 0,
+    displays: 0,
+    reconnections: 0,
   };
 }
 
@@ -78,6 +94,8 @@ class Simulation {
   /** How far the wall clocks of machines were put ahead. */
   readonly #steps = new Map<NodeName, number>();
   readonly #timerIds: string[] = [];
+  readonly #displays: Display[] = [];
+  readonly #displaysOptions: DisplaysOptions;
   readonly #beganMs: number;
   readonly #figures = noFigures();
   #broken: BrokenRule | undefined;
@@ -99,6 +117,15 @@ class Simulation {
       onConflict: (entry) => this.#conflicted(entry),
       onLostAnswer: () => this.#count('lost answers'),
     });
+    this.#displaysOptions = {
+      clock: this.#clock,
+      random: new Random(plan.seed ^ -1),
+      model: this.#model,
+      nodes: () => [...this.#nodes.values()],
+      tell: (line) => this.#tell(line),
+      onBroken: (error) => this.#breaks(error),
+      onReturn: () => this.#count('reconnections'),
+    };
     this.#instructors = new Instructors({
       clock: this.#clock,
       model: this.#model,
@@ -138,24 +165,27 @@ class Simulation {
       node.journal.heal();
     }
     for (const { journal } of this.#stopping) journal.heal();
+    for (const display of this.#displays) display.wake();
     for (let times = 0; times < MOST_RECONCILIATIONS; times += 1) {
       await this.#pass(RECONCILIATION_MS);
       if ([...this.#nodes.values()].every(({ isCaughtUp }) => isCaughtUp)) break;
     }
     this.#checked(() => this.#checkEnd());
+    for (const display of this.#displays) display.leave();
   }
 
   /** A node that is there and may record, which one whose clock is off does once it was set and started again. */
   #restarted(name: NodeName): SimulatedNode {
     const node = this.#nodes.get(name);
     if (node?.hasRightClock === true) return node;
-    node?.crash();
+    if (node !== undefined) this.#kill(node);
     this.#mendClock(name);
     return this.#start(name);
   }
 
   #checkEnd(): void {
     this.#instructors.checkEnd();
+    for (const display of this.#displays) display.checkEnd();
     const dueMs = this.#clock.now() - RECONCILIATION_MS / 2;
     for (const [timerId, counted] of this.#model.timers) {
       const now = counted.at(-1);
@@ -187,7 +217,11 @@ class Simulation {
       journal: this.#log.connect(clock),
       model: this.#model,
       hasTurns: this.#hasTurns,
-      onTimerFailed: () => this.#count('failed timers'),
+      bug: this.#options.bug,
+      onTimerFailed: (timerId) => {
+        this.#count('failed timers');
+        for (const display of this.#displays) display.timerFailed(timerId, name);
+      },
       onBroken: (error) => this.#breaks(error),
     });
     this.#nodes.set(name, node);
@@ -209,7 +243,10 @@ class Simulation {
         this.#clash(event);
         break;
       case 'watch':
-        this.#watch(event);
+        this.#watch(event.node, this.#timerId(event.timer));
+        break;
+      case 'disturb':
+        this.#disturb(event);
         break;
       case 'cut off':
         this.#cutOff(event);
@@ -235,11 +272,14 @@ class Simulation {
     }
   }
 
-  #create({ node, durationMs, warningThresholdsMs, autoStart }: EventOf<'create'>): void {
+  #create(event: EventOf<'create'>): void {
+    const { node, durationMs, warningThresholdsMs, autoStart, watchedOn } = event;
     const timerId = `timer_${String(this.#timerIds.length + 1).padStart(3, '0')}`;
     this.#timerIds.push(timerId);
     const definition = { name: timerId, durationMs, warningThresholdsMs, autoStart };
     this.#ask(node, [{ type: 'create', timerId, definition }]);
+    if (watchedOn === undefined) return;
+    this.#clock.setTimeout(() => this.#watch(watchedOn, timerId), WATCHED_AFTER_MS);
   }
 
   #command({ node, timer, wish, revisionsBehind }: EventOf<'command'>): void {
@@ -266,10 +306,34 @@ class Simulation {
     else this.#clock.setTimeout(second, apartMs);
   }
 
-  #watch({ node, timer }: EventOf<'watch'>): void {
-    const timerId = this.#timerId(timer);
-    this.#tell(`a display follows ${timerId} on node ${node}`);
-    this.#nodes.get(node)?.watch(timerId);
+  #watch(node: NodeName, timerId: string): void {
+    const counted = this.#model.now(timerId);
+    const on = this.#nodes.get(node);
+    const following = this.#following();
+    const isAmong = following.some((display) => display.timerId === timerId);
+    const isAlive = (display: Display): boolean =>
+      this.#model.now(display.timerId)?.ending === null;
+    const hasRoom = !isAmong && following.filter(isAlive).length < MOST_DISPLAYS;
+    if (counted === undefined || counted.ending !== null || on === undefined || !hasRoom) return;
+    const wantsTicks = leftAt(counted, this.#clock.now()) < LONGEST_TICKING_MS;
+    const name = `${this.#displays.length + 1}`;
+    const display = new Display(name, timerId, wantsTicks, this.#displaysOptions);
+    this.#displays.push(display);
+    this.#count('displays');
+    display.connect(on);
+  }
+
+  /** A display leaves, or loses its connection, or stops reading for a while or for good. */
+  #disturb({ display: index, how, forMs }: EventOf<'disturb'>): void {
+    const display = this.#following().at(index);
+    if (display === undefined) return;
+    this.#tell(`display ${display.name} ${DISTURBANCES[how]}`);
+    display[how]();
+    if (how === 'stall') this.#clock.setTimeout(() => display.wake(), forMs);
+  }
+
+  #following(): readonly Display[] {
+    return this.#displays.filter(({ isOver }) => !isOver);
   }
 
   #cutOff({ node: name, forMs }: EventOf<'cut off'>): void {
@@ -289,9 +353,15 @@ class Simulation {
     if (node === undefined) return;
     this.#count('crashes');
     this.#tell(`node ${name} crashes, and starts again after ${forMs} ms`);
-    node.crash();
+    this.#kill(node);
     this.#nodes.delete(name);
     this.#startLater(name, forMs);
+  }
+
+  /** Whoever was connected to it notices at once. */
+  #kill(node: SimulatedNode): void {
+    node.crash();
+    for (const display of this.#displays) display.loseNode(node);
   }
 
   #startLater(name: NodeName, afterMs: number): void {
@@ -312,6 +382,7 @@ class Simulation {
     node.drain().then(
       () => {
         this.#stopping.delete(node);
+        for (const display of this.#displays) display.loseNode(node);
         this.#tell(`node ${name} has stopped`);
         this.#startLater(name, forMs);
       },
@@ -378,6 +449,7 @@ class Simulation {
     for (const node of [...this.#nodes.values(), ...this.#stopping]) {
       this.#checked(() => node.check());
     }
+    for (const display of this.#displays) this.#checked(() => display.check());
   }
 
   #checked(check: () => void): void {

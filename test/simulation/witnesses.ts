@@ -1,81 +1,134 @@
 /** Those who listen to a node of the simulation, and hold what they are told against the model. */
 import type { Entry } from '../../src/journal/journal.js';
-import type { Notice, TimerStatus, Warning } from '../../src/registry.js';
-import { leftAt, type Model, must } from './model.js';
+import type { DisplayEvent } from '../../src/protocol/messages.js';
+import type { TimerStatus, Warning } from '../../src/registry.js';
+import { type Counted, endOf, leftAt, type Model, must } from './model.js';
 
 const SECOND_MS = 1000;
 /** A clock that runs too fast skips a millisecond now and then, and what is due in it comes in the next. */
 const LONGEST_SKIP_MS = 1;
 
-/** A display of one timer on one node. */
-export class DisplayWitness {
-  readonly #timerId: string;
-  readonly #model: Model;
-  readonly #wantsTicks: boolean;
-  readonly #clock: { readonly isRight: boolean };
-  #lastRevision = 0;
-  #lastTick: { readonly revision: number; readonly leftMs: number } | undefined;
-  isOver = false;
+export interface DisplayWitnessOptions {
+  readonly name: string;
+  readonly timerId: string;
+  readonly model: Model;
+  readonly wantsTicks: boolean;
+  /** That of the node. */
+  readonly clock: { readonly isRight: boolean };
+  /** The last revision that the display knew before. */
+  readonly revision: number | undefined;
+}
 
-  constructor(
-    timerId: string,
-    model: Model,
-    wantsTicks: boolean,
-    clock: { readonly isRight: boolean },
-  ) {
-    this.#clock = clock;
-    this.#timerId = timerId;
-    this.#model = model;
-    this.#wantsTicks = wantsTicks;
+/** A display of one timer on one node, as long as its connection lasts. */
+export class DisplayWitness {
+  readonly #options: DisplayWitnessOptions;
+  #revision: number | undefined;
+  #lastTick: { readonly revision: number; readonly leftMs: number } | undefined;
+  /** It has been told what it missed, and how the timer is. */
+  isConnected = false;
+  isOver = false;
+  /** It has read slowly, and was told only the latest of the ticks that waited. */
+  missesTicks = false;
+
+  constructor(options: DisplayWitnessOptions) {
+    this.#options = options;
+    this.#revision = options.revision;
   }
 
-  heard({ type, record, atMs }: Notice): void {
-    const { revision } = record;
-    const what = `${type} of ${this.#timerId} at revision ${revision}`;
-    const counted = this.#model.at(this.#timerId, revision);
-    must('T3', counted !== undefined, () => `${what} is told before it is committed`);
+  /** The last revision that it was told of, or knew. */
+  get revision(): number | undefined {
+    return this.#revision;
+  }
+
+  heard(message: DisplayEvent): void {
+    if (message.type === 'connected') {
+      this.#connected(message.timer);
+      return;
+    }
+    const { revision, type } = message;
+    const { model, timerId, name } = this.#options;
+    const what = `${type} of ${timerId} at revision ${revision}, to display ${name}`;
+    const counted = model.at(timerId, revision);
+    must('T3', counted !== undefined, () => `${what}, is told before it is committed`);
     if (counted === undefined) return;
-    const leftMs = leftAt(counted, atMs);
+    if (type === 'timer_deleted') {
+      this.#changed(what, revision, type);
+      return;
+    }
+    const leftMs = leftAt(counted, message.server_time_ms);
+    this.#checkFigures(what, counted, message);
     if (type === 'timer_tick') this.#ticked(what, revision, leftMs);
     else if (type === 'timer_warning') this.#warned(what, revision, leftMs);
-    else if (type === 'timer_retired') this.isOver = true;
-    else this.#changed(what, revision, type);
+    else if (type !== 'keepalive') this.#changed(what, revision, type);
   }
 
-  /** What failed ticks no more, and the change over which it did is told when it is back. */
+  /** The timer failed: it ticks no more, and the change over which it did is told when it is back. */
   timerFailed(): void {
     this.#lastTick = undefined;
   }
 
+  /** What was missed was told before; a node that is behind what the display knows begins with what it has. */
+  #connected({ revision }: { readonly revision: number }): void {
+    const { name, timerId } = this.#options;
+    const before = this.#revision;
+    const what = `display ${name} of ${timerId} is connected at ${revision} after ${before}`;
+    must('D2', before === undefined || revision <= before, () => what);
+    must('D2', !this.isConnected, () => `${what}, and was before`);
+    this.#revision = revision;
+    this.isConnected = true;
+  }
+
+  #checkFigures(what: string, counted: Counted, figures: Figures): void {
+    const { remaining_ms, deadline_ms, server_time_ms } = figures;
+    const leftMs = Math.min(counted.durationMs, leftAt(counted, server_time_ms));
+    const deadlineMs = counted.sinceMs === null ? null : endOf(counted);
+    const isRight = remaining_ms === leftMs && deadline_ms === deadlineMs;
+    must('T2', isRight, () => `${what}, says ${remaining_ms} ms, not ${leftMs}`);
+  }
+
   /** The first tick since a change may be late, with the warning that was passed before the change came. */
   #ticked(what: string, revision: number, leftMs: number): void {
+    const { wantsTicks, clock } = this.#options;
     const lastMs = this.#lastTickOf(revision);
     const saidMs = Math.ceil(leftMs / SECOND_MS) * SECOND_MS;
     this.#lastTick = { revision, leftMs: saidMs };
     // A node whose clock is wrong says so itself, and hears of ends by others' clocks.
-    if (lastMs === undefined || !this.#clock.isRight) return;
-    const isDue = this.#wantsTicks ? saidMs === lastMs - SECOND_MS : saidMs < lastMs;
+    if (lastMs === undefined || !clock.isRight) return;
+    const isDue = wantsTicks && !this.missesTicks ? saidMs === lastMs - SECOND_MS : saidMs < lastMs;
     const isExact = saidMs - leftMs <= LONGEST_SKIP_MS;
-    must('T9', isExact && isDue, () => `${what} says ${leftMs} ms after ${lastMs}`);
+    must('T9', isExact && isDue, () => `${what}, says ${leftMs} ms after ${lastMs}`);
   }
 
   #warned(what: string, revision: number, leftMs: number): void {
     const lastMs = this.#lastTickOf(revision) ?? Number.POSITIVE_INFINITY;
-    must('T9', leftMs < lastMs, () => `${what} comes after the tick of its second`);
+    must('T9', leftMs < lastMs, () => `${what}, comes after the tick of its second`);
   }
 
-  #changed(what: string, revision: number, type: Notice['type']): void {
-    must('T3', revision > this.#lastRevision, () => `${what} is told after ${this.#lastRevision}`);
-    this.#lastRevision = revision;
+  /** Each change is told once, and in order. */
+  #changed(what: string, revision: number, type: DisplayEvent['type']): void {
+    const before = this.#revision;
+    must(
+      'D2',
+      before !== undefined && revision === before + 1,
+      () => `${what}, is told after ${before}`,
+    );
+    this.#revision = revision;
     this.isOver = type === 'timer_deleted';
-    if (type !== 'timer_expired' || !this.#clock.isRight) return;
+    const hearsTicks = this.#options.clock.isRight && !this.missesTicks;
+    if (type !== 'timer_expired' || !hearsTicks) return;
     const lastMs = this.#lastTickOf(revision - 1) ?? 0;
-    must('T9', lastMs === 0, () => `${what} comes after a tick at ${lastMs} ms`);
+    must('T9', lastMs === 0, () => `${what}, comes after a tick at ${lastMs} ms`);
   }
 
   #lastTickOf(revision: number): number | undefined {
     return this.#lastTick?.revision === revision ? this.#lastTick.leftMs : undefined;
   }
+}
+
+interface Figures {
+  readonly remaining_ms: number;
+  readonly deadline_ms: number | null;
+  readonly server_time_ms: number;
 }
 
 /** The warnings of one timer since its last entry. */
