@@ -42,11 +42,11 @@ export class Access {
   readonly #sessions: Sessions;
   readonly #failures: Failures;
 
-  private constructor(options: AccessOptions, keys: ApiKeys, tokens: Tokens) {
+  private constructor(options: AccessOptions, keys: ApiKeys, tokens: Tokens, sessions: Sessions) {
     this.#options = options;
     this.#keys = keys;
     this.#tokens = tokens;
-    this.#sessions = new Sessions(options.clock);
+    this.#sessions = sessions;
     this.#failures = new Failures(options.clock, options.log);
   }
 
@@ -57,8 +57,14 @@ export class Access {
    */
   static async open(options: AccessOptions): Promise<Access> {
     const tokens = await Tokens.open(options);
-    const keys = await ApiKeys.open({ ...options, hasOtherCredentials: tokens.isConfigured });
-    const access = new Access(options, keys, tokens);
+    const sessions = new Sessions(options.clock);
+    const hasOtherCredentials = tokens.isConfigured;
+    const onChange = ({ isEmpty }: ApiKeys, revokedIds: readonly string[]): void => {
+      for (const id of revokedIds) sessions.end(credentialOf(id));
+      if (!isEmpty) sessions.end(ANONYMOUS);
+    };
+    const keys = await ApiKeys.open({ ...options, hasOtherCredentials, onChange });
+    const access = new Access(options, keys, tokens, sessions);
     const { host, allowOpen, dataDir } = options.config;
     if (access.isOpen && !allowOpen && !isLoopback(host)) {
       const command = `synchronized-timer keys create --role admin --data-dir ${dataDir}`;
@@ -181,16 +187,12 @@ export class Access {
     request: IncomingMessage,
   ): Promise<{ readonly key: ApiKey; readonly text: string }> {
     if (caller.credential === ANONYMOUS) this.#checkFirstKey(request);
-    const created = await this.#keys.create(definition, caller.credential, seed);
-    this.#sessions.end(ANONYMOUS);
-    return created;
+    return this.#keys.create(definition, caller.credential, seed);
   }
 
   /** Ends a key, and every connection that came with it; gives the key that was. */
-  async revokeKey(keyId: string): Promise<ApiKey> {
-    const key = await this.#keys.revoke(keyId);
-    this.#sessions.end(credentialOf(keyId));
-    return key;
+  revokeKey(keyId: string): Promise<ApiKey> {
+    return this.#keys.revoke(keyId);
   }
 
   /** Makes a token for a display of one timer, which nobody can take back before it ends. */

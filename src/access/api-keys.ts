@@ -1,11 +1,12 @@
 /**
  * API keys: texts such as `sts_4f2a91c07b3e_…` that programs and people show to be let in. Of a key's secret only
- * the hash is kept, as a document; the key itself is seen once, by whoever makes it. All of them are in memory.
+ * the hash is kept, as a document; the key itself is seen once, by whoever makes it. All of them are in memory, and
+ * what a document says is what counts, whichever node made or removed it.
  */
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../clock.js';
-import type { Documents } from '../journal/documents.js';
+import type { Document, Documents } from '../journal/documents.js';
 import { Problem } from '../protocol/problems.js';
 import { CALLER_ROLES, type CallerRole, type GivenTimers, givenTimersSchema } from './caller.js';
 
@@ -67,11 +68,14 @@ export interface ApiKeysOptions {
   readonly clock: Clock;
   /** Whether there are other credentials that can give the role of an administrator. */
   readonly hasOtherCredentials: boolean;
+  /** Told when a key was made or revoked, here or by another node, with the ids of those that are gone. */
+  readonly onChange?: (keys: ApiKeys, revokedIds: readonly string[]) => void;
 }
 
 export class ApiKeys {
   readonly #options: ApiKeysOptions;
-  readonly #known = new Map<string, KnownKey>();
+  #known: ReadonlyMap<string, KnownKey> = new Map();
+  #everHadKeys = false;
 
   private constructor(options: ApiKeysOptions) {
     this.#options = options;
@@ -79,15 +83,13 @@ export class ApiKeys {
 
   static async open(options: ApiKeysOptions): Promise<ApiKeys> {
     const keys = new ApiKeys(options);
-    for (const { text } of await options.documents.list(DRAWER)) {
-      const known = knownKeyOf(keptSchema.parse(JSON.parse(text)));
-      keys.#known.set(known.key.id, known);
-    }
+    await options.documents.follow(DRAWER, (documents) => keys.#take(documents));
     return keys;
   }
 
+  /** Whether there never was a key: whoever takes the last one away opens nothing. */
   get isEmpty(): boolean {
-    return this.#known.size === 0;
+    return !this.#everHadKeys;
   }
 
   /** All keys, oldest first, those that have expired too. */
@@ -130,9 +132,7 @@ export class ApiKeys {
     const createdAtMs = this.#options.clock.now();
     const key = { ...definition, id, createdAtMs, createdBy };
     const known = { key, hash: hashOf(secret) };
-    const document = { name: id, text: JSON.stringify(keptOf(known)) };
-    await recorded(this.#options.documents.put(DRAWER, document, null));
-    this.#known.set(id, known);
+    await recorded(this.#options.documents.put(DRAWER, documentOf(known), null));
     return { key, text };
   }
 
@@ -143,30 +143,47 @@ export class ApiKeys {
   async revoke(id: string): Promise<ApiKey> {
     const known = this.#known.get(id);
     if (known === undefined) throw new Problem('unknown_key', `There is no key ${id}`);
-    this.#known.delete(id);
-    try {
-      if (known.key.role === 'admin' && !this.#hasAdmin()) {
-        throw new Problem(
-          'admin_key_needed',
-          `Key ${id} is the last one of an administrator; make another one first`,
-        );
-      }
-      await recorded(this.#options.documents.remove(DRAWER, id));
-      return known.key;
-    } catch (error) {
-      this.#known.set(id, known);
-      throw error;
+    const isAdmin = known.key.role === 'admin';
+    if (isAdmin && !this.#hasAdmin(id)) throw lastAdmin(id);
+    await recorded(this.#options.documents.remove(DRAWER, id));
+    if (isAdmin && !this.#hasAdmin()) {
+      // Another node took away the other one at the same moment; the later of the two is put back.
+      await recorded(this.#options.documents.put(DRAWER, documentOf(known), null));
+      throw lastAdmin(id);
     }
+    return known.key;
+  }
+
+  #take(documents: readonly Document[]): void {
+    const known = new Map<string, KnownKey>();
+    for (const { text } of documents) {
+      const key = knownKeyOf(keptSchema.parse(JSON.parse(text)));
+      known.set(key.key.id, key);
+    }
+    const revoked = [...this.#known.keys()].filter((id) => !known.has(id));
+    this.#known = known;
+    this.#everHadKeys ||= known.size > 0;
+    this.#options.onChange?.(this, revoked);
   }
 
   #isValid({ expiresAtMs }: ApiKey): boolean {
     return expiresAtMs === null || expiresAtMs > this.#options.clock.now();
   }
 
-  #hasAdmin(): boolean {
+  /** Whether somebody can look after the service, without one of the keys if it is named. */
+  #hasAdmin(withoutId?: string): boolean {
     if (this.#options.hasOtherCredentials) return true;
-    return this.list().some((key) => key.role === 'admin' && this.#isValid(key));
+    return this.list().some(
+      (key) => key.role === 'admin' && key.id !== withoutId && this.#isValid(key),
+    );
   }
+}
+
+function lastAdmin(id: string): Problem {
+  return new Problem(
+    'admin_key_needed',
+    `Key ${id} is the last one of an administrator; make another one first`,
+  );
 }
 
 async function recorded(change: Promise<unknown>): Promise<void> {
@@ -180,6 +197,10 @@ async function recorded(change: Promise<unknown>): Promise<void> {
 
 function hashOf(secret: string): Buffer {
   return hash('sha256', secret, 'buffer');
+}
+
+function documentOf(known: KnownKey): Document {
+  return { name: known.key.id, text: JSON.stringify(keptOf(known)) };
 }
 
 function keptOf({ key, hash: secretHash }: KnownKey): z.input<typeof keptSchema> {
