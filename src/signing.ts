@@ -67,7 +67,7 @@ export class Signer {
   static async open(documents: Documents, file: string): Promise<Signer> {
     const kept = await keptKeys(documents);
     const keys =
-      file === '' ? (kept ?? (await newKeys(documents))) : union(await keysIn(file), kept);
+      file === '' ? (kept ?? (await madeKeys(documents))) : union(await keysIn(file), kept);
     const publicKeys = await Promise.all(keys.map(publicPartOf));
     const [first] = keys;
     const [publicFirst] = publicKeys;
@@ -109,11 +109,13 @@ function union(keys: PrivateKey[], others: readonly PrivateKey[] = []): PrivateK
   return [...keys, ...others.filter((other) => keys.every(({ x }) => x !== other.x))];
 }
 
-async function newKeys(documents: Documents): Promise<PrivateKey[]> {
+/** Makes keys; where another node made some at the same moment, these are taken. */
+async function madeKeys(documents: Documents): Promise<PrivateKey[]> {
   const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
   const keys = [privateKeySchema.parse(await exportJWK(privateKey))];
-  await documents.put(DRAWER, { name: NAME, text: JSON.stringify({ keys }) }, null);
-  return keys;
+  const document = { name: NAME, text: JSON.stringify({ keys }) };
+  const isOurs = await documents.replace(DRAWER, document, null, { before: undefined, nowMs: 0 });
+  return isOurs ? keys : ((await keptKeys(documents)) ?? madeKeys(documents));
 }
 
 async function keysIn(file: string): Promise<PrivateKey[]> {

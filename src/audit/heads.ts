@@ -6,7 +6,7 @@
 import { decodeJwt } from 'jose';
 import { z } from 'zod';
 import type { Clock, Timeout } from '../clock.js';
-import type { Journal } from '../journal/journal.js';
+import type { Document, Journal } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import { type DayHead, dayHeadSchema, type SignedHead } from '../protocol/audit.js';
 import type { Signer } from '../signing.js';
@@ -81,7 +81,8 @@ export class Heads {
     let last = (await this.#kept()).at(-1);
     for await (const day of this.#daysAfter(last, nowMs)) {
       // One that is there and cannot be read is evidence, and stays.
-      if (!(await this.#hasHead(day))) last = await this.#sign(day, last);
+      if (!(await this.#hasHead(day))) await this.#sign(day, last);
+      last = (await this.#headOf(day)) ?? last;
     }
   }
 
@@ -107,7 +108,14 @@ export class Heads {
     return (await journal.documents.get(DRAWER, date, clock.now())) !== undefined;
   }
 
-  async #sign({ date, position }: Day, last: SignedHead | undefined): Promise<SignedHead> {
+  async #headOf({ date }: Day): Promise<SignedHead | undefined> {
+    const { journal, clock } = this.#options;
+    const text = await journal.documents.get(DRAWER, date, clock.now());
+    return text === undefined ? undefined : this.#headIn({ name: date, text });
+  }
+
+  /** If another node signs at the same moment, the first head stays. */
+  async #sign({ date, position }: Day, last: SignedHead | undefined): Promise<void> {
     const { journal, signer, clock } = this.#options;
     const [entry] = await journal.read(position - 1, 1);
     if (entry === undefined) throw new RangeError(`There is no entry at position ${position}`);
@@ -120,8 +128,9 @@ export class Heads {
       signed_at_ms: clock.now(),
     };
     const head = await signer.sign('timer-head+jwt', claims);
-    await journal.documents.put(DRAWER, { name: date, text: JSON.stringify({ head }) }, null);
-    return signedHeadOf(claims, head);
+    const document = { name: date, text: JSON.stringify({ head }) };
+    const condition = { before: undefined, nowMs: clock.now() };
+    await journal.documents.replace(DRAWER, document, null, condition);
   }
 
   async #check(): Promise<void> {
@@ -169,23 +178,28 @@ export class Heads {
     );
   }
 
-  /**
-   * Every head that can be read. One that no key verifies, because its key was taken away, is told of in the log
-   * and stays in the list: the next one names it, and whoever still has the key can check it.
-   */
+  /** Every head that can be read. */
   async #kept(): Promise<SignedHead[]> {
-    const { journal, signer, log } = this.#options;
-    const heads: SignedHead[] = [];
-    for (const { name, text } of await journal.documents.list(DRAWER)) {
-      try {
-        const { head } = keptSchema.parse(JSON.parse(text));
-        heads.push(signedHeadOf(dayHeadSchema.parse(decodeJwt(head)), head));
-        await signer.verify('timer-head+jwt', head);
-      } catch (err) {
-        log.error({ err, date: name }, `the head of ${name} bears no signature of the keys in use`);
-      }
+    const documents = await this.#options.journal.documents.list(DRAWER);
+    const heads = await Promise.all(documents.map((document) => this.#headIn(document)));
+    return heads.filter((head) => head !== undefined);
+  }
+
+  /**
+   * The head in a document, if it can be read. One that no key verifies, because its key was taken away, is told of
+   * in the log and is one all the same: the next one names it, and whoever still has the key can check it.
+   */
+  async #headIn({ name, text }: Document): Promise<SignedHead | undefined> {
+    const { signer, log } = this.#options;
+    let read: SignedHead | undefined;
+    try {
+      const { head } = keptSchema.parse(JSON.parse(text));
+      read = signedHeadOf(dayHeadSchema.parse(decodeJwt(head)), head);
+      await signer.verify('timer-head+jwt', head);
+    } catch (err) {
+      log.error({ err, date: name }, `the head of ${name} bears no signature of the keys in use`);
     }
-    return heads;
+    return read;
   }
 }
 
