@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { classroom } from './classroom.js';
+import { cluster } from './cluster.js';
 import { commands } from './commands.js';
 import { creation } from './creation.js';
 import { credentials } from './credentials.js';
@@ -30,6 +31,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   massExpiry,
   recovery,
   restart,
+  cluster,
   slowDisplay,
   flips,
   classroom,

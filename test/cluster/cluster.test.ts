@@ -167,6 +167,12 @@ function expectEndedInTime(history: History): void {
 }
 
 describe('T3: on three nodes that share a log', () => {
+  it('R5: what one of them signs can be checked with the keys of any', async () => {
+    const keys = cluster.nodes.map((node) => node.request('GET', '/.well-known/jwks.json'));
+    const [first, ...others] = (await Promise.all(keys)).map(({ text }) => text);
+    expect(others).toEqual([first, first]);
+  });
+
   it('conflicting commands of 20 instructors are each carried out once or refused, in one history', async () => {
     const contested = await createTimers(Array(CONTESTED_TIMERS).fill(AN_HOUR_SECONDS));
     async function instruct(instructor: number): Promise<readonly Acknowledged[]> {
@@ -281,7 +287,7 @@ describe('T4, T5: when a server, a node and a cable between servers are lost whi
       6,
     );
 
-    const leader = await cluster.leader();
+    const leader = await vi.waitFor(() => cluster.nats.settledLeader(), PATIENCE);
     await leader.kill();
     const acknowledged = [...(await changeable(probe))];
     await leader.restart();
@@ -300,7 +306,7 @@ describe('T4, T5: when a server, a node and a cable between servers are lost whi
 
     // The leader still reaches both of them. When it does not, nats-server elects again and again and its
     // copies may differ for good, which docs/scaling.md tells of.
-    const leads = await vi.waitFor(() => cluster.leader(), PATIENCE);
+    const leads = await vi.waitFor(() => cluster.nats.settledLeader(), PATIENCE);
     const [one, other] = cluster.nats.servers.filter((server) => server !== leads);
     if (one === undefined || other === undefined) throw new Error('There are three servers');
     cluster.nats.cut(one.name, other.name);

@@ -2,8 +2,6 @@
  * A cluster as it is run: three nodes of the service on three servers of NATS, all of them processes of
  * their own, and one address that leads to whichever node is there, as behind a load balancer.
  */
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { auditEntrySchema } from '../../src/protocol/audit.js';
 import { historySchema } from '../../src/protocol/record.js';
@@ -14,7 +12,6 @@ import { ServiceProcess } from './process.js';
 import { TcpProxy } from './tcp-proxy.js';
 
 const NODES = 3;
-const STREAM = 'timers';
 
 export type History = z.output<typeof historySchema>;
 export type RecordEntry = z.output<typeof auditEntrySchema>;
@@ -55,26 +52,11 @@ export class TestCluster {
     this.#nodes = this.#nodes.filter((other) => other !== node);
     await node.kill();
   }
-
-  /** The server that leads the stream of entries. */
-  async leader(): Promise<NatsServer> {
-    const connection = await connect({ servers: this.nats.servers.map(({ url }) => url) });
-    try {
-      const manager = await jetstreamManager(connection, { checkAPI: false });
-      const { cluster } = await manager.streams.info(STREAM);
-      const leader = this.nats.servers.find(({ name }) => name === cluster?.leader);
-      if (leader === undefined) throw new Error('The stream has no leader');
-      return leader;
-    } finally {
-      await connection.close();
-    }
-  }
 }
 
 function startNode({ servers }: NatsCluster): Promise<ServiceProcess> {
   const settings = {
     JOURNAL: servers.map(({ url }) => url).join(','),
-    NATS_STREAM: STREAM,
     NATS_REPLICAS: `${servers.length}`,
   };
   return ServiceProcess.start(settings, 'file');

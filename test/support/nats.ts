@@ -6,8 +6,11 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect as connectClient } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { systemClock } from '../../src/clock.js';
+import { SETTINGS } from '../../src/config.js';
 import { NatsJournal, type NatsJournalOptions } from '../../src/journal/nats.js';
 import type { NatsAccess } from '../../src/journal/nats-connection.js';
 import { createLog } from '../../src/log.js';
@@ -17,6 +20,9 @@ import { TcpProxy } from './tcp-proxy.js';
 import { canRun } from './tools.js';
 
 export const hasNatsServer = (): boolean => canRun('nats-server', '--version');
+
+/** The stream of a service whose settings name no other. */
+const STREAM = SETTINGS.NATS_STREAM.default;
 
 const servers = new Set<NatsServer>();
 const journals = new Set<NatsJournal>();
@@ -176,6 +182,27 @@ export class NatsCluster {
 
   mend(one: string, other: string): void {
     for (const { proxy } of this.#between(one, other)) proxy.mend();
+  }
+
+  /** The server that leads the stream of entries, when all have what it has; rejects as long as they have not. */
+  async settledLeader(): Promise<NatsServer> {
+    const connection = await connectClient({ servers: this.servers.map(({ url }) => url) });
+    try {
+      const manager = await jetstreamManager(connection, { checkAPI: false });
+      const { cluster } = await manager.streams.info(STREAM);
+      const leader = this.servers.find(({ name }) => name === cluster?.leader);
+      const isSettled = cluster?.replicas?.every(({ current }) => current) === true;
+      if (leader === undefined || !isSettled) throw new Error('The stream is without a leader');
+      return leader;
+    } finally {
+      await connection.close();
+    }
+  }
+
+  /** Ends it before the file of tests does, for those who are no tests. */
+  async remove(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.remove()));
+    for (const { proxy } of this.#cables) proxy.close();
   }
 
   #between(one: string, other: string): readonly Cable[] {
