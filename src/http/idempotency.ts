@@ -5,12 +5,14 @@
  * What was answered is kept as a document, sealed with the key of the request, which is not kept. A crash may come
  * between a change and that. The entries of a change of timers are in the journal by then, with the name of the
  * request, and its answer is put together from them. Other changes have a plan, which is kept in the place of the
- * answer before they are made, so that whoever makes them again finds them made.
+ * answer before they are made, so that whoever makes them again finds them made. Of nodes that share a log one at a
+ * time sees to a request.
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import type { Documents } from '../journal/documents.js';
+import { Lease } from '../journal/lease.js';
 import type { Log } from '../log.js';
 import { Problem, problemOf } from '../protocol/problems.js';
 import type { Entry, Registry } from '../registry.js';
@@ -18,6 +20,10 @@ import { type Answer, type Exchange, type Handler, send } from './exchange.js';
 import { seal, unseal } from './seal.js';
 
 const DRAWER = 'answers';
+/** A node that sees to a request and does not say that it has done so has ended. */
+const LONGEST_UNDER_WAY_MS = 15_000;
+/** While another node sees to a request, it is asked so often whether it has done so. */
+const ASK_AGAIN_MS = 50;
 const KEPT_MS = 24 * 60 * 60 * 1000;
 const KEY = /^[\x21-\x7e]{1,255}$/;
 const ID_DIGITS = 32;
@@ -121,11 +127,32 @@ export class Idempotency {
       requireSame(underWay.fingerprint, fingerprint);
       return underWay.answer;
     }
-    const answer = this.#firstOrKept(exchange, named, make).finally(() => {
+    const first = (): Promise<Answer> => this.#firstOrKept(exchange, named, make);
+    const answer = this.#alone(id, first).finally(() => {
       this.#underWay.delete(id);
     });
     this.#underWay.set(id, { fingerprint, answer });
     return answer;
+  }
+
+  /** Lets one node at a time see to a request; whoever comes later finds what was kept. */
+  async #alone(id: string, work: () => Promise<Answer>): Promise<Answer> {
+    const { documents, clock, log } = this.#options;
+    if (!documents.areShared) return work();
+    const lease = new Lease(documents, clock, `request/${id}`);
+    while (!(await this.#available(lease.take(LONGEST_UNDER_WAY_MS)))) {
+      await new Promise<void>((resume) => clock.setTimeout(resume, ASK_AGAIN_MS));
+    }
+    try {
+      return await work();
+    } finally {
+      await lease.giveBack().catch((err: unknown) => {
+        log.warn(
+          { err },
+          'a request could not be given back; who repeats it elsewhere has to wait',
+        );
+      });
+    }
   }
 
   async #firstOrKept(exchange: Exchange, named: Named, make: Way): Promise<Answer> {

@@ -1,0 +1,102 @@
+/** The same request, sent to two nodes that share one log at the same moment. */
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { timerSchema } from '../../src/protocol/timer.js';
+import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import { TestService } from '../support/service.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
+import { need } from '../support/tools.js';
+
+const KEY = '4d7f9d5e-6a7c-4b0c-9b6e-8f5f3f7c2a11';
+const ROUNDS = 10;
+const isThere = hasNatsServer();
+let server: NatsServer;
+
+beforeEach((context) => need(context, 'nats-server', isThere));
+beforeAll(async () => {
+  if (isThere) server = await NatsServer.start();
+});
+
+interface Told {
+  readonly status: number;
+  readonly text: string;
+}
+
+async function send(
+  { service, authorization }: TestService,
+  path: string,
+  body: unknown,
+  key = KEY,
+): Promise<Told> {
+  const response = await fetch(`${service.url}${path}`, {
+    method: 'POST',
+    headers: { ...authorization, 'Content-Type': 'application/json', 'Idempotency-Key': key },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+/** Lets a little time pass with each exchange of a node, until something is settled. */
+async function whileTimePasses<T>(node: TestService, work: Promise<T>): Promise<T> {
+  let isSettled = false;
+  void work.finally(() => {
+    isSettled = true;
+  });
+  while (!isSettled) {
+    await node.request('GET', '/livez');
+    await node.clock.advance(10);
+  }
+  return work;
+}
+
+describe('A5: a request that two nodes are sent at once', () => {
+  let nodes: readonly TestService[];
+
+  beforeEach(async () => {
+    const [stream, clock] = [newStream(), new SimulatedClock()];
+    const start = async () =>
+      TestService.start({ journal: await openNats(server, { stream }), clock });
+    nodes = [await start(), await start()];
+  });
+
+  function everywhere(path: string, body: unknown, key: string): Promise<Told[]> {
+    const [one] = nodes;
+    if (one === undefined) throw new Error('There is no node');
+    const sent = nodes.flatMap((node) => [1, 2, 3].map(() => send(node, path, body, key)));
+    return whileTimePasses(one, Promise.all(sent));
+  }
+
+  it('A5: changes the timer once, and gets one answer', async () => {
+    const created = await everywhere('/timers', { duration_seconds: 300 }, KEY);
+    for (const answer of created) expect(answer).toEqual(created[0]);
+    const { id, revision } = timerSchema.parse(JSON.parse(created[0]?.text ?? ''));
+    expect(revision).toBe(1);
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const body = { action: 'extend', extend_seconds: 10 };
+      const answers = await everywhere(`/timers/${id}/control`, body, `${KEY}${round}`);
+      for (const answer of answers) expect(answer).toEqual(answers[0]);
+      expect(timerSchema.parse(JSON.parse(answers[0]?.text ?? '')).revision).toBe(1 + round);
+    }
+    expect(await nodes[0]?.journal.read(0, 100)).toHaveLength(1 + ROUNDS);
+  });
+
+  it('A5: makes one key and one webhook', async () => {
+    await nodes[0]?.protect();
+    const [one, other] = nodes;
+    if (one === undefined || other === undefined) throw new Error('There are two nodes');
+    other.token = one.token;
+    const keys = await everywhere('/keys', { role: 'observer' }, KEY);
+    for (const answer of keys) expect(answer).toEqual({ ...keys[0], status: 201 });
+    for (const node of nodes) expect((await node.request('GET', '/keys')).body).toHaveLength(2);
+    const body = { url: 'http://127.0.0.1:9/', events: ['timer.expired'] };
+    const webhooks = await everywhere('/webhooks', body, `${KEY}w`);
+    for (const answer of webhooks) expect(answer).toEqual({ ...webhooks[0], status: 201 });
+  });
+
+  it('A5: is refused by one node under a key that another has seen with another body', async () => {
+    const [one, other] = nodes;
+    if (one === undefined || other === undefined) throw new Error('There are two nodes');
+    expect((await send(one, '/timers', { duration_seconds: 1 })).status).toBe(201);
+    const { status, text } = await send(other, '/timers', { duration_seconds: 2 });
+    expect([status, JSON.parse(text).code]).toEqual([422, 'idempotency_key_reused']);
+  });
+});
