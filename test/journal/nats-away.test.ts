@@ -74,6 +74,58 @@ function untilMissing(service: Service, ...parts: string[]): Promise<void> {
 /** What the engine has shown before counts no more; nothing that a clock of ours could hasten. */
 const stale = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
 
+interface Told {
+  /** `done`, or the problem. */
+  readonly code: string;
+  readonly isRecorded: boolean;
+}
+
+/** Somebody who extends a timer again and again, each time for a reason of its own. */
+class Writer {
+  readonly #service: Service;
+  readonly #timerId: string;
+  readonly #told: { code: string; reason: string }[] = [];
+  #isStopped = false;
+  #work: Promise<void> = Promise.resolve();
+
+  private constructor(service: Service, timerId: string) {
+    this.#service = service;
+    this.#timerId = timerId;
+  }
+
+  static async start(service: Service): Promise<Writer> {
+    const writer = new Writer(service, await create(service, 300));
+    await writer.#extend();
+    writer.#work = writer.#goOn();
+    return writer;
+  }
+
+  /** What was answered each time, and whether it is on record. */
+  async stop(): Promise<readonly Told[]> {
+    this.#isStopped = true;
+    await this.#work;
+    const { body } = await ask(this.#service, 'GET', `/timers/${this.#timerId}/history`);
+    const recorded = historySchema.parse(body).map(({ reason }) => reason?.text);
+    return this.#told.map(({ code, reason }) => ({ code, isRecorded: recorded.includes(reason) }));
+  }
+
+  async #goOn(): Promise<void> {
+    while (!this.#isStopped) await this.#extend();
+  }
+
+  async #extend(): Promise<void> {
+    const text = `reason ${this.#told.length}`;
+    const reason = { category: 'other', text };
+    const path = `/timers/${this.#timerId}/control`;
+    const asked = { action: 'extend', extend_seconds: 1, reason };
+    const { status, body } = await ask(this.#service, 'POST', path, asked);
+    const code = status === 200 ? 'done' : problemSchema.parse(body).code;
+    this.#told.push({ code, reason: text });
+    // Whoever was refused does not ask again at once.
+    if (code !== 'done') await stale();
+  }
+}
+
 describe('while the engine is away', () => {
   it('J1, J2, T4: displays count on, changes are refused for good, and the end is recorded once it is back', async () => {
     const server = await NatsServer.start();
@@ -177,8 +229,8 @@ describe('while the engine is away', () => {
     const journal = await vi.waitFor(open, { timeout: 15_000, interval: 100 });
     const service = await serve(journal);
     const id = await create(service, 300);
-    await cluster[1]?.kill();
-    await cluster[2]?.kill();
+    const writers = await Promise.all(Array.from({ length: 5 }, () => Writer.start(service)));
+    await Promise.all([cluster[1]?.kill(), cluster[2]?.kill()]);
     await vi.waitFor(
       async () => expect((await missingParts(service)).length).toBeGreaterThan(0),
       15_000,
@@ -190,6 +242,13 @@ describe('while the engine is away', () => {
     const extension = { action: 'extend', extend_seconds: 5 };
     const extended = await ask(service, 'POST', `/timers/${id}/control`, extension);
     expect(extended.body).toMatchObject({ state: 'running', revision: 2 });
+    const outcomes = await Promise.all(writers.map((writer) => writer.stop()));
+    const told = outcomes.flat();
+    expect(told.filter(({ code }) => code === 'done').length).toBeGreaterThan(0);
+    expect(told.filter(({ code }) => code === 'journal_unavailable').length).toBeGreaterThan(0);
+    for (const { code, isRecorded } of told) {
+      if (code !== 'outcome_unknown') expect([code, isRecorded]).toEqual([code, code === 'done']);
+    }
   });
 });
 

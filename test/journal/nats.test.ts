@@ -192,6 +192,24 @@ describe('the journal in NATS', () => {
       expect(recovered).toMatchObject({ state: 'expired', remaining_seconds: 0, revision: 3 });
     });
 
+    it('D5: on two nodes, which show the displays of each other', async () => {
+      const stream = newStream();
+      const clock = new SimulatedClock();
+      const journals = [await openNats(server, { stream }), await openNats(server, { stream })];
+      const [one, two] = await Promise.all(
+        journals.map((journal) => TestService.start({ clock, journal })),
+      );
+      if (one === undefined || two === undefined) throw new Error('two services were started');
+      const { id } = await one.create();
+      await one.display(id, '?label=Seat%201');
+      await vi.waitFor(async () => {
+        await clock.advance(250);
+        expect((await two.get(id)).connected_clients).toBe(1);
+      });
+      const { body } = await two.request('GET', `/timers/${id}/displays`);
+      expect(body).toMatchObject({ connected: 1, displays: [{ label: 'Seat 1' }] });
+    });
+
     it('T4: on two nodes, which end a timer once', async () => {
       const stream = newStream();
       const clock = new SimulatedClock();
