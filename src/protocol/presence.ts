@@ -18,7 +18,8 @@ export type News = z.output<typeof newsSchema>;
 
 /** What a node is asked by another. */
 export const questionSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('everything') }),
+  /** To be told everything, as news that are meant for one node only. */
+  z.object({ type: z.literal('everything'), node: z.string() }),
   z.object({ type: z.literal('displays'), timer_id: z.string(), from: z.int().min(0) }),
   z.object({
     type: z.literal('acknowledge'),

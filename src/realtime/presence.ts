@@ -26,6 +26,10 @@ const HEARTBEAT_MS = 1000;
 const SILENCE_MS = 5000;
 /** In one message, so that none is larger than the engine takes. */
 const MOST_FIGURES = 1000;
+/** Told at once, of all nodes together, because each of them hears all the others; what is left waits. */
+const MOST_NEWS = 4000;
+/** One node tells so many in any case. */
+const LEAST_NEWS = 500;
 const MOST_ROWS = 1000;
 
 /** The displays of this node. */
@@ -86,12 +90,12 @@ export class Presence {
     this.#onChange = onChange;
     const stops = [
       bus.listen('displays', (message) => this.#hear(message)),
-      bus.listen(topicOf(this.nodeId), (message) => this.#answer(message)),
+      bus.listen(topicOf(this.nodeId), (message) => this.#beAsked(message)),
     ];
     this.#stopListening = () => {
       for (const stop of stops) stop();
     };
-    this.#tellEverything();
+    this.#tell({ is_beginning: true });
     this.#beat();
   }
 
@@ -108,10 +112,7 @@ export class Presence {
   changed(timerId: string): void {
     if (this.#own === undefined) return;
     this.#changed.add(timerId);
-    if (this.#isNewsDue) return;
-    this.#isNewsDue = true;
-    const delayMs = Math.max(0, this.#lastNewsMs + NEWS_INTERVAL_MS - this.#clock.now());
-    this.#news = this.#clock.setTimeout(() => this.#tellNews(), delayMs);
+    this.#scheduleNews();
   }
 
   /** How many nodes come before this one for a timer, in an order that all of them agree on. */
@@ -186,13 +187,20 @@ export class Presence {
     return this.#bus?.ask(topicOf(nodeId), question).catch(() => undefined);
   }
 
-  #answer(message: unknown): unknown {
+  #beAsked(message: unknown): unknown {
     const question = questionSchema.safeParse(message).data;
+    if (question !== undefined) return this.#answer(question);
+    const news = newsSchema.safeParse(message).data;
+    if (news !== undefined) this.#learn(news, this.#peerOf(news));
+    return undefined;
+  }
+
+  #answer(question: Question): unknown {
     const own = this.#own;
-    if (question === undefined || own === undefined) return undefined;
+    if (own === undefined) return undefined;
     switch (question.type) {
       case 'everything':
-        this.#tellEverything();
+        this.#tellEverything(question.node);
         return undefined;
       case 'displays': {
         const rows = own.rowsOf(question.timer_id);
@@ -210,10 +218,14 @@ export class Presence {
     const news = newsSchema.safeParse(message).data;
     if (news === undefined || news.node === this.nodeId) return;
     const { node } = news;
-    const peer = news.is_beginning ? this.#begun(node) : this.#peers.get(node);
+    const peer = this.#peerOf(news);
     if (news.is_leaving) this.#forget(node);
     else if (news.is_beginning || isNext(news, peer)) this.#learn(news, peer);
     else this.#askForEverything(node);
+  }
+
+  #peerOf({ node, is_beginning }: News): Peer | undefined {
+    return is_beginning ? this.#begun(node) : this.#peers.get(node);
   }
 
   #learn({ number, figures }: News, peer: Peer | undefined): void {
@@ -232,7 +244,7 @@ export class Presence {
     const nowMs = this.#clock.now();
     if (nowMs < (this.#askedMs.get(node) ?? 0) + HEARTBEAT_MS / 2) return;
     this.#askedMs.set(node, nowMs);
-    void this.#ask(node, { type: 'everything' });
+    void this.#ask(node, { type: 'everything', node: this.nodeId });
   }
 
   /** A node tells everything, so what it told before counts no more. */
@@ -252,35 +264,45 @@ export class Presence {
     for (const timerId of peer?.figures.keys() ?? []) this.#onChange(timerId);
   }
 
+  #scheduleNews(): void {
+    if (this.#isNewsDue || this.#changed.size === 0) return;
+    this.#isNewsDue = true;
+    const delayMs = Math.max(0, this.#lastNewsMs + NEWS_INTERVAL_MS - this.#clock.now());
+    this.#news = this.#clock.setTimeout(() => this.#tellNews(), delayMs);
+  }
+
   #tellNews(): void {
     this.#isNewsDue = false;
     this.#lastNewsMs = this.#clock.now();
-    const timerIds = [...this.#changed];
-    this.#changed.clear();
-    this.#tellFigures(timerIds, false);
+    const most = Math.max(LEAST_NEWS, Math.ceil(MOST_NEWS / Math.max(1, this.#peers.size)));
+    const timerIds = [...this.#changed].slice(0, most);
+    for (const timerId of timerIds) this.#changed.delete(timerId);
+    for (const figures of this.#figuresOf(timerIds)) {
+      this.#number += 1;
+      this.#tell({ figures });
+    }
+    this.#scheduleNews();
   }
 
-  #tellEverything(): void {
-    this.#changed.clear();
-    this.#tellFigures([...(this.#own?.followedTimers() ?? [])], true);
+  /** Tells one other node. What changed and waits to be told to all is in it, and is told to all as well. */
+  #tellEverything(node: string): void {
+    const everything = [...this.#figuresOf([...(this.#own?.followedTimers() ?? [])])];
+    const first = everything.shift() ?? [];
+    this.#tell({ is_beginning: true, figures: first }, topicOf(node));
+    for (const figures of everything) this.#tell({ figures }, topicOf(node));
   }
 
-  #tellFigures(timerIds: readonly string[], isBeginning: boolean): void {
+  /** The figures of timers in as many parts as messages are needed. */
+  *#figuresOf(timerIds: readonly string[]): Generator<Figures[]> {
     const own = this.#own;
     if (own === undefined) return;
-    for (
-      let from = 0;
-      from < timerIds.length || (isBeginning && from === 0);
-      from += MOST_FIGURES
-    ) {
-      const figures = timerIds.slice(from, from + MOST_FIGURES).map((id) => own.figuresOf(id));
-      if (figures.length > 0) this.#number += 1;
-      this.#tell({ is_beginning: isBeginning && from === 0, figures });
+    for (let from = 0; from < timerIds.length; from += MOST_FIGURES) {
+      yield timerIds.slice(from, from + MOST_FIGURES).map((id) => own.figuresOf(id));
     }
   }
 
-  #tell(news: Partial<News>): void {
-    this.#bus?.tell('displays', {
+  #tell(news: Partial<News>, topic = 'displays'): void {
+    this.#bus?.tell(topic, {
       node: this.nodeId,
       number: this.#number,
       is_beginning: false,

@@ -3,11 +3,16 @@ import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { Entry } from '../../src/journal/journal.js';
 import { consoleMessageSchema } from '../../src/protocol/console.js';
-import { displaySummarySchema, displaysSchema } from '../../src/protocol/displays.js';
+import {
+  displaySummarySchema,
+  displaysSchema,
+  figuresOfNobody,
+} from '../../src/protocol/displays.js';
 import { EVENT_MESSAGES } from '../../src/protocol/messages.js';
 import { newsSchema } from '../../src/protocol/presence.js';
+import { type OwnDisplays, Presence } from '../../src/realtime/presence.js';
 import { EventReader } from '../support/event-reader.js';
-import { NodeJournal, SharedJournal } from '../support/local-bus.js';
+import { LocalBus, NodeJournal, SharedJournal } from '../support/local-bus.js';
 import { problemIn, TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 
@@ -196,6 +201,54 @@ describe('D5: displays of another node', () => {
     const withFigures = news.filter(({ data }) => (data?.figures.length ?? 0) > 0);
     expect(withFigures.length).toBeLessThanOrEqual(4);
     expect((await far.get(id)).connected_clients).toBe(20);
+  });
+});
+
+describe('D5: what many displays cost', () => {
+  const NOBODY = () => {};
+
+  /** A node whose displays follow so many timers, each another one. */
+  function nodeWith(bus: LocalBus, clock: SimulatedClock, timers: number): Presence {
+    const presence = new Presence({ bus, clock });
+    const ids = Array.from({ length: timers }, (_, index) => `t${index}`);
+    const own: OwnDisplays = {
+      followedTimers: () => ids,
+      figuresOf: (timerId) => ({ ...figuresOfNobody(timerId), connected: 1 }),
+      rowsOf: () => [],
+      acknowledge: () => 'unknown_display',
+    };
+    presence.begin(own, NOBODY);
+    for (const id of ids) presence.changed(id);
+    return presence;
+  }
+
+  const knows = (presence: Presence): number => new Set(presence.followedElsewhere()).size;
+
+  it('is spread over some messages, and over some time where it is much', async () => {
+    const [bus, clock] = [new LocalBus(), new SimulatedClock()];
+    const far = nodeWith(bus, clock, 0);
+    nodeWith(bus, clock, 10_000);
+    const known: number[] = [];
+    for (const passedMs of [0, NEWS_MS, NEWS_MS, NEWS_MS]) {
+      await clock.advance(passedMs);
+      known.push(knows(far));
+    }
+    expect(known).toEqual([4000, 8000, 10_000, 10_000]);
+    for (const { message } of bus.told) {
+      expect(newsSchema.parse(message).figures.length).toBeLessThanOrEqual(1000);
+    }
+  });
+
+  it('is told to a node that comes later by itself', async () => {
+    const [bus, clock] = [new LocalBus(), new SimulatedClock()];
+    nodeWith(bus, clock, 2500);
+    await clock.advance(SECOND);
+    const before = bus.told.length;
+    const late = nodeWith(bus, clock, 0);
+    await clock.advance(SECOND);
+    expect(knows(late)).toBe(2500);
+    const toAll = bus.told.slice(before).filter(({ topic }) => topic === 'displays');
+    expect(toAll.every(({ message }) => newsSchema.parse(message).figures.length === 0)).toBe(true);
   });
 });
 
