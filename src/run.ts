@@ -19,7 +19,8 @@ const LONGEST_SHUTDOWN_MS = 9000;
 const LONG_CHECK_MS = 1000;
 const BYTES_PER_MB = 1e6;
 
-async function openJournal(
+/** The journal that the settings name. */
+export async function openJournal(
   config: Config,
   log: Log,
   signal: AbortSignal,

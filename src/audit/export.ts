@@ -1,6 +1,6 @@
 /** The export of the record: its entries as lines, the heads among them, and at the end a head of its own. */
 import type { Clock } from '../clock.js';
-import { hashedEntryOf, lineOf, NO_HASH } from '../journal/chain.js';
+import { hashedEntryOf, lineOf } from '../journal/chain.js';
 import type { Journal, RecordedEntry } from '../journal/journal.js';
 import type { ExportHead, SignedHead } from '../protocol/audit.js';
 import type { Signer } from '../signing.js';
@@ -20,6 +20,8 @@ export interface AuditOptions {
 export interface Range {
   readonly fromMs: number | undefined;
   readonly toMs: number | undefined;
+  /** The last entry, where that is known better than by the instant. */
+  readonly lastPosition?: number;
 }
 
 export class Audit {
@@ -34,14 +36,15 @@ export class Audit {
   }
 
   /** Pieces of the export, each of whole lines. What is recorded after the call is not in it. */
-  async *export({ fromMs, toMs }: Range): AsyncGenerator<string> {
+  async *export({ fromMs, toMs, lastPosition: end }: Range): AsyncGenerator<string> {
     const { journal } = this.#options;
-    const before = fromMs === undefined ? 0 : await journal.positionBefore(fromMs);
-    const end = await journal.positionBefore(toMs ?? Number.MAX_SAFE_INTEGER);
-    const lastPosition = Math.max(before, end);
+    const beginning = await journal.beginning();
+    const before = fromMs === undefined ? beginning.position : await journal.positionBefore(fromMs);
+    const upTo = end ?? (await journal.positionBefore(toMs ?? Number.MAX_SAFE_INTEGER));
+    const lastPosition = Math.max(before, upTo);
     const heads = new Map((await this.heads()).map(({ position, head }) => [position, head]));
     let position = before;
-    let hash = before === 0 ? NO_HASH : await this.#hashAt(before);
+    let hash = before === beginning.position ? beginning.hash : await this.#hashAt(before);
     while (position < lastPosition) {
       const page = await journal.read(position, Math.min(PAGE_ENTRIES, lastPosition - position));
       const last = page.at(-1);

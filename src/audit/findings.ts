@@ -85,6 +85,14 @@ export function cutOff(afterPosition: number): Finding {
   return finding('removed', afterPosition + 1, NOBODY, null, words);
 }
 
+/** The first entry of an export, which does not follow the one before it as that was signed. */
+export function unlinkedEntry(head: DayHead, position: number): Finding {
+  const words =
+    `Entry ${position} does not follow entry ${head.position} with the hash that was signed for ${head.date}: ` +
+    'one of the two, or one before them, was changed and all hashes after it were written anew.';
+  return finding('rewritten', position, NOBODY, null, words);
+}
+
 /** Hashes fit each other, and yet not what was signed: at most `last` entries back it was still as it is. */
 export function rewritten(head: Head, entry: AuditEntry, lastGood: number): Finding {
   const { position } = entry;

@@ -6,7 +6,7 @@
 import { decodeJwt } from 'jose';
 import { z } from 'zod';
 import type { Clock, Timeout } from '../clock.js';
-import type { Document, Journal } from '../journal/journal.js';
+import type { Document, Journal, Milestone } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import { type DayHead, dayHeadSchema, type SignedHead } from '../protocol/audit.js';
 import type { Signer } from '../signing.js';
@@ -135,17 +135,22 @@ export class Heads {
 
   async #check(): Promise<void> {
     const heads = await this.#kept();
-    for (const head of heads) await this.#checkEntry(head);
+    const beginning = await this.#options.journal.beginning();
+    for (const head of heads) {
+      if (head.position >= beginning.position) await this.#checkEntry(head, beginning);
+    }
     this.#checkChain(heads);
     await this.#checkDays(heads.at(-1));
   }
 
-  async #checkEntry({ date, position, hash }: SignedHead): Promise<void> {
+  /** Of the entry that the first one follows, only its hash may be left. */
+  async #checkEntry({ date, position, hash }: SignedHead, beginning: Milestone): Promise<void> {
     const { journal, log } = this.#options;
     const [entry] = await journal.read(position - 1, 1);
-    if (entry?.hash === hash || this.#isStopped) return;
+    const found = position === beginning.position ? beginning.hash : entry?.hash;
+    if (found === hash || this.#isStopped) return;
     log.error(
-      { date, position, signed: hash, found: entry?.hash ?? null },
+      { date, position, signed: hash, found: found ?? null },
       `THE RECORD WAS CHANGED: the entry at position ${position} is not the one that was signed for ${date}; ` +
         'see "synchronized-timer audit verify"',
     );

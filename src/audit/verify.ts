@@ -3,7 +3,7 @@
  * was signed. Names the first entry that does not.
  */
 import { NO_HASH } from '../journal/chain.js';
-import type { DayHead, ExportHead, Head } from '../protocol/audit.js';
+import type { AuditEntry, DayHead, ExportHead, Head } from '../protocol/audit.js';
 import {
   changedWithHash,
   cutOff,
@@ -11,6 +11,7 @@ import {
   impossible,
   inserted,
   removed,
+  unlinkedEntry,
   unlinkedHead,
 } from './findings.js';
 import { brokenLink, type ChainedHead, isLate } from './head-chain.js';
@@ -84,6 +85,12 @@ export class Verification {
     else if (this.#end !== undefined)
       this.#finding = inserted(line, null, 'it is behind the last line of the export');
     else this.#takeNext(line);
+  }
+
+  /** What comes next is another export, which has to go on where this one ended. */
+  nextPart(): void {
+    this.#finding ??= this.#suspicion?.end() ?? this.#findingAtEnd();
+    this.#end = undefined;
   }
 
   end(): Verdict {
@@ -168,8 +175,20 @@ export class Verification {
     this.#first ??= line;
     this.#last = line;
     this.#entries += 1;
+    if (this.#first === line && !this.#followsHead(entry)) return;
     const head = this.#headsBeside.get(entry.position);
     if (head !== undefined) this.#hold(head, line);
+  }
+
+  /** An export that begins right behind an entry that was signed has to begin with its hash. */
+  #followsHead({ position, previous_hash }: AuditEntry): boolean {
+    const head = this.#headsBeside.get(position - 1);
+    if (head === undefined) return true;
+    this.#heads += 1;
+    this.#vouched = position - 1;
+    if (head.hash === previous_hash) return true;
+    this.#finding = unlinkedEntry(head, position);
+    return false;
   }
 
   #takeHead(line: HeadLine): void {

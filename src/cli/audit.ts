@@ -1,19 +1,16 @@
-/** `audit`: exports the record, and verifies that it is as it was written. */
+/** `audit`: exports the record, verifies that it is as it was written, and takes old entries out. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { headOf, readLine } from '../audit/lines.js';
-import { type Verdict, Verification } from '../audit/verify.js';
+import type { Verdict } from '../audit/verify.js';
 import type { DayHead, ExportHead } from '../protocol/audit.js';
 import { isoTime } from '../protocol/timer.js';
-import type { Verify } from '../signing.js';
 import { Api } from './api.js';
-import { RefusedError } from './errors.js';
+import { addCompact } from './compact.js';
+import { RefusedError, UsageError } from './errors.js';
 import { addExamples, connectionOf, serverOf } from './options.js';
 import { onOneLine, print, printJson, tell } from './output.js';
-import { bytesOf, isUrl, linesIn, readJson, verifierFrom } from './sources.js';
-
-/** A record that is longer says now and then how far it is. */
-const LINES_BETWEEN_NEWS = 100_000;
+import { bytesOf, isUrl, readJson, verifierFrom } from './sources.js';
+import { type Material, verdictOn } from './verdict.js';
 
 const headsSchema = z.array(z.object({ head: z.string() }));
 
@@ -25,13 +22,6 @@ interface ExportOptions {
 interface VerifyOptions {
   readonly keys?: string;
   readonly heads?: string;
-}
-
-/** A record to verify, and what to hold it against. */
-interface Material {
-  readonly record: AsyncIterable<Uint8Array>;
-  readonly verify: Verify | undefined;
-  readonly heads: readonly { readonly head: string }[];
 }
 
 export function addAudit(program: Command): void {
@@ -50,25 +40,28 @@ export function addAudit(program: Command): void {
     .command('verify')
     .description('Verify a record, and name the first entry that is not as it was written.')
     .argument(
-      '[source]',
-      'a file, - for standard input, or the URL of a service (default: --server)',
-      sourceOf,
+      '[sources...]',
+      'files that follow each other, - for standard input, or the URL of a service (default: --server)',
+      withSource,
     )
     .option('--keys <source>', 'file or URL of the public keys (default: those of the service)')
     .option('--heads <source>', 'file or URL of signed heads that were kept')
-    .action((source: string | undefined, options: VerifyOptions) =>
-      verify(source, options, verifying),
+    .action((sources: readonly string[], options: VerifyOptions) =>
+      verify(sources, options, verifying),
     );
   addExamples(verifying, {
     'audit verify': 'The record of the running service, as it is now',
     'audit verify record.ndjson --keys jwks.json': 'A file, without any service',
     'audit verify record.ndjson --keys jwks.json --heads heads.json':
       'The same, against heads that were kept elsewhere',
+    'audit verify old.ndjson rest.ndjson --keys jwks.json':
+      'What was taken out of the journal, and what was left in it, as one record',
   });
+  addCompact(audit);
 }
 
-function sourceOf(text: string): string {
-  return isUrl(text) ? serverOf(text) : text;
+function withSource(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, isUrl(text) ? serverOf(text) : text];
 }
 
 async function exportRecord({ from, to }: ExportOptions, command: Command): Promise<void> {
@@ -81,14 +74,12 @@ async function exportRecord({ from, to }: ExportOptions, command: Command): Prom
 }
 
 async function verify(
-  source: string | undefined,
+  sources: readonly string[],
   options: VerifyOptions,
   command: Command,
 ): Promise<void> {
   const { api, json } = connectionOf(command);
-  const isFile = source !== undefined && !isUrl(source);
-  const service = source === undefined || isFile ? api : new Api(source, api.token);
-  const material = await (isFile ? ofFile(source, service, options) : ofService(service, options));
+  const material = await materialOf(sources, api, options);
   const verdict = await verdictOn(material);
   const areSigned = material.verify !== undefined;
   if (json) printJson(reportOf(verdict, areSigned));
@@ -99,9 +90,25 @@ async function verify(
   if (verdict.lateHeads.length > 0) tell(warningOf(verdict.lateHeads));
 }
 
-async function ofFile(path: string, api: Api, { keys, heads }: VerifyOptions): Promise<Material> {
+function materialOf(
+  sources: readonly string[],
+  api: Api,
+  options: VerifyOptions,
+): Promise<Material> {
+  const [url] = sources.filter(isUrl);
+  if (sources.length === 0) return ofService(api, options);
+  if (url === undefined) return ofFiles(sources, api, options);
+  if (sources.length > 1) throw new UsageError('A service is verified by itself; export it first.');
+  return ofService(new Api(url, api.token), options);
+}
+
+async function ofFiles(
+  paths: readonly string[],
+  api: Api,
+  { keys, heads }: VerifyOptions,
+): Promise<Material> {
   return {
-    record: bytesOf(path),
+    parts: paths.map(bytesOf),
     verify: keys === undefined ? undefined : await verifierFrom(keys, api),
     heads: heads === undefined ? [] : await keptHeads(heads),
   };
@@ -112,39 +119,12 @@ async function ofService(api: Api, { keys, heads }: VerifyOptions): Promise<Mate
   return {
     heads: heads === undefined ? await api.heads() : await keptHeads(heads),
     verify: await verifierFrom(keys, api),
-    record: api.audit(new URLSearchParams()),
+    parts: [api.audit(new URLSearchParams())],
   };
 }
 
 function keptHeads(source: string): Promise<z.output<typeof headsSchema>> {
   return readJson(source, 'list of signed heads', headsSchema);
-}
-
-async function verdictOn({ record, verify, heads }: Material): Promise<Verdict> {
-  const verification = new Verification(await dayHeadsOf(heads, verify));
-  let number = 0;
-  for await (const bytes of linesIn(record)) {
-    number += 1;
-    verification.take(await readLine(bytes, number, verify));
-    if (verification.isDecided) break;
-    if (number % LINES_BETWEEN_NEWS === 0) tell(`${number} lines are checked.`);
-  }
-  return verification.end();
-}
-
-async function dayHeadsOf(
-  heads: Material['heads'],
-  verify: Verify | undefined,
-): Promise<DayHead[]> {
-  const found: DayHead[] = [];
-  for (const [index, { head: jws }] of heads.entries()) {
-    const head = await headOf(jws, verify);
-    if (head === undefined) {
-      throw new RefusedError(`Signed head ${index + 1} was changed: it bears no valid signature.`);
-    }
-    if (head.kind === 'day') found.push(head);
-  }
-  return found;
 }
 
 /** Whoever writes a record anew can write heads that fit as well: only their signatures say whose they are. */

@@ -48,7 +48,8 @@ export function recordRoutes({ registry, access, audit, signer, log }: RecordPar
     const timerId = timerIdOf(request);
     const history = await readable(registry.history(timerId));
     const [first] = history;
-    if (first === undefined) throw problemOf({ reason: 'unknown_timer' }, timerId);
+    // Whose a timer was is not known when its first entry was taken out of the journal.
+    if (first?.type !== 'created') throw problemOf({ reason: 'unknown_timer' }, timerId);
     // Of timers that were deleted or left memory only the first entry tells whose they were.
     access.permit(caller, { id: timerId, ownerId: first.by.credential });
     response.json(storyOf(history, hasRight(caller, 'audit')));

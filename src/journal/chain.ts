@@ -9,6 +9,12 @@ import type { Author, Entry, Reason } from '../../machines/entry.js';
 /** Stands in the first entry of all for the hash of the one before it. */
 export const NO_HASH = '0'.repeat(64);
 
+/** A place in the journal and the hash of the entry there; place 0 is before the first. */
+export interface Milestone {
+  readonly position: number;
+  readonly hash: string;
+}
+
 /** The place of an entry in the journal. */
 export interface Link {
   /** 1 for the first entry of the journal, then one more each time, whatever the timer. */

@@ -16,6 +16,12 @@ export interface Condition {
   readonly nowMs: number;
 }
 
+/** Where a document is, or would be. */
+export interface DocumentPlace {
+  readonly drawer: string;
+  readonly name: string;
+}
+
 export interface Documents {
   /** Whether other processes may change them as well. */
   readonly areShared: boolean;

@@ -7,14 +7,14 @@ import type { JournalAnswer } from '../../machines/desk.js';
 import { type Entry, REASON_CATEGORIES, ROLES } from '../../machines/entry.js';
 import { ImpossibleEntryError, recordOf, type TimerRecord } from '../../machines/record.js';
 import type { Bus } from './bus.js';
-import type { RecordedEntry } from './chain.js';
-import type { Documents } from './documents.js';
+import { type Milestone, NO_HASH, type RecordedEntry } from './chain.js';
+import type { DocumentPlace, Documents } from './documents.js';
 
 export type { JournalAnswer } from '../../machines/desk.js';
 export type { Entry } from '../../machines/entry.js';
 export { endedAtMs } from '../../machines/entry.js';
 export type { TimerRecord } from '../../machines/record.js';
-export type { RecordedEntry } from './chain.js';
+export type { Milestone, RecordedEntry } from './chain.js';
 export type { Document, Documents } from './documents.js';
 
 /** How long what a request left can be found by its name, at least. */
@@ -52,6 +52,32 @@ export interface Engine {
   readonly lacks: readonly Lack[];
   /** `undefined` before it was measured. */
   readonly clockOffset: ClockOffset | undefined;
+}
+
+/**
+ * What the first entry follows that is there: entries up to its place were taken out, all of timers that had
+ * ended at an instant in epoch ms.
+ */
+export interface Beginning extends Milestone {
+  readonly endedBeforeMs: number;
+}
+
+/** The beginning of a journal that nothing was taken out of. */
+export const VERY_BEGINNING: Beginning = { position: 0, hash: NO_HASH, endedBeforeMs: 0 };
+
+/** Where the beginning is kept beside the entries. */
+export const BEGINNING_DOCUMENT: DocumentPlace = { drawer: 'journal', name: 'beginning' };
+
+export const beginningSchema = z.object({
+  position: z.number().int().min(0),
+  hash: z.string().length(NO_HASH.length),
+  endedBeforeMs: z.number().int().min(0),
+}) satisfies z.ZodType<Beginning>;
+
+/** An entry that has to stay, with all that follow it. */
+export interface Anchor {
+  readonly position: number;
+  readonly timerId: string;
 }
 
 export interface Journal {
@@ -99,6 +125,17 @@ export interface Journal {
    * more than two days before the last one may be missing.
    */
   entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]>;
+
+  beginning(): Promise<Beginning>;
+
+  /** The first entry of those timers that had not ended at an instant in epoch ms. */
+  firstUnfinished(epochMs: number): Promise<Anchor | undefined>;
+
+  /**
+   * Takes out the entries up to a new beginning for good, all of which are of timers that had ended. What is left of a
+   * timer that has entries on both sides is its later part.
+   */
+  takeOut(upTo: Beginning): Promise<void>;
 
   /** What else is kept beside the entries. */
   readonly documents: Documents;

@@ -2,6 +2,8 @@
 import { type Link, linkOf, NO_HASH } from './chain.js';
 import { type Condition, type Document, type Documents, OwnDocuments } from './documents.js';
 import {
+  type Anchor,
+  type Beginning,
   type Commit,
   type Entry,
   endedAtMs,
@@ -10,6 +12,7 @@ import {
   type RecordedEntry,
   type ReplayBatch,
   recordsOf,
+  VERY_BEGINNING,
 } from './journal.js';
 
 const REPLAY_BATCH_TIMERS = 500;
@@ -17,19 +20,19 @@ const REPLAY_BATCH_TIMERS = 500;
 export class MemoryJournal implements Journal {
   readonly description = 'memory (nothing is kept)';
   readonly documents: Documents = new OwnDocuments(new MemoryDrawers());
-  /** Every entry; the one at position 1 is at index 0. */
-  readonly #entries: Entry[] = [];
+  /** Every entry; the one after the beginning is at index 0. */
+  #entries: Entry[] = [];
+  #beginning = VERY_BEGINNING;
   readonly #links = new WeakMap<Entry, Link>();
   readonly #histories = new Map<string, Entry[]>();
   #lastHash = NO_HASH;
   readonly #listeners = new Set<(commit: Commit) => void>();
 
   async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
-    const wanted = [...this.#histories.values()].filter((history) => {
-      const last = history.at(-1);
-      const endMs = last === undefined ? 0 : endedAtMs(last);
-      return endMs === null || endMs > endedBeforeMs;
-    });
+    const sinceMs = Math.max(endedBeforeMs, this.#beginning.endedBeforeMs);
+    const wanted = [...this.#histories.values()].filter((history) =>
+      isUnfinished(history, sinceMs),
+    );
     while (wanted.length > 0) {
       const records = recordsOf(wanted.splice(0, REPLAY_BATCH_TIMERS));
       yield { records, timersLeft: wanted.length };
@@ -47,8 +50,8 @@ export class MemoryJournal implements Journal {
     const committed: Entry[] = [];
     const answers = copies.map((entry): JournalAnswer => {
       const history = this.#histories.get(entry.timerId) ?? [];
-      if (entry.revision !== history.length + 1) return 'conflict';
-      const link = linkOf(entry, this.#entries.length + 1, this.#lastHash);
+      if (entry.revision !== (history.at(-1)?.revision ?? 0) + 1) return 'conflict';
+      const link = linkOf(entry, this.#lastPosition + 1, this.#lastHash);
       this.#lastHash = link.hash;
       this.#links.set(entry, link);
       this.#entries.push(entry);
@@ -57,7 +60,7 @@ export class MemoryJournal implements Journal {
       committed.push(entry);
       return 'committed';
     });
-    const commit = { entries: committed, lastPosition: this.#entries.length };
+    const commit = { entries: committed, lastPosition: this.#lastPosition };
     if (committed.length > 0) for (const listener of this.#listeners) listener(commit);
     return answers;
   }
@@ -67,16 +70,46 @@ export class MemoryJournal implements Journal {
   }
 
   async read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]> {
-    return this.#recorded(this.#entries.slice(afterPosition, afterPosition + limit));
+    const first = Math.max(0, afterPosition - this.#beginning.position);
+    return this.#recorded(this.#entries.slice(first, first + limit));
   }
 
   async positionBefore(epochMs: number): Promise<number> {
     const found = this.#entries.findIndex(({ recordedAtMs }) => recordedAtMs >= epochMs);
-    return found === -1 ? this.#entries.length : found;
+    return this.#beginning.position + (found === -1 ? this.#entries.length : found);
   }
 
   async entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
     return this.#entries.filter(({ requestId }) => requestId?.startsWith(requestIdPrefix));
+  }
+
+  async beginning(): Promise<Beginning> {
+    return this.#beginning;
+  }
+
+  async firstUnfinished(epochMs: number): Promise<Anchor | undefined> {
+    const index = this.#entries.findIndex(({ timerId }) =>
+      isUnfinished(this.#histories.get(timerId) ?? [], epochMs),
+    );
+    const timerId = this.#entries[index]?.timerId;
+    if (timerId === undefined) return undefined;
+    return { position: this.#beginning.position + index + 1, timerId };
+  }
+
+  async takeOut(upTo: Beginning): Promise<void> {
+    const count = upTo.position - this.#beginning.position;
+    const taken = new Set(this.#entries.slice(0, count));
+    this.#entries = this.#entries.slice(count);
+    this.#beginning = upTo;
+    for (const [timerId, history] of this.#histories) {
+      const left = history.filter((entry) => !taken.has(entry));
+      if (left.length === 0) this.#histories.delete(timerId);
+      else this.#histories.set(timerId, left);
+    }
+  }
+
+  get #lastPosition(): number {
+    return this.#beginning.position + this.#entries.length;
   }
 
   async close(): Promise<void> {
@@ -89,6 +122,12 @@ export class MemoryJournal implements Journal {
       return link === undefined ? [] : { ...entry, ...link };
     });
   }
+}
+
+function isUnfinished(history: readonly Entry[], epochMs: number): boolean {
+  const last = history.at(-1);
+  const endMs = last === undefined ? 0 : endedAtMs(last);
+  return endMs === null || endMs > epochMs;
 }
 
 class MemoryDrawers {

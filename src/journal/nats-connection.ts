@@ -139,8 +139,8 @@ function addStream(manager: JetStreamManager, name: string, replicas: number): P
     retention: RetentionPolicy.Limits,
     // A stream that is full takes no more; it never drops what it has.
     discard: DiscardPolicy.New,
+    // Nothing can be taken out from its midst; its beginning can, once it was exported.
     deny_delete: true,
-    deny_purge: true,
     num_replicas: replicas,
   });
 }
@@ -171,13 +171,21 @@ function requireJournal({ config, state }: StreamInfo): void {
     config.discard === DiscardPolicy.New &&
     config.max_age === 0 &&
     config.max_msgs_per_subject === -1 &&
-    state.first_seq <= 1 &&
     (state.num_deleted ?? 0) === 0;
   const [subject, ...others] = config.subjects;
   if (keepsAll && subject === `${config.name}.*` && others.length === 0) return;
   throw new JournalError(
     `The stream ${config.name} is no journal, or something was taken out of it. ` +
       'Set NATS_STREAM to another name, or restore the stream from a backup.',
+  );
+}
+
+/** @throws {JournalError} if messages are missing behind those that were taken out. */
+export function requireWhole({ config, state }: StreamInfo, takenOutUpTo: number): void {
+  if (state.first_seq <= takenOutUpTo + 1) return;
+  throw new JournalError(
+    `Something was taken out of the stream ${config.name}: its messages before ${state.first_seq} are missing. ` +
+      'Restore the stream and the bucket beside it from a backup.',
   );
 }
 

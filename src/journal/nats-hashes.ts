@@ -2,12 +2,7 @@
  * The hashes of the chain that a node keeps: those of the last entries, and every hundredth before them. Any other
  * one is computed again from the entries after the next kept one before it. Pure.
  */
-
-/** A place in the journal, and the hash of the entry there; place 0 is before the first. */
-export interface Mark {
-  readonly position: number;
-  readonly hash: string;
-}
+import type { Milestone } from './chain.js';
 
 /** Reading an entry costs reading up to so many before it. */
 const STRIDE = 100;
@@ -16,20 +11,25 @@ const RECENT = 10_000;
 
 export class KeptHashes {
   readonly #hashes: Map<number, string>;
-  /** The first of all is kept for good: nothing is before it that others could be computed from. */
-  readonly #first: number;
-  #last: Mark;
+  /** It is kept for good: nothing is before it that others could be computed from. */
+  #first: Milestone;
+  #last: Milestone;
 
-  /** Goes on after marks that are in the order of their places. */
-  constructor(marks: readonly Mark[]) {
-    const [first, last] = [marks[0], marks.at(-1)];
+  /** Goes on after milestones that are in the order of their places. */
+  constructor(milestones: readonly Milestone[]) {
+    const [first, last] = [milestones[0], milestones.at(-1)];
     if (first === undefined || last === undefined) throw new RangeError('A chain has a beginning');
-    this.#hashes = new Map(marks.map(({ position, hash }) => [position, hash]));
-    this.#first = first.position;
+    this.#hashes = new Map(milestones.map(({ position, hash }) => [position, hash]));
+    this.#first = first;
     this.#last = last;
   }
 
-  get last(): Mark {
+  /** What the first entry follows that is there. */
+  get first(): Milestone {
+    return this.#first;
+  }
+
+  get last(): Milestone {
     return this.#last;
   }
 
@@ -46,26 +46,34 @@ export class KeptHashes {
   }
 
   /** The last kept one up to a place; the first, if that is after it. */
-  upTo(position: number): Mark {
-    for (let place = Math.min(position, this.#last.position); place > this.#first; place -= 1) {
+  upTo(position: number): Milestone {
+    const { position: first } = this.#first;
+    for (let place = Math.min(position, this.#last.position); place > first; place -= 1) {
       const hash = this.#hashes.get(place);
       if (hash !== undefined) return { position: place, hash };
     }
-    return { position: this.#first, hash: this.#hashes.get(this.#first) ?? '' };
+    return this.#first;
+  }
+
+  /** Forgets those before a place. */
+  beginAt(milestone: Milestone): void {
+    for (const position of this.#hashes.keys()) {
+      if (position < milestone.position) this.#hashes.delete(position);
+    }
+    this.#first = milestone;
   }
 
   /** Those that another node needs to go on from here: the lasting ones, and the last two. */
-  marks(): Mark[] {
-    const marks: Mark[] = [];
+  milestones(): Milestone[] {
+    const milestones: Milestone[] = [this.#first];
     for (const [position, hash] of this.#hashes) {
-      if (this.#isLasting(position) || position >= this.#last.position - 1) {
-        marks.push({ position, hash });
-      }
+      const isWanted = this.#isLasting(position) || position >= this.#last.position - 1;
+      if (isWanted && position > this.#first.position) milestones.push({ position, hash });
     }
-    return marks;
+    return milestones;
   }
 
   #isLasting(position: number): boolean {
-    return position === this.#first || position % STRIDE === 0;
+    return position === this.#first.position || position % STRIDE === 0;
   }
 }

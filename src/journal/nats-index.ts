@@ -10,9 +10,15 @@ import {
   ImpossibleEntryError,
   type TimerRecord,
 } from '../../machines/record.js';
-import { linkOf, NO_HASH } from './chain.js';
-import { type Entry, endedAtMs, JournalError, REQUESTS_REMEMBERED_MS } from './journal.js';
-import { KeptHashes, type Mark } from './nats-hashes.js';
+import { linkOf, type Milestone, NO_HASH } from './chain.js';
+import {
+  type Anchor,
+  type Entry,
+  endedAtMs,
+  JournalError,
+  REQUESTS_REMEMBERED_MS,
+} from './journal.js';
+import { KeptHashes } from './nats-hashes.js';
 import { Voids } from './nats-voids.js';
 
 /** Where a timer stands. */
@@ -41,7 +47,7 @@ export interface IndexState {
   /** That of the message. */
   readonly sequence: number;
   /** In the order of their places; the last of them is that of the last entry. */
-  readonly marks: readonly Mark[];
+  readonly milestones: readonly Milestone[];
   readonly heads: readonly Head[];
   /** In the order of their last entries. */
   readonly requests: readonly RequestTrace[];
@@ -51,7 +57,7 @@ export interface IndexState {
 
 export const NOTHING_KNOWN: IndexState = {
   sequence: 0,
-  marks: [{ position: 0, hash: NO_HASH }],
+  milestones: [{ position: 0, hash: NO_HASH }],
   heads: [],
   requests: [],
   voids: [],
@@ -64,9 +70,9 @@ export class StreamIndex {
   readonly #voids: Voids;
   #sequence: number;
 
-  constructor({ sequence, marks, heads, requests, voids }: IndexState = NOTHING_KNOWN) {
+  constructor({ sequence, milestones, heads, requests, voids }: IndexState = NOTHING_KNOWN) {
     this.#sequence = sequence;
-    this.hashes = new KeptHashes(marks);
+    this.hashes = new KeptHashes(milestones);
     this.#heads = new Map(heads.map((head) => [head.timerId, head]));
     this.#requests = new Map(requests.map((trace) => [trace.prefix, trace]));
     this.#voids = new Voids(voids);
@@ -151,14 +157,60 @@ export class StreamIndex {
       .sort((a, b) => a - b);
   }
 
+  /** The first entry of those timers that had not ended at an instant. */
+  firstUnfinished(epochMs: number): Anchor | undefined {
+    let first: Anchor | undefined;
+    for (const { timerId, firstPosition: position } of this.unfinishedAt(epochMs)) {
+      if (first === undefined || position < first.position) first = { position, timerId };
+    }
+    return first;
+  }
+
+  /** The timers that have messages up to a sequence and behind it. */
+  astride(sequence: number): Head[] {
+    const position = this.positionUpTo(sequence);
+    return [...this.#heads.values()].filter(
+      (head) => head.firstPosition <= position && head.sequence > sequence,
+    );
+  }
+
+  /** What another node needs to know of the messages up to a sequence, if they are taken out. */
+  beginningAt(sequence: number, milestone: Milestone, heads: readonly Head[]): IndexState {
+    return {
+      sequence,
+      milestones: [milestone],
+      heads,
+      requests: [],
+      voids: this.#voids.upTo(sequence),
+    };
+  }
+
+  /** Forgets what was taken out of the stream. */
+  takeOut({ sequence, milestones }: IndexState): void {
+    const [milestone] = milestones;
+    if (milestone === undefined || milestone.position <= this.hashes.first.position) return;
+    const firstPosition = milestone.position + 1;
+    this.hashes.beginAt(milestone);
+    for (const [timerId, head] of this.#heads) {
+      if (head.sequence <= sequence) this.#heads.delete(timerId);
+      else if (head.firstPosition < firstPosition)
+        this.#heads.set(timerId, { ...head, firstPosition });
+    }
+    for (const [prefix, trace] of this.#requests) {
+      const positions = trace.positions.filter((position) => position >= firstPosition);
+      if (positions.length === 0) this.#requests.delete(prefix);
+      else this.#requests.set(prefix, { ...trace, positions });
+    }
+  }
+
   /** What is known now; what comes later does not change it. */
   capture(): IndexState {
     return {
       sequence: this.#sequence,
-      marks: this.hashes.marks(),
+      milestones: this.hashes.milestones(),
       heads: [...this.#heads.values()],
       requests: [...this.#requests.values()],
-      voids: this.#voids.sequences(),
+      voids: this.#voids.upTo(this.#sequence),
     };
   }
 

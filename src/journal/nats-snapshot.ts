@@ -3,14 +3,13 @@
  * pieces, so that nothing else waits for long. Pure.
  */
 import { z } from 'zod';
-import { NO_HASH } from './chain.js';
+import { type Milestone, NO_HASH } from './chain.js';
 import { JournalError, recordSchema } from './journal.js';
-import type { Mark } from './nats-hashes.js';
 import type { Head, IndexState, RequestTrace } from './nats-index.js';
 
 /** Another release may write something else; what one does not know it does not read. */
 const FORMAT = 1;
-/** So many heads, marks or requests of one line take a few milliseconds. */
+/** So many heads, milestones or requests of one line take a few milliseconds. */
 const ITEMS_OF_A_LINE = 500;
 
 const HASH_DIGITS = NO_HASH.length;
@@ -23,41 +22,39 @@ type Line =
   | { readonly format: typeof FORMAT; readonly sequence: number }
   | { readonly heads: readonly Head[] }
   | { readonly requests: readonly RequestTrace[] }
-  | { readonly marks: readonly Mark[] }
+  | { readonly milestones: readonly Milestone[] }
   | { readonly voids: readonly number[] }
   | { readonly isWhole: true };
 
+export const headSchema = z.object({
+  timerId: z.string(),
+  revision: z.number().int().min(1),
+  firstPosition: position,
+  position,
+  sequence: position,
+  endedAtMs: instant.nullable(),
+  record: recordSchema.nullable(),
+}) satisfies z.ZodType<Head>;
+
 const lineSchema = z.union([
-  z.object({
-    heads: z.array(
-      z.object({
-        timerId: z.string(),
-        revision: z.number().int().min(1),
-        firstPosition: position,
-        position,
-        sequence: position,
-        endedAtMs: instant.nullable(),
-        record: recordSchema.nullable(),
-      }),
-    ),
-  }),
+  z.object({ heads: z.array(headSchema) }),
   z.object({
     requests: z.array(
       z.object({ prefix: z.string(), positions: z.array(position), lastRecordedAtMs: instant }),
     ),
   }),
-  z.object({ marks: z.array(z.object({ position, hash: z.string().length(HASH_DIGITS) })) }),
+  z.object({ milestones: z.array(z.object({ position, hash: z.string().length(HASH_DIGITS) })) }),
   z.object({ voids: z.array(position) }),
   z.object({ format: z.literal(FORMAT), sequence: position }),
   z.object({ isWhole: z.literal(true) }),
 ]) satisfies z.ZodType<Line>;
 
 export function* linesOfSnapshot(state: IndexState): Generator<string> {
-  const { sequence, heads, requests, marks, voids } = state;
+  const { sequence, heads, requests, milestones, voids } = state;
   yield lineOf({ format: FORMAT, sequence });
   for (const some of parts(heads)) yield lineOf({ heads: some });
   for (const some of parts(requests)) yield lineOf({ requests: some });
-  for (const some of parts(marks)) yield lineOf({ marks: some });
+  for (const some of parts(milestones)) yield lineOf({ milestones: some });
   for (const some of parts(voids)) yield lineOf({ voids: some });
   yield lineOf({ isWhole: true });
 }
@@ -66,7 +63,7 @@ export function* linesOfSnapshot(state: IndexState): Generator<string> {
 export async function readSnapshot(texts: AsyncIterable<string>): Promise<IndexState> {
   const heads: Head[] = [];
   const requests: RequestTrace[] = [];
-  const marks: Mark[] = [];
+  const milestones: Milestone[] = [];
   const voids: number[] = [];
   let sequence = 0;
   let isWhole = false;
@@ -76,13 +73,13 @@ export async function readSnapshot(texts: AsyncIterable<string>): Promise<IndexS
     const line = result.data;
     if ('heads' in line) heads.push(...line.heads);
     if ('requests' in line) requests.push(...line.requests);
-    if ('marks' in line) marks.push(...line.marks);
+    if ('milestones' in line) milestones.push(...line.milestones);
     if ('voids' in line) voids.push(...line.voids);
     if ('sequence' in line) sequence = line.sequence;
     if ('isWhole' in line) isWhole = true;
   }
-  if (!isWhole || marks.length === 0) throw new JournalError('it has no end');
-  return { sequence, heads, requests, marks, voids };
+  if (!isWhole || milestones.length === 0) throw new JournalError('it has no end');
+  return { sequence, heads, requests, milestones, voids };
 }
 
 function lineOf(line: Line): string {

@@ -65,7 +65,7 @@ export class Snapshots {
   }
 
   async write(state: IndexState): Promise<void> {
-    const position = state.marks.at(-1)?.position ?? 0;
+    const position = state.milestones.at(-1)?.position ?? 0;
     const name = `${`${position}`.padStart(DIGITS_OF_POSITION, '0')}-${randomUUID()}`;
     const zipped = createGzip({ level: LEVEL });
     pipeline(Readable.from(linesOfSnapshot(state)), zipped, () => {});

@@ -11,8 +11,12 @@ export class Voids {
     this.#sequences = [...sequences];
   }
 
-  sequences(): number[] {
-    return [...this.#sequences];
+  /** Their sequences up to one, in their order. */
+  upTo(sequence: number): number[] {
+    return this.#sequences.slice(
+      0,
+      this.#countWhile((found) => found <= sequence),
+    );
   }
 
   add(sequence: number): void {

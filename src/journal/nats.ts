@@ -21,12 +21,16 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import type { Bus } from './bus.js';
-import { linkOf } from './chain.js';
+import { linkOf, type Milestone } from './chain.js';
 import {
+  type Anchor,
+  BEGINNING_DOCUMENT,
+  type Beginning,
   type Commit,
   DoubtError,
   type Engine,
   type Entry,
+  endedAtMs,
   entrySchema,
   type Journal,
   type JournalAnswer,
@@ -36,18 +40,24 @@ import {
   recordsOf,
   type TimerRecord,
 } from './journal.js';
+import {
+  beginningAmong,
+  readBeginning,
+  type StreamBeginning,
+  writeBeginning,
+} from './nats-beginning.js';
 import { NatsBus } from './nats-bus.js';
 import {
   connectTo,
   type NatsAccess,
   openStream,
   patiently,
+  requireWhole,
   untilSilent,
   wordsOf,
 } from './nats-connection.js';
 import { NatsDocuments } from './nats-documents.js';
-import type { Mark } from './nats-hashes.js';
-import { type Head, StreamIndex } from './nats-index.js';
+import { type Head, type IndexState, StreamIndex } from './nats-index.js';
 import { InDoubtError, Publisher } from './nats-publisher.js';
 import { type SnapshotName, Snapshots } from './nats-snapshots.js';
 import { Soundings } from './nats-soundings.js';
@@ -104,6 +114,7 @@ export class NatsJournal implements Journal {
   readonly #clock: Clock;
   readonly #onCrash: (error: Error) => void;
   readonly #index: StreamIndex;
+  #beginning: Beginning;
   readonly #snapshots: Snapshots;
   readonly #log: Log;
   readonly #retainFinishedMs: number;
@@ -113,7 +124,7 @@ export class NatsJournal implements Journal {
   /** The place of the last snapshot that this node knows of. */
   #lastSnapshot: number;
   /** Where the last reading of entries ended: the next one often goes on there. */
-  #lastRead: Mark | undefined;
+  #lastRead: Milestone | undefined;
   readonly #listeners = new Set<(commit: Commit) => void>();
   readonly #soundings: Soundings;
   readonly #publisher: Publisher;
@@ -140,8 +151,9 @@ export class NatsJournal implements Journal {
     readonly documents: NatsDocuments;
     readonly snapshots: Snapshots;
     readonly index: StreamIndex;
+    readonly beginning: Beginning;
   }) {
-    const { options, connection, manager, documents, snapshots, index } = parts;
+    const { options, connection, manager, documents, snapshots, index, beginning } = parts;
     const { stream, clock, maxClockSkewMs } = options;
     const nodeId = randomUUID();
     this.description = `nats (stream ${options.stream} at ${options.access.servers.join(', ')})`;
@@ -152,6 +164,7 @@ export class NatsJournal implements Journal {
     this.#stream = options.stream;
     this.#snapshots = snapshots;
     this.#index = index;
+    this.#beginning = beginning;
     this.#lastSnapshot = index.position;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -198,17 +211,23 @@ export class NatsJournal implements Journal {
         checkAPI: false,
         timeout: REQUEST_TIMEOUT_MS,
       });
-      const { state, ...beside } = await patiently(clock, async () => {
-        const { state, config } = await openStream(manager, stream, replicas);
-        const copies = config.num_replicas;
+      const { info, ...beside } = await patiently(clock, async () => {
+        const info = await openStream(manager, stream, replicas);
+        const copies = info.config.num_replicas;
         const documents = await NatsDocuments.open(manager, `${stream}_documents`, copies, options);
         const snapshots = await Snapshots.open(manager, `${stream}_snapshots`, copies, clock);
-        return { state, documents, snapshots };
+        return { info, documents, snapshots };
       });
+      const { beginning, state } = await readBeginning(beside.documents);
+      requireWhole(info, state.sequence);
       const lookUp = (sequence: number) => entryAt(manager, stream, sequence);
-      const index = await lastIndex(beside.snapshots, lookUp, options.log);
-      const journal = new NatsJournal({ options, connection, manager, index, ...beside });
-      await Promise.all([journal.#catchUp(state.last_seq), journal.#soundings.start()]);
+      const index = await lastIndex(beside.snapshots, state, lookUp, options.log);
+      const parts = { options, connection, manager, index, beginning, ...beside };
+      const journal = new NatsJournal(parts);
+      await beside.documents.follow(BEGINNING_DOCUMENT.drawer, (documents) => {
+        journal.#beginAt(beginningAmong(documents));
+      });
+      await Promise.all([journal.#catchUp(info.state.last_seq), journal.#soundings.start()]);
       return journal;
     } catch (error) {
       await connection.close();
@@ -223,7 +242,9 @@ export class NatsJournal implements Journal {
   /** What is committed after its beginning is not in it, and delivered to those who subscribed before. */
   async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
     this.#flush();
-    const wanted = this.#index.unfinishedAt(endedBeforeMs);
+    // Of timers that ended before, entries may have been taken out.
+    const sinceMs = Math.max(endedBeforeMs, this.#beginning.endedBeforeMs);
+    const wanted = this.#index.unfinishedAt(sinceMs);
     this.#replays += 1;
     try {
       for (let first = 0; first < wanted.length; first += REPLAY_BATCH_TIMERS) {
@@ -276,13 +297,14 @@ export class NatsJournal implements Journal {
   }
 
   async read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]> {
-    const last = Math.min(afterPosition + limit, this.#delivered);
-    return last <= afterPosition ? [] : this.#linked(afterPosition + 1, last);
+    const before = Math.max(afterPosition, this.#beginning.position);
+    const last = Math.min(before + limit, this.#delivered);
+    return last <= before ? [] : this.#linked(before + 1, last);
   }
 
   /** Entries are recorded in the order of time, as far as the clocks of the nodes agree. */
   async positionBefore(epochMs: number): Promise<number> {
-    let [before, after] = [0, this.#delivered + 1];
+    let [before, after] = [this.#beginning.position, this.#delivered + 1];
     while (after - before > 1) {
       const middle = Math.floor((before + after) / 2);
       if ((await this.#wholeEntryAt(middle)).recordedAtMs < epochMs) before = middle;
@@ -298,6 +320,37 @@ export class NatsJournal implements Journal {
       if (entry.requestId?.startsWith(requestIdPrefix)) entries.push(entry);
     }
     return entries;
+  }
+
+  /** Another node may have taken something out just now. */
+  async beginning(): Promise<Beginning> {
+    this.#beginAt(await readBeginning(this.documents));
+    return this.#beginning;
+  }
+
+  async firstUnfinished(epochMs: number): Promise<Anchor | undefined> {
+    return this.#index.firstUnfinished(epochMs);
+  }
+
+  /** It is put down before it is done: who is stopped in between leaves entries that nobody reads any more. */
+  async takeOut(upTo: Beginning): Promise<void> {
+    this.#requireConnection();
+    const { config } = await this.#manager.streams.info(this.#stream);
+    if (config.deny_purge) {
+      throw new JournalError(
+        `The stream ${this.#stream} was made so that nothing can be taken out of it. ` +
+          'Only a copy of it in a stream without deny_purge could be shortened.',
+      );
+    }
+    const sequence = this.#index.sequenceOf(upTo.position);
+    const heads: Head[] = [];
+    for (const head of this.#index.astride(sequence)) {
+      heads.push(...(await this.#headUpTo(head, upTo.position)));
+    }
+    const state = this.#index.beginningAt(sequence, upTo, heads);
+    await writeBeginning(this.documents, { beginning: upTo, state });
+    await this.#manager.streams.purge(this.#stream, { seq: sequence + 1 });
+    this.#beginAt({ beginning: upTo, state });
   }
 
   async close(): Promise<void> {
@@ -409,6 +462,32 @@ export class NatsJournal implements Journal {
     this.#snapshotIfDue();
   }
 
+  /** Takes in that something was taken out, here or by another node. */
+  #beginAt({ beginning, state }: StreamBeginning): void {
+    const isNew = beginning.position > this.#beginning.position;
+    if (!isNew || state.sequence > this.#index.sequence) return;
+    this.#beginning = beginning;
+    this.#index.takeOut(state);
+  }
+
+  /** A timer as it was at a place, of which what comes after it is read from there on. */
+  async #headUpTo(head: Head, position: number): Promise<Head[]> {
+    const entries = await this.#entriesOf(head);
+    const last = entries.filter((arrived) => arrived.position <= position).at(-1);
+    if (last === undefined) return [];
+    return [
+      {
+        timerId: head.timerId,
+        revision: last.entry.revision,
+        firstPosition: position + 1,
+        position: last.position,
+        sequence: this.#index.sequenceOf(last.position),
+        endedAtMs: endedAtMs(last.entry),
+        record: null,
+      },
+    ];
+  }
+
   /** Makes a snapshot if enough has come since the last one, and nothing more urgent is under way. */
   #snapshotIfDue(entries = this.#entriesBetweenSnapshots): void {
     const isDue = this.#index.position - this.#lastSnapshot >= entries;
@@ -468,6 +547,7 @@ export class NatsJournal implements Journal {
   /** The entries of a timer up to where it stood. */
   async #entriesOf({ timerId, firstPosition, position }: Head): Promise<Arrived[]> {
     const arrived: Arrived[] = [];
+    if (position < firstPosition) return arrived;
     const subject = this.#subjectOf(timerId);
     for await (const one of this.#scan(firstPosition, position, subject)) arrived.push(one);
     return arrived;
@@ -502,18 +582,18 @@ export class NatsJournal implements Journal {
   /** The entries of some places; hashes that are not kept are computed from the last one before that is. */
   async #linked(first: number, last: number): Promise<RecordedEntry[]> {
     const recorded: RecordedEntry[] = [];
-    let mark = this.#markUpTo(first - 1);
-    for await (const { entry, position } of this.#scan(mark.position + 1, last)) {
-      const previousHash = mark.hash;
+    let milestone = this.#milestoneUpTo(first - 1);
+    for await (const { entry, position } of this.#scan(milestone.position + 1, last)) {
+      const previousHash = milestone.hash;
       const hash = this.#index.hashes.at(position) ?? linkOf(entry, position, previousHash).hash;
-      mark = { position, hash };
+      milestone = { position, hash };
       if (position >= first) recorded.push({ ...entry, position, previousHash, hash });
     }
-    this.#lastRead = mark;
+    this.#lastRead = milestone;
     return recorded;
   }
 
-  #markUpTo(position: number): Mark {
+  #milestoneUpTo(position: number): Milestone {
     const kept = this.#index.hashes.upTo(position);
     const read = this.#lastRead;
     return read !== undefined && read.position > kept.position && read.position <= position
@@ -549,17 +629,20 @@ export class NatsJournal implements Journal {
 }
 
 /**
- * What is known of the stream from the last snapshot that can be used, or nothing. A snapshot is of use only if the
- * entry at its place is in the stream and has the hash that it says.
+ * What is known of the stream from the last snapshot that can be used, or from where it begins. A snapshot is
+ * of use only if the entry at its place is in the stream and has the hash that it says.
  */
 async function lastIndex(
   snapshots: Snapshots,
+  beginning: IndexState,
   lookUp: (sequence: number) => Promise<Entry | undefined>,
   log: Log,
 ): Promise<StreamIndex> {
   for (const snapshot of await listed(snapshots, log)) {
     try {
-      const index = new StreamIndex(await snapshots.read(snapshot));
+      const state = await snapshots.read(snapshot);
+      if (state.sequence < beginning.sequence) break;
+      const index = new StreamIndex(state);
       const { position, hash } = index.hashes.last;
       const previousHash = index.hashes.at(position - 1);
       const entry = await lookUp(index.sequenceOf(position));
@@ -568,6 +651,7 @@ async function lastIndex(
         previousHash !== undefined &&
         linkOf(entry, position, previousHash).hash === hash;
       if (!isOfStream) throw new JournalError('it does not fit the stream');
+      index.takeOut(beginning);
       log.info({ position }, `the log is read from entry ${position + 1}, after a snapshot`);
       return index;
     } catch (err) {
@@ -575,7 +659,7 @@ async function lastIndex(
       log.warn({ err, snapshot: name }, 'a snapshot cannot be used; more of the log is read');
     }
   }
-  return new StreamIndex();
+  return new StreamIndex(beginning);
 }
 
 async function listed(snapshots: Snapshots, log: Log): Promise<readonly SnapshotName[]> {

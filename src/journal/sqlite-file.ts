@@ -7,8 +7,17 @@ import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync
 import { dirname } from 'node:path';
 import Database from 'libsql';
 import { z } from 'zod';
-import { type Link, linkOf, NO_HASH } from './chain.js';
-import { type Entry, endedAtMs, type JournalAnswer, JournalError } from './journal.js';
+import { linkOf, type Milestone } from './chain.js';
+import {
+  BEGINNING_DOCUMENT,
+  type Beginning,
+  beginningSchema,
+  type Entry,
+  endedAtMs,
+  type JournalAnswer,
+  JournalError,
+  VERY_BEGINNING,
+} from './journal.js';
 import { SqliteDrawers } from './sqlite-drawers.js';
 import { ENTRY_COLUMNS, RECORDED_COLUMNS, rowOf } from './sqlite-rows.js';
 import { APPLICATION_ID, explain, migrate } from './sqlite-schema.js';
@@ -32,7 +41,8 @@ export class SqliteFile {
   readonly #upsertHead: Database.Statement;
   readonly #selectInstant: Database.Statement;
   /** The place and the hash of the last entry. */
-  #last: Pick<Link, 'position' | 'hash'>;
+  #last: Milestone;
+  #beginning: Beginning;
 
   /**
    * Opens the journal's file, which has been checked, and makes it if there is none.
@@ -56,6 +66,7 @@ export class SqliteFile {
     this.#selectInstant = this.#database
       .prepare('SELECT recorded_at_ms FROM entries WHERE position = ?')
       .raw();
+    this.#beginning = this.#readBeginning();
     this.#last = this.#readLast();
   }
 
@@ -107,7 +118,7 @@ export class SqliteFile {
 
   /** Entries are recorded in the order of time, as far as the clock of the machine went forward. */
   positionBefore(epochMs: number): number {
-    let [before, after] = [0, this.#last.position + 1];
+    let [before, after] = [this.#beginning.position, this.#last.position + 1];
     while (after - before > 1) {
       const middle = Math.floor((before + after) / 2);
       const [found] = heads.parse(this.#selectInstant.all(middle));
@@ -125,12 +136,41 @@ export class SqliteFile {
     return statement.raw().all(requestIdPrefix, `${requestIdPrefix}\u{10ffff}`);
   }
 
+  beginning(): Beginning {
+    return this.#beginning;
+  }
+
+  firstUnfinished(epochMs: number): StoredRows {
+    const statement = this.#database.prepare(
+      `SELECT position, timer_id FROM entries
+       WHERE timer_id IN (SELECT timer_id FROM heads WHERE ended_at_ms IS NULL OR ended_at_ms > ?)
+       ORDER BY position LIMIT 1`,
+    );
+    return statement.raw().all(epochMs);
+  }
+
+  /** Takes out entries and what is known of timers that have none left, in one transaction. */
+  takeOut(upTo: Beginning): void {
+    const { drawer, name } = BEGINNING_DOCUMENT;
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      this.#database.prepare('DELETE FROM entries WHERE position <= ?').run(upTo.position);
+      this.#database.exec('DELETE FROM heads WHERE timer_id NOT IN (SELECT timer_id FROM entries)');
+      this.documents.put(drawer, { name, text: JSON.stringify(upTo) }, null);
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+    this.#beginning = upTo;
+  }
+
   /** How many timers a replay of this kind reads. */
   countTimers(endedBeforeMs: number): number {
     const statement = this.#database.prepare(
       'SELECT count(*) FROM heads WHERE ended_at_ms IS NULL OR ended_at_ms > ?',
     );
-    return counts.parse(statement.raw().all(endedBeforeMs))[0]?.[0] ?? 0;
+    return counts.parse(statement.raw().all(this.#since(endedBeforeMs)))[0]?.[0] ?? 0;
   }
 
   /** The rows of the next timers after an id, timer by timer; empty when there are no more. */
@@ -139,7 +179,8 @@ export class SqliteFile {
       `SELECT timer_id FROM heads
        WHERE timer_id > ? AND (ended_at_ms IS NULL OR ended_at_ms > ?) ORDER BY timer_id LIMIT ?`,
     );
-    const ids = timerIds.parse(page.raw().all(afterTimerId, endedBeforeMs, timerLimit));
+    const sinceMs = this.#since(endedBeforeMs);
+    const ids = timerIds.parse(page.raw().all(afterTimerId, sinceMs, timerLimit));
     if (ids.length === 0) return [];
     const entries = this.#database.prepare(
       `SELECT ${ENTRY_COLUMNS} FROM entries
@@ -152,14 +193,23 @@ export class SqliteFile {
     this.#database.close();
   }
 
-  #readLast(): Pick<Link, 'position' | 'hash'> {
+  /** Of timers that ended before, entries may have been taken out. */
+  #since(endedBeforeMs: number): number {
+    return Math.max(endedBeforeMs, this.#beginning.endedBeforeMs);
+  }
+
+  #readBeginning(): Beginning {
+    const { drawer, name } = BEGINNING_DOCUMENT;
+    const text = this.documents.get(drawer, name, 0);
+    return text === undefined ? VERY_BEGINNING : beginningSchema.parse(JSON.parse(text));
+  }
+
+  #readLast(): Milestone {
     const statement = this.#database.prepare(
       'SELECT position, hash FROM entries ORDER BY position DESC LIMIT 1',
     );
     const [last] = links.parse(statement.raw().all());
-    return last === undefined
-      ? { position: 0, hash: NO_HASH }
-      : { position: last[0], hash: last[1] };
+    return last === undefined ? this.#beginning : { position: last[0], hash: last[1] };
   }
 }
 

@@ -1,15 +1,20 @@
 /** How entries lie in the tables of the journal's file. */
 import { z } from 'zod';
 import { NO_HASH, type RecordedEntry } from './chain.js';
-import { type Entry, entrySchema, JournalError } from './journal.js';
+import { BEGINNING_DOCUMENT, type Entry, entrySchema, JournalError } from './journal.js';
 
 /** The columns of an entry, in the order of `rowsSchema`. */
 export const ENTRY_COLUMNS =
   'timer_id, revision, at_ms, type, data, recorded_at_ms, caused_by, reason, request_id';
 
-/** Those of an entry with its place: the hash before it is that of its neighbour, and stored there only. */
-export const RECORDED_COLUMNS = `${ENTRY_COLUMNS}, position, hash,
-  (SELECT before.hash FROM entries before WHERE before.position = entries.position - 1)`;
+/**
+ * Those of an entry with its place: the hash before it is that of its neighbour, and stored there only. The neighbour
+ * of the first may have been taken out.
+ */
+export const RECORDED_COLUMNS = `${ENTRY_COLUMNS}, position, hash, coalesce(
+  (SELECT before.hash FROM entries before WHERE before.position = entries.position - 1),
+  (SELECT json_extract(text, '$.hash') FROM documents
+   WHERE drawer = '${BEGINNING_DOCUMENT.drawer}' AND name = '${BEGINNING_DOCUMENT.name}'))`;
 
 const columns = [
   z.string(),

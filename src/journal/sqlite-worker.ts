@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Condition, Document } from './documents.js';
 import {
+  type Beginning,
   type Entry,
   groupByTimer,
   type JournalAnswer,
@@ -20,6 +21,9 @@ export type SqliteQuestion =
   | { readonly type: 'read'; readonly afterPosition: number; readonly limit: number }
   | { readonly type: 'positionBefore'; readonly epochMs: number }
   | { readonly type: 'entriesOfRequest'; readonly requestIdPrefix: string }
+  | { readonly type: 'beginning' }
+  | { readonly type: 'firstUnfinished'; readonly epochMs: number }
+  | { readonly type: 'takeOut'; readonly upTo: Beginning }
   | DocumentQuestion
   | { readonly type: 'close' };
 
@@ -79,6 +83,12 @@ function answer(file: SqliteFile, request: SqliteRequest): unknown {
       return file.positionBefore(request.epochMs);
     case 'entriesOfRequest':
       return file.entriesOfRequest(request.requestIdPrefix);
+    case 'beginning':
+      return file.beginning();
+    case 'firstUnfinished':
+      return file.firstUnfinished(request.epochMs);
+    case 'takeOut':
+      return file.takeOut(request.upTo);
     case 'getDocument':
       return file.documents.get(request.drawer, request.name, request.nowMs);
     case 'putDocument':

@@ -10,6 +10,9 @@ import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { OwnDocuments } from './documents.js';
 import {
+  type Anchor,
+  type Beginning,
+  beginningSchema,
   type Commit,
   type Documents,
   type Entry,
@@ -155,6 +158,19 @@ export class SqliteJournal implements Journal {
     return (await this.#ask(question, rowsSchema)).map(entryOf);
   }
 
+  beginning(): Promise<Beginning> {
+    return this.#ask({ type: 'beginning' }, beginningSchema);
+  }
+
+  async firstUnfinished(epochMs: number): Promise<Anchor | undefined> {
+    const [found] = await this.#ask({ type: 'firstUnfinished', epochMs }, anchorsSchema);
+    return found && { position: found[0], timerId: found[1] };
+  }
+
+  takeOut(upTo: Beginning): Promise<void> {
+    return this.#ask({ type: 'takeOut', upTo }, z.undefined());
+  }
+
   #recordsAfter(afterTimerId: string, endedBeforeMs: number): Promise<readonly TimerRecord[]> {
     const timerLimit = REPLAY_BATCH_TIMERS;
     return this.#ask({ type: 'replay', afterTimerId, endedBeforeMs, timerLimit }, recordsSchema);
@@ -231,5 +247,6 @@ const appendedSchema = z.object({
   answers: z.array(z.enum(['committed', 'conflict'])),
   lastPosition: z.number(),
 }) satisfies z.ZodType<Appended>;
+const anchorsSchema = z.array(z.tuple([z.number(), z.string()]));
 const recordsSchema = z.array(recordSchema);
 const documentsSchema = z.array(z.object({ name: z.string(), text: z.string() }));

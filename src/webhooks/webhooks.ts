@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import { sortableId } from '../ids.js';
-import type { Journal } from '../journal/journal.js';
+import type { Documents, Journal } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import { noRoom, Problem } from '../protocol/problems.js';
 import { isoTime } from '../protocol/timer.js';
@@ -95,6 +95,13 @@ export interface WebhooksOptions {
   readonly version: string;
   /** How names of hosts are looked up, if not as usual. */
   readonly lookUp?: NameLookup | undefined;
+}
+
+/** The place up to which every webhook has been told all it wants. */
+export async function undeliveredAfter(documents: Documents): Promise<number> {
+  const cursors = await documents.list(CURSOR_DRAWER);
+  const positions = cursors.map(({ text }) => cursorSchema.parse(JSON.parse(text)).position);
+  return Math.min(Number.POSITIVE_INFINITY, ...positions);
 }
 
 export class Webhooks implements Watcher {

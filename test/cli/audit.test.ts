@@ -1,5 +1,5 @@
 /** `audit` and `receipt`: the compiled command line against the real service and real files. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -256,5 +256,79 @@ describe('R5: receipt verify', () => {
     });
     const lines = await run('receipt', 'verify', 'nothing', '--keys', keys);
     expect(lines.code).toBe(1);
+  });
+});
+
+describe('R6: audit compact', () => {
+  it('takes old entries out once they are in a file, which is one record with what is left', async () => {
+    const folder = temporaryFolder();
+    const clock = service.clock;
+    const earlier = await TestService.start({ journal: await openSqlite(folder), clock });
+    const old = await earlier.create({ name: 'Algebra' });
+    await earlier.act(old.id, 'stop');
+    await earlier.advance(DAY);
+    await earlier.create({ name: 'Botany' });
+    await earlier.request('GET', '/audit/heads');
+    const file = join(folder, 'old.ndjson');
+    const compact = (...more: string[]): Promise<Run> =>
+      run(
+        'audit',
+        'compact',
+        '--before',
+        '2026-06-01',
+        '--export',
+        file,
+        '--data-dir',
+        folder,
+        ...more,
+      );
+    expect(await compact()).toMatchObject({ code: 1, stderr: expect.stringContaining('in use') });
+    await earlier.stop();
+    const done = await compact('--json');
+    expect(done).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(done.stdout)).toMatchObject({ first_position: 1, last_position: 2 });
+    const again = await compact();
+    expect(again).toMatchObject({ code: 1, stdout: '' });
+    expect(again.stderr).toMatch(/^Nothing can be taken out: no day that was over/);
+    const later = await TestService.start({ journal: await openSqlite(folder), clock });
+    expect((await later.request('GET', `/timers/${old.id}/history`)).status).toBe(404);
+    const at = { SYNCHRONIZED_TIMER_SERVER: later.service.url };
+    const verified = await startCommand(['audit', 'verify'], at).ended;
+    expect(verified.stdout).toMatch(/^The record is as it was written: entries? 3/);
+    const { stdout } = await startCommand(['audit', 'export'], at).ended;
+    const rest = fileOf('rest.ndjson', stdout.trimEnd().split('\n'));
+    const keys = fileOf(
+      'keys.json',
+      JSON.stringify((await later.request('GET', '/.well-known/jwks.json')).body),
+    );
+    const heads = fileOf(
+      'heads.json',
+      JSON.stringify((await later.request('GET', '/audit/heads')).body),
+    );
+    const held = ['--keys', keys, '--heads', heads] as const;
+    const whole = await run('audit', 'verify', file, rest, ...held);
+    expect(whole).toMatchObject({ code: 0, stdout: expect.stringContaining('entries 1 to 3') });
+    expect((await run('audit', 'verify', rest, file, ...held)).code).toBe(1);
+  });
+
+  it('overwrites no file, and takes a date', async () => {
+    const folder = temporaryFolder();
+    const earlier = await TestService.start({
+      journal: await openSqlite(folder),
+      clock: service.clock,
+    });
+    await earlier.request('DELETE', `/timers/${(await earlier.create()).id}`);
+    await earlier.advance(DAY);
+    // They are answered when they are signed.
+    await earlier.request('GET', '/audit/heads');
+    await earlier.stop();
+    const file = fileOf('mine.txt', 'mine');
+    const args = ['audit', 'compact', '--export', file, '--data-dir', folder, '--before'];
+    expect(await run(...args, '2026-06-01')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('EEXIST'),
+    });
+    expect(readFileSync(file, 'utf8')).toBe('mine');
+    expect((await run(...args, 'yesterday')).code).toBe(2);
   });
 });

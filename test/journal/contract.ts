@@ -7,6 +7,7 @@ import { type EntryBody, REASON_CATEGORIES, ROLES } from '../../machines/entry.j
 import { recordOf } from '../../machines/record.js';
 import { hashedEntryOf, hashOf, linkOf, NO_HASH } from '../../src/journal/chain.js';
 import type {
+  Beginning,
   Document,
   Entry,
   Journal,
@@ -24,6 +25,21 @@ async function replayed(journal: Journal, endedBeforeMs = 0): Promise<Map<string
     }
   }
   return found;
+}
+
+/** A journal of which the first four entries were taken out: all of one timer, and the first of another. */
+export async function shortened(
+  journal: Journal,
+): Promise<{ readonly before: readonly RecordedEntry[]; readonly upTo: Beginning }> {
+  await journal.append([created('a'), created('b'), started('a', 2)]);
+  await journal.append([entry('a', 3, { type: 'stopped', data: {} }), created('c')]);
+  await journal.append([started('b', 2), entry('b', 3, { type: 'stopped', data: {} })]);
+  const before = await journal.read(0, 10);
+  const [, , , last] = before;
+  if (last === undefined) throw new Error('seven entries were recorded');
+  const upTo = { position: last.position, hash: last.hash, endedBeforeMs: START_MS };
+  await journal.takeOut(upTo);
+  return { before, upTo };
 }
 
 export function journalContract(open: () => Promise<Journal>): void {
@@ -205,6 +221,56 @@ export function journalContract(open: () => Promise<Journal>): void {
       await journal.append([of('ab.1'), of('ab.2'), of('abc.1'), created('other')]);
       const found = await journal.entriesOfRequest('ab.');
       expect(found).toEqual([of('ab.1'), of('ab.2')]);
+    });
+  });
+
+  describe('R6: what was exported can be taken out', () => {
+    it('begins after it, and goes on with the same chain', async () => {
+      const journal = await open();
+      const { before, upTo } = await shortened(journal);
+      expect(await journal.beginning()).toEqual(upTo);
+      expect(await journal.read(0, 10)).toEqual(before.slice(upTo.position));
+      expect(await journal.read(2, 2)).toEqual(before.slice(upTo.position, upTo.position + 2));
+      expect(await journal.positionBefore(0)).toBe(upTo.position);
+      expect(await journal.positionBefore(Number.MAX_SAFE_INTEGER)).toBe(before.length);
+      await journal.append([created('d')]);
+      const [last, added] = await journal.read(before.length - 1, 2);
+      expect(added).toMatchObject({ position: before.length + 1, previousHash: last?.hash });
+    });
+
+    it('knows nothing of timers that are gone, and the later part of those that are half gone', async () => {
+      const journal = await open();
+      const { before, upTo } = await shortened(journal);
+      expect(await journal.history('a')).toEqual([]);
+      expect(await journal.history('b')).toEqual(
+        before.filter(({ timerId, position }) => timerId === 'b' && position > upTo.position),
+      );
+      expect([...(await replayed(journal)).keys()]).toEqual(['c']);
+      expect(await journal.append([started('b', 2), started('b', 4), started('c', 2)])).toEqual([
+        'conflict',
+        'committed',
+        'committed',
+      ]);
+    });
+
+    it('says which entry has to stay', async () => {
+      const journal = await open();
+      const { upTo } = await shortened(journal);
+      const anchor = { position: 5, timerId: 'c' };
+      expect(await journal.firstUnfinished(upTo.endedBeforeMs)).toEqual(anchor);
+      await journal.append([entry('c', 2, { type: 'deleted', data: {} })]);
+      expect(await journal.firstUnfinished(upTo.endedBeforeMs)).toBeUndefined();
+    });
+
+    it('can begin after its last entry', async () => {
+      const journal = await open();
+      await journal.append([created('a'), entry('a', 2, { type: 'deleted', data: {} })]);
+      const [, last] = await journal.read(0, 2);
+      if (last === undefined) throw new Error('two entries were recorded');
+      await journal.takeOut({ position: 2, hash: last.hash, endedBeforeMs: START_MS });
+      expect(await journal.read(0, 10)).toEqual([]);
+      await journal.append([created('b')]);
+      expect(await journal.read(0, 10)).toMatchObject([{ position: 3, previousHash: last.hash }]);
     });
   });
 

@@ -238,9 +238,9 @@ describe('the hashes that a node keeps', () => {
     expect(hashes.at(14_999)).toBeUndefined();
     expect(hashes.upTo(14_999)).toEqual({ position: 14_900, hash: 'h14900' });
     expect(hashes.upTo(99)).toEqual({ position: 57, hash: 'h57' });
-    const marks = hashes.marks();
-    expect(marks).toHaveLength(1 + 250 + 1);
-    const again = new KeptHashes(marks);
+    const milestones = hashes.milestones();
+    expect(milestones).toHaveLength(1 + 250 + 1);
+    const again = new KeptHashes(milestones);
     expect(again.last).toEqual(hashes.last);
     expect(again.upTo(24_999)).toEqual({ position: 24_999, hash: 'h24999' });
     expect(again.upTo(24_950)).toEqual({ position: 24_900, hash: 'h24900' });

@@ -7,6 +7,7 @@ import type { Clock } from '../../src/clock.js';
 import { linkOf, NO_HASH } from '../../src/journal/chain.js';
 import type { Documents } from '../../src/journal/documents.js';
 import {
+  type Beginning,
   type Commit,
   DoubtError,
   type Entry,
@@ -16,6 +17,7 @@ import {
   type RecordedEntry,
   type ReplayBatch,
   recordsOf,
+  VERY_BEGINNING,
 } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import type { Random } from './random.js';
@@ -256,6 +258,18 @@ export class NodeJournal implements Journal {
 
   async entriesOfRequest(prefix: string): Promise<readonly Entry[]> {
     return this.#log.entries.filter(({ requestId }) => requestId?.startsWith(prefix));
+  }
+
+  async beginning(): Promise<Beginning> {
+    return VERY_BEGINNING;
+  }
+
+  async firstUnfinished(): Promise<undefined> {
+    return undefined;
+  }
+
+  async takeOut(): Promise<void> {
+    throw new Error('nothing is taken out of a simulated log');
   }
 
   async close(): Promise<void> {

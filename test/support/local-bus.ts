@@ -1,6 +1,8 @@
 /** A bus between the services of one process, on which messages can get lost. */
 import type { Bus } from '../../src/journal/bus.js';
 import {
+  type Anchor,
+  type Beginning,
   type Commit,
   type Documents,
   type Entry,
@@ -95,6 +97,18 @@ export class NodeJournal implements Journal {
 
   entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
     return this.#shared.entriesOfRequest(requestIdPrefix);
+  }
+
+  beginning(): Promise<Beginning> {
+    return this.#shared.beginning();
+  }
+
+  firstUnfinished(epochMs: number): Promise<Anchor | undefined> {
+    return this.#shared.firstUnfinished(epochMs);
+  }
+
+  takeOut(upTo: Beginning): Promise<void> {
+    return this.#shared.takeOut(upTo);
   }
 
   async close(): Promise<void> {}

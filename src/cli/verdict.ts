@@ -1,0 +1,48 @@
+/** Verifies a record that comes as bytes, in one part or several that follow each other. */
+import { headOf, readLine } from '../audit/lines.js';
+import { type Verdict, Verification } from '../audit/verify.js';
+import type { DayHead } from '../protocol/audit.js';
+import type { Verify } from '../signing.js';
+import { RefusedError } from './errors.js';
+import { tell } from './output.js';
+import { linesIn } from './sources.js';
+
+/** A record that is longer says now and then how far it is. */
+const LINES_BETWEEN_NEWS = 100_000;
+
+/** A record to verify, and what to hold it against. */
+export interface Material {
+  readonly parts: readonly AsyncIterable<Uint8Array>[];
+  readonly verify: Verify | undefined;
+  readonly heads: readonly { readonly head: string }[];
+}
+
+export async function verdictOn({ parts, verify, heads }: Material): Promise<Verdict> {
+  const verification = new Verification(await dayHeadsOf(heads, verify));
+  let number = 0;
+  for (const [index, part] of parts.entries()) {
+    if (index > 0) verification.nextPart();
+    for await (const bytes of linesIn(part)) {
+      number += 1;
+      verification.take(await readLine(bytes, number, verify));
+      if (verification.isDecided) return verification.end();
+      if (number % LINES_BETWEEN_NEWS === 0) tell(`${number} lines are checked.`);
+    }
+  }
+  return verification.end();
+}
+
+async function dayHeadsOf(
+  heads: Material['heads'],
+  verify: Verify | undefined,
+): Promise<DayHead[]> {
+  const found: DayHead[] = [];
+  for (const [index, { head: jws }] of heads.entries()) {
+    const head = await headOf(jws, verify);
+    if (head === undefined) {
+      throw new RefusedError(`Signed head ${index + 1} was changed: it bears no valid signature.`);
+    }
+    if (head.kind === 'day') found.push(head);
+  }
+  return found;
+}

@@ -1,0 +1,114 @@
+/** Streams that entries were taken out of, on a real server: every node agrees on where they begin. */
+import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { writeBeginning } from '../../src/journal/nats-beginning.js';
+import { StreamIndex } from '../../src/journal/nats-index.js';
+import { endWithFile } from '../support/endings.js';
+import { created, entry, START_MS, started } from '../support/entries.js';
+import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import { need } from '../support/tools.js';
+import { shortened } from './contract.js';
+
+const isThere = hasNatsServer();
+
+beforeEach((context) => need(context, 'nats-server', isThere));
+
+describe('R6: a stream that entries were taken out of', () => {
+  let server: NatsServer;
+  let connection: NatsConnection;
+  let manager: JetStreamManager;
+
+  beforeAll(async () => {
+    if (!isThere) return;
+    server = await NatsServer.start();
+    connection = await connect({ servers: server.url });
+    manager = await jetstreamManager(connection);
+    endWithFile(() => connection.close());
+  });
+
+  it.each([
+    ['with a snapshot from before', 2],
+    ['without a snapshot', 1e9],
+  ])('begins at the same place for all nodes, %s', async (_, entriesBetweenSnapshots) => {
+    const stream = newStream();
+    const node = await openNats(server, { stream, entriesBetweenSnapshots });
+    const other = await openNats(server, { stream, entriesBetweenSnapshots });
+    const { before, upTo } = await shortened(node);
+    const rest = before.slice(upTo.position);
+    await vi.waitFor(async () => expect(await other.read(0, 10)).toEqual(rest));
+    const late = await openNats(server, { stream, entriesBetweenSnapshots });
+    for (const [index, journal] of [node, other, late].entries()) {
+      expect(await journal.beginning()).toEqual(upTo);
+      expect(await journal.read(0, rest.length)).toEqual(rest);
+      expect(await journal.history('a')).toEqual([]);
+      expect(await journal.history('b')).toHaveLength(2);
+      expect(await journal.append([started('b', 3), created(`new${index}`)])).toEqual([
+        'conflict',
+        'committed',
+      ]);
+    }
+    expect((await manager.streams.info(stream)).state.first_seq).toBe(upTo.position + 1);
+  });
+
+  it('counts for nothing what came too late around the joint', async () => {
+    const stream = newStream();
+    const node = await openNats(server, { stream });
+    await node.append([created('a'), entry('a', 2, { type: 'stopped', data: {} })]);
+    const late = JSON.stringify(started('a', 2, START_MS + 5));
+    await jetstream(connection).publish(`${stream}.a`, late);
+    await node.append([created('b')]);
+    const [, last, next] = await node.read(0, 10);
+    if (last === undefined) throw new Error('three entries were recorded');
+    await node.takeOut({ position: 2, hash: last.hash, endedBeforeMs: START_MS });
+    const fresh = await openNats(server, { stream });
+    for (const journal of [node, fresh]) {
+      expect(await journal.read(0, 10)).toEqual([next]);
+      expect(await journal.history('a')).toEqual([]);
+    }
+    expect(await fresh.append([started('b', 2)])).toEqual(['committed']);
+  });
+
+  it('begins where it was put down, also if nobody came to take the entries out', async () => {
+    const stream = newStream();
+    const node = await openNats(server, { stream });
+    const entries = [created('a'), entry('a', 2, { type: 'stopped', data: {} }), created('b')];
+    for (const one of entries) await node.append([one]);
+    const index = new StreamIndex();
+    for (const [at, one] of entries.slice(0, 2).entries()) index.fold(one, at + 1);
+    const beginning = { ...index.hashes.last, endedBeforeMs: START_MS };
+    const state = index.beginningAt(2, index.hashes.last, []);
+    await writeBeginning(node.documents, { beginning, state });
+    const fresh = await openNats(server, { stream });
+    expect(await fresh.read(0, 10)).toMatchObject([{ timerId: 'b', position: 3 }]);
+  });
+
+  it('is refused when something else is missing', async () => {
+    const stream = newStream();
+    const node = await openNats(server, { stream });
+    await shortened(node);
+    await node.close();
+    await manager.streams.purge(stream, { seq: 7 });
+    await expect(openNats(server, { stream })).rejects.toThrow(/messages before 7 are missing/);
+  });
+
+  it('is none that was made so that nothing can be taken out', async () => {
+    const stream = newStream();
+    await manager.streams.add({
+      name: stream,
+      subjects: [`${stream}.*`],
+      deny_delete: true,
+      deny_purge: true,
+      discard: (await manager.streams.info(await madeByUs())).config.discard,
+    });
+    const node = await openNats(server, { stream });
+    await expect(shortened(node)).rejects.toThrow(/nothing can be taken out/);
+    expect(await node.read(0, 10)).toHaveLength(7);
+  });
+
+  async function madeByUs(): Promise<string> {
+    const stream = newStream();
+    await (await openNats(server, { stream })).close();
+    return stream;
+  }
+});
