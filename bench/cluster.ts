@@ -15,7 +15,7 @@ import { hasNatsServer, type NatsCluster, NatsServer } from '../test/support/nat
 import { TcpProxy } from '../test/support/tcp-proxy.js';
 import type { Figure, Measurement, RunOptions } from './measurement.js';
 import type { Displays } from './support/displays.js';
-import { createTimers, HttpConnection, timerSchema } from './support/http.js';
+import { createTimers, type HttpConnection, timerSchema } from './support/http.js';
 import { commander, load } from './support/load.js';
 import { progress } from './support/progress.js';
 import type { RunningService } from './support/service.js';
@@ -129,7 +129,6 @@ async function costOfChanges(stage: Stage, [one, two]: Nodes, plan: Plan): Promi
 async function timesOfChanges(stage: Stage, [one, two]: Nodes, plan: Plan): Promise<Figure[]> {
   const connection = await stage.connection(one.url);
   const [timerId = ''] = await createTimers([connection], 1, TIMER);
-  await untilKnown(two, timerId);
   const figures: Figure[] = [];
   for (const [node, where] of [
     [two, 'another node'],
@@ -198,7 +197,6 @@ async function timesOfLosses(
   const [first] = connections;
   if (first === undefined) throw new Error('There is no connection');
   const [timerId = ''] = await createTimers([first], 1, TIMER);
-  await untilKnown(two, timerId);
   const awayMs: number[] = [];
   for (let loss = 1; loss <= plan.losses; loss += 1) {
     progress(NAME, `losing the server that leads, ${loss} of ${plan.losses}`);
@@ -280,13 +278,6 @@ async function untilChanged(connection: HttpConnection, timerId: string): Promis
   }
 }
 
-async function untilKnown({ url }: RunningService, timerId: string): Promise<void> {
-  const connection = await HttpConnection.open(url);
-  while ((await connection.request('GET', `/timers/${timerId}`)).status !== 200)
-    await sleep(POLL_MS);
-  connection.close();
-}
-
 /**
  * CPU time of a tick that a node delivers, in turns while the other node delivers as many and while it delivers
  * none: what else the machine does meets both.
@@ -294,7 +285,6 @@ async function untilKnown({ url }: RunningService, timerId: string): Promise<voi
 async function costOfDeliveries(stage: Stage, [one, two]: Nodes, plan: Plan): Promise<Figure[]> {
   const connection = await stage.connection(one.url);
   const [own = '', others = ''] = await createTimers([connection], 2, TIMER);
-  await untilKnown(two, others);
   const pathsOf = (timerId: string) =>
     Array.from({ length: plan.displays }, () => `/ws/${timerId}`);
   progress(NAME, `${plan.displays} displays on each of two nodes`);

@@ -263,6 +263,18 @@ export class Registry {
     return { ok: false, refusal: { reason } };
   }
 
+  /**
+   * Settles when timers that are unknown here are so everywhere, as far as that can be found out soon: another node
+   * may just have created them.
+   */
+  async hear(timerIds: readonly string[]): Promise<void> {
+    const isKnown = (timerId: string): boolean => {
+      const found = this.lookUp(timerId);
+      return found.ok || found.refusal.reason !== 'unknown_timer';
+    };
+    if (!timerIds.every(isKnown)) await this.#journal.caughtUp?.();
+  }
+
   /** Timers in the order of their creation, after the given id, in one state or all. */
   *list(after: string, state: TimerState | undefined): Generator<TimerStatus> {
     for (const timerId of this.#directory.sortedIds()) {

@@ -172,6 +172,7 @@ function serve(
       (quota) => tellQuota(response, quota),
     );
     access.authorize(caller, request, asked);
+    if (path.includes('{timer_id}')) await registry.hear([timerIdOf(request)]);
     const confirm = (): void => {
       if (right !== 'public') access.confirm(caller);
       permitTimer(timerIdOf(request), caller);

@@ -171,6 +171,7 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     caller: Caller,
     cause: Cause,
   ): Promise<BulkResult[]> {
+    await registry.hear(timerIds);
     const hindrances = timerIds.map((timerId) => hindranceOf(caller, timerId));
     const asked = timerIds.filter((_, index) => hindrances[index] === undefined);
     const commands = asked.map(commandFor);

@@ -91,6 +91,12 @@ export interface Journal {
   readonly bus?: Bus;
 
   /**
+   * Only where several nodes share one: settles when all that is recorded by now was delivered here, or when
+   * that takes too long.
+   */
+  caughtUp?(): Promise<void>;
+
+  /**
    * Every timer as everything recorded so far leaves it, each once. Timers that ended at or before
    * `endedBeforeMs` (epoch ms) are left out, and deleted ones always.
    */

@@ -79,6 +79,8 @@ const ENTRIES_BETWEEN_SNAPSHOTS = 50_000;
 const SNAPSHOT_STAGGER = 0.2;
 /** A node that stops makes one already when this part of the entries has come. */
 const PART_AT_THE_END = 0.1;
+/** Somebody waits for an answer about a timer that this node may not have heard of yet. */
+const LONGEST_CATCHING_UP_MS = 1000;
 /** Ids that can be a part of a subject as they are. */
 const SUBJECT_PART = /^[\w-]+$/;
 
@@ -143,6 +145,8 @@ export class NatsJournal implements Journal {
       }
     | undefined;
   #stopListening: () => void = () => {};
+  /** Who waits until all up to a message was delivered. */
+  #catchingUp: { readonly sequence: number; readonly resolve: () => void }[] = [];
 
   private constructor(parts: {
     readonly options: NatsJournalOptions;
@@ -285,6 +289,22 @@ export class NatsJournal implements Journal {
     return answersIn(entries, fates);
   }
 
+  async caughtUp(): Promise<void> {
+    const info = await this.#manager.streams.info(this.#stream).catch(() => undefined);
+    const sequence = info?.state.last_seq ?? 0;
+    if (this.#hasDelivered(sequence)) return;
+    await new Promise<void>((resolve) => {
+      const late = this.#clock.setTimeout(resolve, LONGEST_CATCHING_UP_MS);
+      this.#catchingUp.push({
+        sequence,
+        resolve: () => {
+          this.#clock.clearTimeout(late);
+          resolve();
+        },
+      });
+    });
+  }
+
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
     const head = this.#index.headOf(timerId);
     if (head === undefined) return [];
@@ -371,6 +391,17 @@ export class NatsJournal implements Journal {
     return this.#index.position - this.#arrived.length;
   }
 
+  #hasDelivered(sequence: number): boolean {
+    return this.#index.sequence >= sequence && this.#arrived.length === 0;
+  }
+
+  #tellCaughtUp(): void {
+    const all = this.#catchingUp;
+    if (all.length === 0) return;
+    this.#catchingUp = all.filter(({ sequence }) => !this.#hasDelivered(sequence));
+    for (const { sequence, resolve } of all) if (this.#hasDelivered(sequence)) resolve();
+  }
+
   /** Reads the stream from its beginning, and settles when all that is there by now has been taken in. */
   async #catchUp(lastSequence: number): Promise<void> {
     void this.#watchConnection();
@@ -422,6 +453,7 @@ export class NatsJournal implements Journal {
     } catch (error) {
       this.#fail(error);
     }
+    this.#tellCaughtUp();
     if (this.#index.sequence >= (this.#opening?.lastSequence ?? 0)) this.#opening?.resolve();
   }
 
@@ -459,6 +491,7 @@ export class NatsJournal implements Journal {
     this.#arrived = [];
     const commit = { entries, lastPosition: this.#index.position };
     for (const listener of this.#listeners) listener(commit);
+    this.#tellCaughtUp();
     this.#snapshotIfDue();
   }
 

@@ -98,6 +98,7 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
     const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
     if (!query.success) throw new Problem('invalid_request', complaint(query.error));
     const { ticks, label } = query.data;
+    await registry.hear([timerId]);
     limits.connect(request, caller, socket);
     return { caller, timerId, wantsTicks: ticks === 'true', label };
   }

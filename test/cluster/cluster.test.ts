@@ -78,24 +78,16 @@ function nodeOf(index: number): ServiceProcess {
   return node;
 }
 
-/** Creates timers, each on another node, and waits until all nodes have them. */
-async function createTimers(
+/** Creates timers, each on another node. */
+function createTimers(
   durationsSeconds: readonly number[],
   isStarted = true,
 ): Promise<readonly TimerResource[]> {
-  const timers = await Promise.all(
+  return Promise.all(
     durationsSeconds.map((duration_seconds, index) =>
       createOn(nodeOf(index), { duration_seconds, auto_start: isStarted }),
     ),
   );
-  for (const node of cluster.nodes) {
-    for (const { id } of timers) {
-      await vi.waitFor(async () => {
-        expect((await node.request('GET', `/timers/${id}`)).status).toBe(200);
-      }, PATIENCE);
-    }
-  }
-  return timers;
 }
 
 /** Sends a command; `undefined` when it was refused, or the node went away. */

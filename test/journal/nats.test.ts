@@ -10,7 +10,7 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { recordOf } from '../../machines/record.js';
 import type { Entry, Journal, TimerRecord } from '../../src/journal/journal.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
-import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import { AnswerProxy, hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { temporaryFolder } from '../support/sqlite.js';
@@ -208,6 +208,31 @@ describe('the journal in NATS', () => {
       });
       const { body } = await two.request('GET', `/timers/${id}/displays`);
       expect(body).toMatchObject({ connected: 1, displays: [{ label: 'Seat 1' }] });
+    });
+
+    it('T3: on two nodes, of which one is asked for what it has not heard of yet', async () => {
+      const stream = newStream();
+      const clock = new SimulatedClock();
+      const proxy = await AnswerProxy.start(server);
+      const access = { servers: [proxy.url] };
+      const one = await TestService.start({ clock, journal: await openNats(server, { stream }) });
+      const two = await TestService.start({
+        clock,
+        journal: await openNats(server, { stream, access }),
+      });
+      const createdUnheard = async (): Promise<string> => {
+        proxy.hold();
+        const { id } = await one.create();
+        setTimeout(() => proxy.release(), 100);
+        return id;
+      };
+      expect(await two.get(await createdUnheard())).toMatchObject({ state: 'created' });
+      expect(await two.act(await createdUnheard(), 'start')).toMatchObject({ state: 'running' });
+      const display = await two.display(await createdUnheard());
+      await display.leave();
+      const bulk = await two.request('POST', '/timers/bulk/start', [await createdUnheard()]);
+      expect(bulk.body).toMatchObject([{ success: true }]);
+      expect((await two.request('GET', '/timers/timer_nobody')).status).toBe(404);
     });
 
     it('T4: on two nodes, which end a timer once', async () => {
