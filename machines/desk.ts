@@ -31,7 +31,7 @@ interface InHand extends DeskCommand {
     answer: JournalAnswer | undefined;
     /** The timer has applied this entry, or the one that came in its place. */
     isApplied: boolean;
-    /** It was this entry, so it is committed, whatever the journal answers. */
+    /** It was this entry, or that of the same request elsewhere, so it is done, whatever the journal answers. */
     isOwnApplied: boolean;
     /** The journal takes so long that nobody waits behind it. */
     isStalled: boolean;
@@ -88,6 +88,7 @@ export class CommandDesk {
       const proposal = this.#queues.get(timerId)?.[0]?.proposal;
       if (proposal !== undefined && revision >= proposal.entry.revision) proposal.isApplied = true;
       if (proposal !== undefined && isSame(entry, proposal.entry)) proposal.isOwnApplied = true;
+      else this.#settleRepeated(entry);
       return this.#proceed(timerId);
     });
   }
@@ -137,15 +138,30 @@ export class CommandDesk {
   #proceed(timerId: string): Entry[] {
     const proposal = this.#queues.get(timerId)?.[0]?.proposal;
     if (proposal?.answer === undefined) return [];
-    const { entry, isExpiryFirst, answer, isApplied } = proposal;
-    if (answer === 'conflict' && entry.type === 'created') {
+    const { entry, isExpiryFirst, answer, isApplied, isOwnApplied } = proposal;
+    // Without a name, what two nodes were asked for at the same instant looks the same and is not.
+    const isMade = answer === 'committed' || (isOwnApplied && entry.requestId !== null);
+    if (!isMade && entry.type === 'created') {
       this.#settle(timerId, refused({ reason: 'timer_exists' }));
     } else if (!isApplied) {
       return [];
-    } else if (answer === 'committed' && !isExpiryFirst) {
+    } else if (isMade && !isExpiryFirst) {
       this.#settle(timerId, { ok: true });
     }
     return this.#decideNext(timerId);
+  }
+
+  /** Settles a command that still waits when another node has just carried out the same request (A5). */
+  #settleRepeated({ timerId, requestId, by }: Entry): void {
+    if (requestId === null) return;
+    const queue = this.#queues.get(timerId) ?? [];
+    const index = queue.findIndex(
+      ({ proposal, cause }) =>
+        proposal === undefined &&
+        cause.requestId === requestId &&
+        cause.by.credential === by.credential,
+    );
+    for (const { settle } of index < 0 ? [] : queue.splice(index, 1)) settle({ ok: true });
   }
 
   /** Decides commands of a timer until one of them is an entry to propose. */
@@ -231,14 +247,18 @@ function isOfSomebody({ command }: StampedCommand): boolean {
 
 const NOT_RECORDED: Outcome = refused({ reason: 'journal_unavailable' });
 
-/** Whether an entry that was committed is the one that was proposed, and not another's of that revision. */
+/**
+ * Whether an entry that was committed is the one that was proposed, and not another's of that revision. A request with
+ * a name is one and the same, whichever node was asked for it, and when (A5).
+ */
 function isSame(committed: Entry, proposed: Entry): boolean {
+  const { requestId } = proposed;
   return (
     committed.revision === proposed.revision &&
     committed.type === proposed.type &&
-    committed.recordedAtMs === proposed.recordedAtMs &&
-    committed.requestId === proposed.requestId &&
-    committed.by.credential === proposed.by.credential
+    committed.requestId === requestId &&
+    committed.by.credential === proposed.by.credential &&
+    (requestId !== null || committed.recordedAtMs === proposed.recordedAtMs)
   );
 }
 

@@ -266,6 +266,48 @@ describe('a command that meets a change of another node', () => {
   });
 });
 
+describe('a change that another node was asked for under the same Idempotency-Key', () => {
+  const asked = { ...BY_TEST, requestId: 'key.fingerprint' };
+  const elsewhere = (revision: number): Entry => ({
+    ...entry('a', revision, { type: 'extended', data: { addedMs: 5000 } }, START_MS - 10),
+    ...asked,
+  });
+
+  async function extensions(journal: Journal): Promise<number> {
+    return (await journal.history('a')).filter(({ type }) => type === 'extended').length;
+  }
+
+  it('A5: is not made again when it is recorded at last while it is asked for here', async () => {
+    const journal = new DistantJournal();
+    const registry = await withTimer(journal);
+    journal.asking.close();
+    const result = registry.execute(EXTEND, asked);
+    await journal.byAnother(elsewhere(3));
+    journal.asking.open();
+    expect((await result).ok).toBe(true);
+    expect(await extensions(journal)).toBe(1);
+  });
+
+  it('A5: is not made again when it is recorded while it waits here for another', async () => {
+    const journal = new DistantJournal();
+    const registry = await withTimer(journal);
+    journal.asking.close();
+    const before = registry.execute(PAUSE, BY_TEST);
+    const result = registry.execute(EXTEND, asked);
+    await journal.byAnother(elsewhere(3));
+    journal.asking.open();
+    expect([(await before).ok, (await result).ok]).toEqual([true, true]);
+    expect(await extensions(journal)).toBe(1);
+  });
+
+  it('A5: is made as often as one request says it', async () => {
+    const journal = new DistantJournal();
+    const registry = await withTimer(journal);
+    await registry.executeAll([EXTEND, EXTEND], asked);
+    expect(await extensions(journal)).toBe(2);
+  });
+});
+
 describe('an append whose answer is lost', () => {
   it('T5: is done once its entry has come', async () => {
     const journal = new DistantJournal();

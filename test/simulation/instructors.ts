@@ -2,6 +2,7 @@
 import type { Entry } from '../../src/journal/journal.js';
 import type { Command, CommandResult } from '../../src/registry.js';
 import { BY_TEST } from '../support/entries.js';
+import { KeyedRequests, type KeyedRequestsOptions } from './keyed-requests.js';
 import { type Model, must } from './model.js';
 import type { SimulatedNode } from './node.js';
 
@@ -19,20 +20,19 @@ interface Asked {
   revision: number | undefined;
 }
 
-export interface InstructorsOptions {
-  /** The right time. */
-  readonly clock: { now(): number };
+export interface InstructorsOptions extends KeyedRequestsOptions {
   readonly model: Model;
-  readonly tell: (line: string) => void;
-  readonly onBroken: (error: unknown) => void;
 }
 
 export class Instructors {
   readonly #options: InstructorsOptions;
   readonly #asked = new Map<string, Asked>();
+  /** Those who show a key with what they ask for. */
+  readonly keyed: KeyedRequests;
 
   constructor(options: InstructorsOptions) {
     this.#options = options;
+    this.keyed = new KeyedRequests(options);
   }
 
   /** Asks for one command, or for many at one instant; the entry of each is known by its request. */
@@ -69,6 +69,7 @@ export class Instructors {
     const { timerId, type, requestId, by } = entry;
     const before = model.now(timerId);
     model.commit(entry, clock.now());
+    if (this.keyed.committed(entry)) return;
     if (by.role === 'service') {
       must('T1', type === 'expired', () => `the service has ${type} ${timerId} by itself`);
       return;
@@ -86,6 +87,7 @@ export class Instructors {
 
   /** At the end everybody has been answered whose node lived. */
   checkEnd(): void {
+    this.keyed.checkEnd();
     for (const { command, node, answers } of this.#asked.values()) {
       const isSettled = answers === 1 || (node.isDead && !node.hasFinished);
       must('T5', isSettled, () => `${phrase(command)} on node ${node.name} was never answered`);

@@ -25,6 +25,8 @@ import type { Random } from './random.js';
 const COMMITS_PER_LOSS = 5;
 const EARLY_MS = 400;
 const ANSWER_TIMEOUT_MS = 2000;
+const LONGEST_STRAY_MS = 30_000;
+const LONGEST_OVERLAP_MS = 80;
 const NOT_REACHED = 'the log cannot be reached';
 const NOT_ANSWERED = 'the log did not answer';
 const CLOCK_IS_OFF = 'the clock of this node is off';
@@ -230,13 +232,30 @@ export class NodeJournal implements Journal {
       throw new JournalError(CLOCK_IS_OFF);
     await this.#travel();
     if (this.#isCutOff) return this.#fail(new JournalError(NOT_REACHED));
-    const answers = this.#log.commit(entries);
     const isToBeLost = this.answersToLose > 0;
     if (isToBeLost) this.answersToLose -= 1;
+    if (isToBeLost && this.#log.random.chance(0.5)) return this.#failAndArriveLater(entries);
+    const answers = this.#log.commit(entries);
     await this.#travel();
     if (!isToBeLost && !this.#isCutOff) return answers;
     this.#log.onLostAnswer();
     return this.#fail(new DoubtError(NOT_ANSWERED, entries));
+  }
+
+  /** Nobody knows yet, but what is appended comes into the log a while after, or never. */
+  async #failAndArriveLater(entries: readonly Entry[]): Promise<never> {
+    const { random, clock } = this.#log;
+    this.#log.onLostAnswer();
+    const silenceMs = random.between(0, ANSWER_TIMEOUT_MS);
+    // Most dangerous is what arrives just when it is asked for again.
+    const delayMs = random.pick([
+      Number.POSITIVE_INFINITY,
+      random.between(0, LONGEST_STRAY_MS),
+      silenceMs + random.between(0, LONGEST_OVERLAP_MS),
+    ]);
+    clock.setTimeout(() => this.#log.commit(entries), delayMs);
+    await this.#wait(silenceMs);
+    throw new DoubtError(NOT_ANSWERED, entries);
   }
 
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
@@ -257,7 +276,10 @@ export class NodeJournal implements Journal {
   }
 
   async entriesOfRequest(prefix: string): Promise<readonly Entry[]> {
-    return this.#log.entries.filter(({ requestId }) => requestId?.startsWith(prefix));
+    await this.#travel();
+    if (this.#isCutOff) return this.#fail(new JournalError(NOT_REACHED));
+    const known = this.#log.entries.slice(0, this.#nextPosition - 1);
+    return known.filter(({ requestId }) => requestId?.startsWith(prefix));
   }
 
   async beginning(): Promise<Beginning> {

@@ -1,4 +1,5 @@
 /** One node of the simulated cluster, from its start to its crash: a registry, and displays that follow timers. */
+import express, { type NextFunction, type Request, type Response } from 'express';
 import { assign } from 'xstate';
 import { z } from 'zod';
 import { applyEntry } from '../../machines/record.js';
@@ -7,11 +8,17 @@ import { spread } from '../../machines/spread.js';
 import { timerMachine } from '../../machines/timer.machine.js';
 import { Access } from '../../src/access/access.js';
 import { Addresses } from '../../src/access/address.js';
+import { anonymous } from '../../src/access/caller.js';
 import { Limits } from '../../src/access/limits.js';
-import { systemClock } from '../../src/clock.js';
+import { type Clock, systemClock } from '../../src/clock.js';
 import { readConfig } from '../../src/config.js';
+import { Idempotency } from '../../src/http/idempotency.js';
+import { timerRoutes } from '../../src/http/timers.js';
+import type { Documents } from '../../src/journal/documents.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
-import { createLog } from '../../src/log.js';
+import { createLog, type Log } from '../../src/log.js';
+import { Problem } from '../../src/protocol/problems.js';
+import { requestSchemas } from '../../src/protocol/requests.js';
 import { Presence } from '../../src/realtime/presence.js';
 import { Realtime } from '../../src/realtime/realtime.js';
 import {
@@ -19,6 +26,7 @@ import {
   type Following,
   type Notice,
   Registry,
+  type TimerRecord,
   type TimerStatus,
 } from '../../src/registry.js';
 import { Signer } from '../../src/signing.js';
@@ -62,6 +70,22 @@ class RepeatingRegistry extends Registry {
   }
 }
 
+const schemas = requestSchemas(config);
+
+/** The route of changes of a timer, with all that is behind it. */
+function appOf(registry: Registry, documents: Documents, clock: Clock, log: Log): express.Express {
+  const idempotency = new Idempotency({ registry, documents, clock, log });
+  const { controlTimer } = timerRoutes(registry, schemas, idempotency);
+  const app = express();
+  app.post('/timers/:timer_id/control', async (request, response) => {
+    await controlTimer({ request, response, caller: anonymous(null), confirm: () => {} });
+  });
+  app.use((error: unknown, _: Request, response: Response, _next: NextFunction) => {
+    response.status(error instanceof Problem ? error.status : 500).end();
+  });
+  return app;
+}
+
 export interface NodeOptions {
   readonly name: NodeName;
   readonly clock: ProcessClock;
@@ -82,10 +106,12 @@ export class SimulatedNode {
   readonly clock: ProcessClock;
   readonly #model: Model;
   readonly realtime: Realtime;
+  readonly app: express.Express;
   readonly #warnings: WarningWitness;
   readonly #lines: readonly string[];
   readonly #onTimerFailed: (timerId: string) => void;
   readonly #onBroken: (error: unknown) => void;
+  readonly #recordsChecked = new WeakSet<TimerRecord>();
   #linesRead = 0;
   /** It crashed, and does and hears nothing more. */
   isDead = false;
@@ -117,6 +143,7 @@ export class SimulatedNode {
       shardLogic: this.#shardsThatFail(),
       onFailure: onBroken,
     });
+    this.app = appOf(this.registry, journal.documents, clock, log);
     this.realtime = new Realtime({
       registry: this.registry,
       access,
@@ -181,6 +208,7 @@ export class SimulatedNode {
     if (!this.isServing) return;
     const shown = [...this.registry.list('', undefined)];
     for (const status of shown) {
+      this.#checkIsGiven(status);
       this.#checkTimer(status);
       this.#warnings.check(status);
     }
@@ -201,13 +229,21 @@ export class SimulatedNode {
     if (isNews) this.#warnings.heard(entry);
   }
 
+  #checkIsGiven({ record: { id, revision } }: TimerStatus): void {
+    const given = this.journal.givenRevisions.get(id) ?? 0;
+    must('T5', revision >= given, () => {
+      return `${id} on node ${this.name} is at ${revision}, and was given ${given}`;
+    });
+  }
+
+  /** A record never changes, so each is looked at once. */
   #checkTimer({ record, state }: TimerStatus): void {
+    if (this.#recordsChecked.has(record)) return;
+    this.#recordsChecked.add(record);
     const { id, revision } = record;
     const counted = this.#model.at(id, revision);
     const who = `${id} on node ${this.name}`;
     if (counted === undefined) throw new BrokenRule('T3', `${who} is at ${revision} already`);
-    const given = this.journal.givenRevisions.get(id) ?? 0;
-    must('T5', revision >= given, () => `${who} is at ${revision}, and was given ${given}`);
     const { sinceMs, leftMs } = counted;
     const expected = {
       state: stateOfCounted(counted),

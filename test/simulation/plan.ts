@@ -34,6 +34,15 @@ export type Event =
       /** How far the revision that is expected is behind the present one. */
       readonly revisionsBehind: number | undefined;
     }
+  /** The same over HTTP, asked again until it is answered. */
+  | {
+      readonly type: 'keyed';
+      readonly node: NodeName;
+      /** The answer of the log gets lost. */
+      readonly losesAnswer: boolean;
+      readonly timer: number;
+      readonly wish: Wish;
+    }
   | {
       readonly type: 'bulk';
       readonly node: NodeName;
@@ -104,6 +113,23 @@ function waitOf(random: Random): number {
 function eventOf(random: Random): Event {
   const chance = random.next();
   if (chance < 0.16) return creation(random);
+  if (chance < 0.26) {
+    const addedMs = random.between(1, 600) * SECOND_MS;
+    const type = random.pick<Exclude<Wish['type'], 'extend' | 'delete'>>([
+      'start',
+      'pause',
+      'stop',
+    ]);
+    const asked: Wish = random.chance(0.6) ? { type: 'extend', addedMs } : { type };
+    const losesAnswer = random.chance(0.3);
+    return {
+      type: 'keyed',
+      node: nodeOf(random),
+      losesAnswer,
+      timer: timerOf(random),
+      wish: asked,
+    };
+  }
   if (chance < 0.46) {
     const revisionsBehind = random.chance(0.2) ? random.between(0, 1) : undefined;
     return {

@@ -44,6 +44,7 @@ export const FIGURES = [
   'failed timers',
   'displays',
   'reconnections',
+  'repeated requests',
 ] as const;
 export type Figures = Record<(typeof FIGURES)[number], number>;
 
@@ -60,6 +61,7 @@ export function noFigures(): Figures {
     'failed timers': 0,
     displays: 0,
     reconnections: 0,
+    'repeated requests': 0,
   };
 }
 
@@ -128,7 +130,10 @@ class Simulation {
     };
     this.#instructors = new Instructors({
       clock: this.#clock,
+      random: new Random(plan.seed ^ -2),
       model: this.#model,
+      nodes: () => [...this.#nodes.values()],
+      onRepeated: () => this.#count('repeated requests'),
       tell: (line) => this.#tell(line),
       onBroken: (error) => this.#breaks(error),
     });
@@ -236,6 +241,9 @@ class Simulation {
       case 'command':
         this.#command(event);
         break;
+      case 'keyed':
+        this.#keyed(event);
+        break;
       case 'bulk':
         this.#bulk(event);
         break;
@@ -288,6 +296,13 @@ class Simulation {
     const isConditional = revisionsBehind !== undefined && revision !== undefined;
     const condition = isConditional ? { expectedRevisions: [revision - revisionsBehind] } : {};
     this.#ask(node, [{ ...wish, ...condition, timerId }]);
+  }
+
+  #keyed({ node: name, timer, wish, losesAnswer }: EventOf<'keyed'>): void {
+    const node = this.#nodes.get(name);
+    if (node === undefined || this.#broken !== undefined) return;
+    if (losesAnswer) node.journal.answersToLose += 1;
+    this.#instructors.keyed.ask(node, this.#timerId(timer), wish);
   }
 
   #bulk({ node, timers, wish }: EventOf<'bulk'>): void {
@@ -358,10 +373,15 @@ class Simulation {
     this.#startLater(name, forMs);
   }
 
-  /** Whoever was connected to it notices at once. */
   #kill(node: SimulatedNode): void {
     node.crash();
+    this.#loseNode(node);
+  }
+
+  /** Whoever was connected to it notices at once. */
+  #loseNode(node: SimulatedNode): void {
     for (const display of this.#displays) display.loseNode(node);
+    this.#instructors.keyed.loseNode(node);
   }
 
   #startLater(name: NodeName, afterMs: number): void {
@@ -382,7 +402,7 @@ class Simulation {
     node.drain().then(
       () => {
         this.#stopping.delete(node);
-        for (const display of this.#displays) display.loseNode(node);
+        this.#loseNode(node);
         this.#tell(`node ${name} has stopped`);
         this.#startLater(name, forMs);
       },
