@@ -19,7 +19,7 @@ import { type Holder, Tokens, type TokensOptions } from './tokens.js';
 const KEY_CREDENTIAL = 'key:';
 
 export interface AccessOptions {
-  readonly config: Pick<Config, 'host' | 'allowOpen' | 'corsOrigins' | 'dataDir'> &
+  readonly config: Pick<Config, 'host' | 'allowOpen' | 'corsOrigins' | 'dataDir' | 'journal'> &
     TokensOptions['config'];
   readonly documents: Documents;
   readonly addresses: Addresses;
@@ -65,12 +65,16 @@ export class Access {
     };
     const keys = await ApiKeys.open({ ...options, hasOtherCredentials, onChange });
     const access = new Access(options, keys, tokens, sessions);
-    const { host, allowOpen, dataDir } = options.config;
+    const { host, allowOpen, dataDir, journal } = options.config;
     if (access.isOpen && !allowOpen && !isLoopback(host)) {
-      const command = `synchronized-timer keys create --role admin --data-dir ${dataDir}`;
+      const command = 'synchronized-timer keys create --role admin';
+      const how =
+        journal === 'sqlite'
+          ? `${command} --data-dir ${dataDir}`
+          : `${command}, while a node runs with HOST=127.0.0.1`;
       throw new SettingError(
         `HOST is ${JSON.stringify(host)}, but there are no keys yet, so everybody could do everything; ` +
-          `make one (${command}), or set ALLOW_OPEN=1`,
+          `make one (${how}), or set ALLOW_OPEN=1`,
       );
     }
     return access;

@@ -68,6 +68,13 @@ describe('a service without credentials', () => {
     },
   );
 
+  it('A2: says how to make the first key of nodes that keep nothing in a folder', async () => {
+    const settings = { ...EVERYWHERE, JOURNAL: 'nats://n1.example' };
+    await expect(TestService.start({ settings })).rejects.toThrow(
+      /keys create --role admin, while a node runs with HOST=127\.0\.0\.1\), or set ALLOW_OPEN=1$/,
+    );
+  });
+
   it.each(['127.0.0.1', 'localhost', '::1', '127.8.9.10'])('A2: listens on %s', async (host) => {
     const service = await TestService.start({ settings: { HOST: host } });
     expect((await service.request('GET', '/timers')).status).toBe(200);
