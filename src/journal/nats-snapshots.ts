@@ -1,7 +1,7 @@
 /**
  * Snapshots in an object store of JetStream, where a new node finds them. Each has a name of its own that begins
  * with its place, so that nodes that make one at the same time do not disturb each other; the store holds
- * each against its SHA-256 when it is read. Those before the last two are taken away.
+ * each against its SHA-256 when it is read. Those before the last two are taken away, and those that are of no use.
  */
 import { randomUUID } from 'node:crypto';
 import { pipeline, Readable } from 'node:stream';
@@ -29,6 +29,8 @@ export interface SnapshotName {
 export class Snapshots {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
+  /** Names of those that are of no use. */
+  readonly #rejected = new Set<string>();
 
   private constructor(store: ObjectStore, clock: Clock) {
     this.#store = store;
@@ -45,13 +47,19 @@ export class Snapshots {
     return new Snapshots(await new Objm(manager.jetstream()).create(name, { replicas }), clock);
   }
 
-  /** Those that are there, the latest first. */
+  /** Those that are there and of use, as far as is known, the latest first. */
   async list(): Promise<SnapshotName[]> {
     const names = (await this.#store.list()).map(({ name }) => name);
     return names
+      .filter((name) => !this.#rejected.has(name))
       .sort()
       .reverse()
       .map((name) => ({ name, position: Number.parseInt(name, 10) }));
+  }
+
+  /** One that is of no use is as good as not there, and taken away when there is another. */
+  reject({ name }: SnapshotName): void {
+    this.#rejected.add(name);
   }
 
   /** @throws if it cannot be read, or is not what was written. */
@@ -70,7 +78,9 @@ export class Snapshots {
     const zipped = createGzip({ level: LEVEL });
     pipeline(Readable.from(linesOfSnapshot(state)), zipped, () => {});
     await this.#store.put({ name }, Readable.toWeb(zipped));
-    for (const old of (await this.list()).slice(KEPT)) await this.#store.delete(old.name);
+    const old = (await this.list()).slice(KEPT).map((snapshot) => snapshot.name);
+    for (const useless of [...old, ...this.#rejected]) await this.#store.delete(useless);
+    this.#rejected.clear();
   }
 
   async *#unlessSilent(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -689,6 +689,7 @@ async function lastIndex(
       return index;
     } catch (err) {
       const { name } = snapshot;
+      snapshots.reject(snapshot);
       log.warn({ err, snapshot: name }, 'a snapshot cannot be used; more of the log is read');
     }
   }

@@ -182,6 +182,12 @@ describe('snapshots of the journal in NATS', () => {
     const whole = await opened(stream);
     expect(whole.from).toBe(1);
     expect(await whole.journal.read(0, SELDOM)).toEqual(await journal.read(0, SELDOM));
+    const { length } = await journal.read(0, SELDOM);
+    const maker = await openNats(server, { stream, entriesBetweenSnapshots: 10 });
+    await replayed(maker);
+    await maker.close();
+    expect(await namesIn(stream)).toEqual([expect.stringMatching(/-[\da-f]{8}-/)]);
+    expect((await opened(stream)).from).toBeGreaterThan(length);
   });
 
   it('does not use one that says something else than the log', async () => {
