@@ -158,6 +158,15 @@ export async function patiently<T>(clock: Clock, ask: () => Promise<T>): Promise
   }
 }
 
+/** @throws {JournalError} for whatever the engine fails with, or does not answer. */
+export async function asked<T>(asking: () => Promise<T>): Promise<T> {
+  try {
+    return await asking();
+  } catch (error) {
+    throw new JournalError(`NATS cannot be asked: ${wordsOf(error)}`, { cause: error });
+  }
+}
+
 function isPassing(error: unknown): boolean {
   const cause = error instanceof JournalError ? error.cause : error;
   if (cause instanceof JetStreamApiError) return NOT_YET_AVAILABLE.includes(cause.code);

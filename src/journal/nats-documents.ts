@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import type { Condition, Document, Documents, Listener } from './documents.js';
 import { JournalError } from './journal.js';
-import { isWrongLastSequence, wordsOf } from './nats-connection.js';
+import { asked, isWrongLastSequence } from './nats-connection.js';
 import { DrawerFollower } from './nats-drawer.js';
 import type { Mark } from './nats-soundings.js';
 
@@ -67,7 +67,7 @@ export class NatsDocuments implements Documents {
   }
 
   get(drawer: string, name: string, nowMs: number): Promise<string | undefined> {
-    return explained(async () => {
+    return asked(async () => {
       const found = await this.#bucket.get(keyOf(drawer, name));
       if (found === null) return undefined;
       return textAt(storedIn(found), nowMs);
@@ -75,7 +75,7 @@ export class NatsDocuments implements Documents {
   }
 
   put(drawer: string, { name, text }: Document, expiresAtMs: number | null): Promise<void> {
-    return explained(() => this.#store(drawer, name, { text, expiresAtMs }));
+    return asked(() => this.#store(drawer, name, { text, expiresAtMs }));
   }
 
   replace(
@@ -84,7 +84,7 @@ export class NatsDocuments implements Documents {
     expiresAtMs: number | null,
     { before, nowMs }: Condition,
   ): Promise<boolean> {
-    return explained(async () => {
+    return asked(async () => {
       const key = keyOf(drawer, name);
       const found = await this.#bucket.get(key);
       if ((found === null ? undefined : textAt(storedIn(found), nowMs)) !== before) return false;
@@ -96,7 +96,7 @@ export class NatsDocuments implements Documents {
   }
 
   remove(drawer: string, name: string): Promise<boolean> {
-    return explained(async () => {
+    return asked(async () => {
       const nowMs = this.#options.clock.now();
       const found = await this.#bucket.get(keyOf(drawer, name));
       if (found === null || storedIn(found).text === null) return false;
@@ -106,7 +106,7 @@ export class NatsDocuments implements Documents {
   }
 
   list(drawer: string, prefix = ''): Promise<readonly Document[]> {
-    return explained(async () => {
+    return asked(async () => {
       const documents: Document[] = [];
       for await (const found of await this.#bucket.history({ key: `${encoded(drawer)}.*` })) {
         const document = documentOf(found.key, storedIn(found));
@@ -117,7 +117,7 @@ export class NatsDocuments implements Documents {
   }
 
   purge(nowMs: number): Promise<void> {
-    return explained(async () => {
+    return asked(async () => {
       const expired: KvEntry[] = [];
       for await (const found of await this.#bucket.history()) {
         if (isOver(storedIn(found), nowMs)) expired.push(found);
@@ -255,15 +255,4 @@ function nameIn(key: string): string {
 /** No part of a key may be empty, so each begins with a letter. */
 function encoded(text: string): string {
   return `k${Buffer.from(text).toString('base64url')}`;
-}
-
-/** @throws {JournalError} for whatever the engine fails with. */
-async function explained<T>(asking: () => Promise<T>): Promise<T> {
-  try {
-    return await asking();
-  } catch (error) {
-    throw new JournalError(`NATS cannot be asked for documents: ${wordsOf(error)}`, {
-      cause: error,
-    });
-  }
 }

@@ -48,6 +48,7 @@ import {
 } from './nats-beginning.js';
 import { NatsBus } from './nats-bus.js';
 import {
+  asked,
   connectTo,
   type NatsAccess,
   openStream,
@@ -553,11 +554,13 @@ export class NatsJournal implements Journal {
   async *#scan(from: number, to: number, subject = `${this.#stream}.*`): AsyncGenerator<Arrived> {
     this.#requireConnection();
     const [first, last] = [this.#index.sequenceOf(from), this.#index.sequenceOf(to)];
-    const consumer = await this.#client.consumers.get(this.#stream, {
+    const place = {
       filter_subjects: subject,
       opt_start_seq: first,
       deliver_policy: DeliverPolicy.StartSequence,
-    });
+    };
+    const { consumers } = this.#client;
+    const consumer = await asked(() => consumers.get(this.#stream, place));
     const messages = await consumer.consume({
       max_messages: Math.min(last - first + 1, READ_AHEAD),
       expires: SILENCE_MS,
@@ -710,7 +713,7 @@ async function entryAt(
   stream: string,
   sequence: number,
 ): Promise<Entry | undefined> {
-  const message = await manager.streams.getMessage(stream, { seq: sequence });
+  const message = await asked(() => manager.streams.getMessage(stream, { seq: sequence }));
   return message === null ? undefined : entryIn(message.data, sequence);
 }
 

@@ -167,6 +167,17 @@ describe('while the engine is away', () => {
     expect(refusal).toBeInstanceOf(JournalError);
     expect(refusal).not.toBeInstanceOf(DoubtError);
     expect(journal.engine.lacks).toMatchObject([{ part: 'quorum' }]);
+    const { documents } = journal;
+    const kept = { name: 'x', text: '{}' };
+    const questions = [
+      () => journal.history('a'),
+      () => journal.read(0, 1),
+      () => journal.positionBefore(0),
+      () => documents.put('keys', kept, null),
+      () => documents.get('keys', 'x', 0),
+    ];
+    // What the engine does not answer is never taken for a fault of the service.
+    for (const ask of questions) await expect(ask()).rejects.toBeInstanceOf(JournalError);
     proxy.release();
     await vi.waitFor(() => journal.append([created('b')]), { timeout: 10_000 });
     expect(journal.engine.lacks).toEqual([]);
