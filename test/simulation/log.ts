@@ -17,14 +17,18 @@ import {
   type RecordedEntry,
   type ReplayBatch,
   recordsOf,
+  type TimerRecord,
   VERY_BEGINNING,
 } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
+import { StreamIndex } from '../../src/journal/nats-index.js';
+import { linesOfSnapshot, readSnapshot } from '../../src/journal/nats-snapshot.js';
 import type { Random } from './random.js';
 
 const COMMITS_PER_LOSS = 5;
 const EARLY_MS = 400;
 const ANSWER_TIMEOUT_MS = 2000;
+const ENTRIES_BETWEEN_SNAPSHOTS = 5;
 const LONGEST_STRAY_MS = 30_000;
 const LONGEST_OVERLAP_MS = 80;
 const NOT_REACHED = 'the log cannot be reached';
@@ -42,7 +46,8 @@ export type Bug =
   | 'lost entry'
   | 'early expiry'
   | 'clock ahead'
-  | 'change told twice';
+  | 'change told twice'
+  | 'stale snapshot';
 
 export interface NodeClock {
   /** Whether it lets its node record. */
@@ -58,6 +63,8 @@ export interface LogOptions {
   readonly onConflict: (entry: Entry) => void;
   /** Called when the answer to an append gets lost, whose entries were committed. */
   readonly onLostAnswer: () => void;
+  /** What a node knows of the log from a snapshot does not fit it. */
+  readonly onDamaged: (error: unknown) => void;
 }
 
 export class SimulatedLog {
@@ -66,6 +73,8 @@ export class SimulatedLog {
   readonly documents: Documents = new MemoryJournal().documents;
   /** In the order of their commit; the entry at position 1 is at index 0. */
   readonly entries: Entry[] = [];
+  /** As they were written; the last one counts. */
+  readonly snapshots: { readonly position: number; readonly lines: readonly string[] }[] = [];
   readonly #histories = new Map<string, Entry[]>();
   readonly #connections = new Set<NodeJournal>();
   #commits = 0;
@@ -73,14 +82,16 @@ export class SimulatedLog {
   readonly #onCommit: (entry: Entry) => void;
   readonly #onConflict: (entry: Entry) => void;
   readonly onLostAnswer: () => void;
+  readonly onDamaged: (error: unknown) => void;
 
-  constructor({ clock, random, bug, onCommit, onConflict, onLostAnswer }: LogOptions) {
+  constructor({ clock, random, bug, onCommit, onConflict, onLostAnswer, onDamaged }: LogOptions) {
     this.clock = clock;
     this.random = random;
     this.bug = bug;
     this.#onCommit = onCommit;
     this.#onConflict = onConflict;
     this.onLostAnswer = onLostAnswer;
+    this.onDamaged = onDamaged;
   }
 
   /** The log as a node sees it that starts now. */
@@ -161,6 +172,7 @@ export class NodeJournal implements Journal {
   readonly givenRevisions = new Map<string, number>();
   /** The same, only of what the node was given as whole histories. */
   readonly readRevisions = new Map<string, number>();
+  #index = new StreamIndex();
   #listener: ((commit: Commit) => void) | undefined;
   #firstPosition = 1;
   #nextPosition = 1;
@@ -202,19 +214,56 @@ export class NodeJournal implements Journal {
     this.#log.disconnect(this);
   }
 
+  /** By a snapshot and what came after it, or from the histories of all timers. */
   async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
     await this.#travel();
+    const hasSnapshots = this.#log.random.chance(0.7);
+    const batches = hasSnapshots
+      ? this.#readIndex(endedBeforeMs)
+      : this.#readHistories(endedBeforeMs);
+    for await (const records of batches) {
+      yield { records, timersLeft: 0 };
+      await this.#wait(this.#log.random.between(0, LONGEST_READING_MS));
+      await this.#reconnected();
+    }
+  }
+
+  async *#readHistories(endedBeforeMs: number): AsyncGenerator<readonly TimerRecord[]> {
     const timerIds = this.#log.timerIds();
     while (timerIds.length > 0) {
-      await this.#reconnected();
       const histories = timerIds
         .splice(0, REPLAY_BATCH_TIMERS)
         .map((timerId) => this.#log.historyOf(timerId))
         .filter((history) => isWanted(history, endedBeforeMs));
       await this.#wait(this.#log.random.between(0, LONGEST_READING_MS));
       for (const history of histories) this.#noteRead(history);
-      yield { records: recordsOf(histories), timersLeft: timerIds.length };
+      yield recordsOf(histories);
     }
+  }
+
+  async *#readIndex(endedBeforeMs: number): AsyncGenerator<readonly TimerRecord[]> {
+    const last = this.#log.snapshots.at(-1);
+    if (last !== undefined) this.#index = new StreamIndex(await readSnapshot(piecesOf(last.lines)));
+    this.#foldUpTo(this.#log.entries.length);
+    const heads = this.#index.unfinishedAt(endedBeforeMs);
+    const wanted = new Set(heads.map(({ timerId }) => timerId));
+    this.#noteRead(this.#log.entries.filter(({ timerId }) => wanted.has(timerId)));
+    yield heads.flatMap(({ record }) => record ?? []);
+  }
+
+  /** What was delivered is in the index, of which a snapshot is made now and then. */
+  #foldUpTo(position: number): void {
+    let headsBefore = this.#index.capture().heads;
+    for (const entry of this.#log.entries.slice(this.#index.position, position)) {
+      if (this.#log.bug === 'stale snapshot') headsBefore = this.#index.capture().heads;
+      this.#index.fold(entry, this.#index.sequence + 1);
+    }
+    const { snapshots, bug } = this.#log;
+    const lastPosition = snapshots.at(-1)?.position ?? 0;
+    if (this.#index.position < lastPosition + ENTRIES_BETWEEN_SNAPSHOTS) return;
+    const state = this.#index.capture();
+    const written = bug === 'stale snapshot' ? { ...state, heads: headsBefore } : state;
+    snapshots.push({ position: this.#index.position, lines: [...linesOfSnapshot(written)] });
   }
 
   subscribe(listener: (commit: Commit) => void): () => void {
@@ -323,6 +372,11 @@ export class NodeJournal implements Journal {
   }
 
   #deliver(first: number, last: number): void {
+    try {
+      this.#foldUpTo(last);
+    } catch (error) {
+      this.#log.onDamaged(error);
+    }
     const entries = this.#log.entries.slice(first - 1, last);
     this.#note(entries);
     this.#listener?.({ entries, lastPosition: last });
@@ -361,6 +415,10 @@ export class NodeJournal implements Journal {
     await this.#wait(this.#log.random.between(0, ANSWER_TIMEOUT_MS));
     throw error;
   }
+}
+
+async function* piecesOf(lines: readonly string[]): AsyncGenerator<string> {
+  yield* lines;
 }
 
 function isWanted(history: readonly Entry[], endedBeforeMs: number): boolean {

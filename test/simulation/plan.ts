@@ -7,6 +7,8 @@ export type NodeName = (typeof NODES)[number];
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
+const FIRST_CREATIONS = 3;
+const STEPS_PER_RESTART = 25;
 
 export type Wish =
   | { readonly type: 'start' | 'pause' | 'resume' | 'stop' | 'delete' }
@@ -98,9 +100,18 @@ export function planOf(seed: number, hours: number): Plan {
   while (leftMs > 0) {
     const waitMs = steps.length === 0 ? 0 : Math.min(leftMs, waitOf(random));
     leftMs -= waitMs;
-    steps.push({ waitMs, event: steps.length < 3 ? creation(random) : eventOf(random) });
+    steps.push({ waitMs, event: nextEvent(steps.length, random) });
   }
   return { seed, steps };
+}
+
+/** First there are timers; and in every plan that is not short a node starts again. */
+function nextEvent(step: number, random: Random): Event {
+  if (step < FIRST_CREATIONS) return creation(random);
+  const isRestart = step % STEPS_PER_RESTART === 0;
+  return isRestart
+    ? { type: 'drain', node: nodeOf(random), forMs: outageOf(random) }
+    : eventOf(random);
 }
 
 function waitOf(random: Random): number {

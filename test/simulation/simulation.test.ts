@@ -35,6 +35,7 @@ describe('a bug', () => {
     ['early expiry', /^T4$/],
     ['clock ahead', /^T4$/],
     ['change told twice', /^D2$/],
+    ['stale snapshot', /^(T(2|5|11)|A5)$/],
   ];
 
   it.each(bugs)('of the kind "%s" is found by every seed', async (bug, rule) => {

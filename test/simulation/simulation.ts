@@ -118,6 +118,7 @@ class Simulation {
       onCommit: (entry) => this.#committed(entry),
       onConflict: (entry) => this.#conflicted(entry),
       onLostAnswer: () => this.#count('lost answers'),
+      onDamaged: (error) => this.#breaks(error),
     });
     this.#displaysOptions = {
       clock: this.#clock,
