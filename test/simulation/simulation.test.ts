@@ -38,12 +38,16 @@ describe('a bug', () => {
     ['stale snapshot', /^(T(2|5|11)|A5)$/],
   ];
 
-  it.each(bugs)('of the kind "%s" is found by every seed', async (bug, rule) => {
-    for (let seed = 1; seed <= SEEDS_WITH_BUG; seed += 1) {
-      const { broken } = await run(planOf(seed, 5), { bug });
-      expect(broken?.rule ?? `nothing by seed ${seed}`).toMatch(rule);
-    }
-  });
+  it.each(bugs)(
+    'of the kind "%s" is found by every seed',
+    async (bug, rule) => {
+      for (let seed = 1; seed <= SEEDS_WITH_BUG; seed += 1) {
+        const { broken } = await run(planOf(seed, 5), { bug });
+        expect(broken?.rule ?? `nothing by seed ${seed}`).toMatch(rule);
+      }
+    },
+    PATIENCE_MS,
+  );
 
   it('is told in a story that has no step too many', async () => {
     const options = { bug: 'early expiry' } as const;
