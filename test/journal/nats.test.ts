@@ -1,7 +1,7 @@
 /** The journal in NATS, on real servers: one that stands alone, and a cluster of three. */
 
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createUser } from '@nats-io/nkeys';
@@ -10,6 +10,7 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { recordOf } from '../../machines/record.js';
 import type { Entry, Journal, TimerRecord } from '../../src/journal/journal.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
+import { readableLog } from '../support/log-lines.js';
 import { AnswerProxy, hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -316,15 +317,33 @@ describe('the journal in NATS', () => {
     });
   });
 
-  it('shows the NKey it was given, and is refused without it', async () => {
+  it('shows the NKey it was given, needs the rights that README names, and is refused without it', async () => {
     const user = createUser();
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const [, named = ''] = /with limited rights needs (.*?), with the name/s.exec(readme) ?? [];
+    const rights = [...named.matchAll(/`([^`]+)`/g)].map(([, subject]) => `"${subject}"`).join();
     const guarded = await NatsServer.start(
-      `authorization { users: [{ nkey: ${user.getPublicKey()} }] }`,
+      `authorization { users: [{ nkey: ${user.getPublicKey()}, permissions: { publish: [${rights}], subscribe: [${rights}] } }] }`,
     );
     const seed = join(temporaryFolder(), 'seed');
     writeFileSync(seed, `${new TextDecoder().decode(user.getSeed())}\n`);
-    const journal = await openNats(guarded, { access: { nkeySeed: seed } });
+    const options = { access: { nkeySeed: seed }, stream: 'timers', entriesBetweenSnapshots: 1 };
+    const journal = await openNats(guarded, options);
     expect(await journal.append([created('a')])).toEqual(['committed']);
+    expect(await journal.history('a')).toHaveLength(1);
+    await journal.documents.put('keys', { name: 'x', text: '{}' }, null);
+    expect(await journal.documents.list('keys')).toHaveLength(1);
+    const heard: unknown[] = [];
+    journal.bus.listen('topic', (message) => heard.push(message));
+    await vi.waitFor(() => {
+      journal.bus.tell('topic', 'news');
+      expect(heard).toContain('news');
+    });
+    await journal.close();
+    const { log, messages } = readableLog();
+    const again = await openNats(guarded, { ...options, log });
+    expect(await again.read(0, 10)).toHaveLength(1);
+    expect(messages.join()).toContain('after a snapshot');
     await expect(openNats(guarded)).rejects.toThrow(/Authorization/i);
   });
 
