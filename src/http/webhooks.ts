@@ -73,9 +73,9 @@ export function webhookRoutes(
     response.json(webhooks.get(idOf(request)));
   };
 
-  const listDeliveries: Handler = ({ request, response }) => {
+  const listDeliveries: Handler = async ({ request, response }) => {
     const { limit } = parse(schemas.deliveries, request.query, 'query');
-    response.json(webhooks.attempts(idOf(request), limit));
+    response.json(await webhooks.attempts(idOf(request), limit));
   };
 
   // Receivers know a message that comes twice by its id.

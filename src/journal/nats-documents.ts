@@ -16,6 +16,7 @@ type Stored = z.output<typeof storedSchema>;
 /** Marks are documents that nobody asks for, so they go when they are old. */
 const MARKS = 'marks';
 const MARK_KEPT_MS = 60 * 60 * 1000;
+const READS_AT_ONCE = 100;
 /** What was removed is purged for good after so long. */
 const REMOVAL_KEPT_MS = 60 * 1000;
 
@@ -107,46 +108,55 @@ export class NatsDocuments implements Documents {
 
   list(drawer: string, prefix = ''): Promise<readonly Document[]> {
     return asked(async () => {
-      const documents: Document[] = [];
-      for await (const found of await this.#bucket.history({ key: `${encoded(drawer)}.*` })) {
-        const document = documentOf(found.key, storedIn(found));
-        if (document?.name.startsWith(prefix)) documents.push(document);
-      }
-      return documents.sort(byName);
+      const { entries } = await this.#read(drawer);
+      const documents = entries.map((entry) => documentOf(entry.key, storedIn(entry)));
+      return documents
+        .filter((document) => document?.name.startsWith(prefix) === true)
+        .filter((document) => document !== undefined)
+        .sort(byName);
     });
   }
 
   purge(nowMs: number): Promise<void> {
     return asked(async () => {
-      const expired: KvEntry[] = [];
-      for await (const found of await this.#bucket.history()) {
-        if (isOver(storedIn(found), nowMs)) expired.push(found);
-      }
-      for (const { key, revision } of expired) {
-        // What was put in its place meanwhile has a later sequence and stays.
-        const options = { filter: this.#subjectOf(key), seq: revision + 1 };
-        await this.#manager.streams.purge(this.#stream, options);
+      const { keys } = await this.#keysIn('*');
+      for await (const entries of this.#entriesOf(keys)) {
+        for (const entry of entries) {
+          if (!isOver(storedIn(entry), nowMs)) continue;
+          // What was put in its place meanwhile has a later sequence and stays.
+          const options = { filter: this.#subjectOf(entry.key), seq: entry.revision + 1 };
+          await this.#manager.streams.purge(this.#stream, options);
+        }
       }
     });
   }
 
   async follow(drawer: string, listener: Listener): Promise<() => void> {
-    const documents = new Map<string, Document>();
+    const known = new Map<string, { readonly revision: number; readonly stored: Stored }>();
+    const tell = (): void => {
+      const documents = [...known].map(([key, { stored }]) => documentOf(key, stored));
+      listener(documents.filter((document) => document !== undefined).sort(byName));
+    };
     const follower = new DrawerFollower({
       ...this.#options,
       client: this.#manager.jetstream(),
       stream: this.#stream,
       subject: this.#subjectOf(`${encoded(drawer)}.*`),
-      onChanges: (messages) => {
-        for (const { subject, data } of messages) {
-          const key = subject.slice(this.#subjectOf('').length);
-          const document = documentOf(key, storedSchema.parse(parseJson(data)));
-          if (document === undefined) documents.delete(key);
-          else documents.set(key, document);
+      readAll: async () => {
+        const { lastRevision, entries } = await this.#read(drawer);
+        known.clear();
+        for (const entry of entries) {
+          known.set(entry.key, { revision: entry.revision, stored: storedIn(entry) });
         }
-        listener([...documents.values()].sort(byName));
+        tell();
+        return lastRevision;
       },
-      onForgotten: () => documents.clear(),
+      onMessage: ({ subject, seq, data }) => {
+        const key = subject.slice(this.#subjectOf('').length);
+        if (seq <= (known.get(key)?.revision ?? 0)) return;
+        known.set(key, { revision: seq, stored: storedSchema.parse(parseJson(data)) });
+        tell();
+      },
     });
     const followers = this.#followers.get(drawer) ?? new Set();
     this.#followers.set(drawer, followers.add(follower));
@@ -177,6 +187,31 @@ export class NatsDocuments implements Documents {
         return message.time.getTime();
       },
     };
+  }
+
+  /** What the leader has of a drawer, what was removed lately too; nothing up to its last revision is missing. */
+  async #read(drawer: string): Promise<{ lastRevision: number; entries: readonly KvEntry[] }> {
+    const { lastRevision, keys } = await this.#keysIn(encoded(drawer));
+    const entries: KvEntry[] = [];
+    for await (const some of this.#entriesOf(keys)) entries.push(...some);
+    return { lastRevision, entries };
+  }
+
+  async #keysIn(drawers: string): Promise<{ lastRevision: number; keys: readonly string[] }> {
+    const subjects_filter = this.#subjectOf(`${drawers}.*`);
+    const { state } = await this.#manager.streams.info(this.#stream, { subjects_filter });
+    const prefix = this.#subjectOf('').length;
+    const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix));
+    return { lastRevision: state.last_seq, keys };
+  }
+
+  /** Asks for one after the other: a reading of all of them together misses its end when one is replaced meanwhile. */
+  async *#entriesOf(keys: readonly string[]): AsyncGenerator<readonly KvEntry[]> {
+    for (let first = 0; first < keys.length; first += READS_AT_ONCE) {
+      const some = keys.slice(first, first + READS_AT_ONCE);
+      const found = await Promise.all(some.map((key) => this.#bucket.get(key)));
+      yield found.filter((entry) => entry !== null);
+    }
   }
 
   #allFollowers(): DrawerFollower[] {

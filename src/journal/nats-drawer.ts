@@ -18,10 +18,9 @@ export interface DrawerFollowerOptions {
   readonly stream: string;
   readonly subject: string;
   readonly clock: Clock;
-  /** What was told is to be forgotten, because all of it is told anew. */
-  readonly onForgotten: () => void;
-  /** Told all that is there, and then each change. */
-  readonly onChanges: (messages: readonly JsMsg[]) => void;
+  /** Reads all that is there, from which on changes are told; gives the revision up to which none is missing. */
+  readonly readAll: () => Promise<number>;
+  readonly onMessage: (message: JsMsg) => void;
   readonly onCrash: (error: Error) => void;
 }
 
@@ -32,8 +31,6 @@ interface Waiting {
 
 export class DrawerFollower {
   readonly #options: DrawerFollowerOptions;
-  /** What is there, until all of it has come. */
-  #gathered: JsMsg[] | undefined = [];
   /** Of the last change that was told. */
   #sequence = 0;
   readonly #waiting = new Set<Waiting>();
@@ -44,11 +41,10 @@ export class DrawerFollower {
     this.#options = options;
   }
 
-  /** Settles when all that is there was told. */
+  /** Settles when all that is there was told; rejects if it cannot be read. */
   async start(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      void this.#follow(resolve, reject);
-    });
+    const revision = await this.#readAll();
+    void this.#follow(revision);
   }
 
   stop(): void {
@@ -77,47 +73,38 @@ export class DrawerFollower {
     });
   }
 
-  async #follow(onTold: () => void, onFailed: (error: unknown) => void): Promise<void> {
-    let isTold = false;
-    const told = (): void => {
-      isTold = true;
-      onTold();
-    };
+  /** Listens, and begins anew after each silence. */
+  async #follow(revision: number): Promise<void> {
+    let afterRevision = revision;
     while (!this.#isStopped) {
       try {
-        await this.#listen(told, (error) => {
-          this.stop();
-          if (isTold) this.#options.onCrash(error);
-          else onFailed(error);
-        });
+        await this.#listen(afterRevision);
       } catch {
-        if (this.#isStopped) return;
         await new Promise<void>((resume) => this.#options.clock.setTimeout(resume, RETRY_MS));
       }
+      if (this.#isStopped) return;
+      afterRevision = await this.#readAll().catch(() => this.#sequence);
     }
   }
 
-  async #listen(onTold: () => void, onBroken: (error: Error) => void): Promise<void> {
+  async #readAll(): Promise<number> {
+    const revision = await this.#options.readAll();
+    this.#reach(revision);
+    return revision;
+  }
+
+  /** Takes in what comes after a revision, until the engine falls silent or nobody wants to hear more. */
+  async #listen(afterRevision: number): Promise<void> {
     const { client, stream, subject } = this.#options;
     const consumer = await client.consumers.get(stream, {
       filter_subjects: subject,
-      deliver_policy: DeliverPolicy.LastPerSubject,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: afterRevision + 1,
     });
-    this.#gathered = [];
-    const take = (tell: () => void): void => {
-      try {
-        tell();
-        onTold();
-      } catch (error) {
-        onBroken(error instanceof Error ? error : new Error(String(error)));
-      }
-    };
-    const { num_pending } = await consumer.info(true);
     if (this.#isStopped) return;
-    if (num_pending === 0) take(() => this.#tellAll());
     const messages = await consumer.consume({
       expires: SILENCE_MS,
-      callback: (message) => take(() => this.#take(message)),
+      callback: (message) => this.#take(message),
     });
     this.#stopListening = () => messages.stop();
     if (this.#isStopped) messages.stop();
@@ -128,24 +115,19 @@ export class DrawerFollower {
 
   #take(message: JsMsg): void {
     if (this.#isStopped) return;
-    if (this.#gathered === undefined) {
-      this.#tell([message]);
-      return;
+    try {
+      this.#options.onMessage(message);
+      this.#reach(message.seq);
+    } catch (error) {
+      this.stop();
+      this.#options.onCrash(error instanceof Error ? error : new Error(String(error)));
     }
-    this.#gathered.push(message);
-    if (message.info.pending === 0) this.#tellAll();
   }
 
-  #tellAll(): void {
-    const gathered = this.#gathered ?? [];
-    this.#gathered = undefined;
-    this.#options.onForgotten();
-    this.#tell(gathered);
-  }
-
-  #tell(messages: readonly JsMsg[]): void {
-    this.#options.onChanges(messages);
-    this.#sequence = Math.max(this.#sequence, ...messages.map(({ seq }) => seq));
-    for (const { sequence, resolve } of this.#waiting) if (sequence <= this.#sequence) resolve();
+  #reach(sequence: number): void {
+    this.#sequence = Math.max(this.#sequence, sequence);
+    for (const waiting of this.#waiting) {
+      if (waiting.sequence <= this.#sequence) waiting.resolve();
+    }
   }
 }

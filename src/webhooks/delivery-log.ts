@@ -1,7 +1,9 @@
 /**
  * The delivery log of one webhook: its last attempts. They are kept in memory and written from time to time,
- * many at once, because a write for each would hold up the record of changes.
+ * many at once, because a write for each would hold up the record of changes. Nodes that share a log write batches of
+ * their own.
  */
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Documents } from '../journal/documents.js';
 import { type Attempt, attemptSchema } from '../protocol/webhooks.js';
@@ -34,13 +36,20 @@ export class DeliveryLog {
     this.#webhookId = webhookId;
   }
 
-  static async open(documents: Documents, webhookId: string, nowMs: number): Promise<DeliveryLog> {
+  /** Reads what was written; messages that failed no later than an instant in epoch ms begin their schedule anew. */
+  static async open(
+    documents: Documents,
+    webhookId: string,
+    nowMs: number,
+    forgivenMs: number,
+  ): Promise<DeliveryLog> {
     const log = new DeliveryLog(documents, webhookId);
     for (const { name, text } of await documents.list(DRAWER, `${webhookId}/`)) {
       const attempts = batchSchema.parse(JSON.parse(text));
       log.#batches.push({ name, size: attempts.length });
       for (const attempt of attempts) {
-        if (Date.parse(attempt.at) > nowMs - KEPT_MS) log.#note(attempt);
+        const atMs = Date.parse(attempt.at);
+        if (atMs > nowMs - KEPT_MS) log.#note(attempt, atMs > forgivenMs);
       }
     }
     return log;
@@ -56,14 +65,9 @@ export class DeliveryLog {
     return this.#attempts.findLast(({ message_id }) => message_id === messageId);
   }
 
-  /** How often a message failed since it was delivered, or since `forgive`. */
+  /** How often a message failed since it was delivered, or forgiven. */
   failuresOf(messageId: string): number {
     return this.#failures.get(messageId) ?? 0;
-  }
-
-  /** Lets every message begin its schedule anew. */
-  forgive(): void {
-    this.#failures.clear();
   }
 
   add(attempt: Attempt): void {
@@ -77,7 +81,7 @@ export class DeliveryLog {
     if (this.#unwritten.length === 0) return;
     const attempts = this.#unwritten;
     this.#unwritten = [];
-    const name = this.#nameAfter(this.#batches.at(-1)?.name);
+    const name = this.#nameAfter(this.#batches.at(-1)?.name, nowMs);
     try {
       const text = JSON.stringify(attempts);
       await this.#documents.put(DRAWER, { name, text }, nowMs + KEPT_MS);
@@ -90,16 +94,17 @@ export class DeliveryLog {
   }
 
   async remove(): Promise<void> {
-    for (const { name } of this.#batches) await this.#documents.remove(DRAWER, name);
+    const batches = await this.#documents.list(DRAWER, `${this.#webhookId}/`);
+    for (const { name } of batches) await this.#documents.remove(DRAWER, name);
     this.#batches = [];
   }
 
-  #note(attempt: Attempt): void {
+  #note(attempt: Attempt, counts = true): void {
     const { message_id, success } = attempt;
     this.#attempts.push(attempt);
     if (this.#attempts.length > MOST_ATTEMPTS) this.#attempts.shift();
     if (success) this.#failures.delete(message_id);
-    else this.#failures.set(message_id, attempt.attempt);
+    else if (counts) this.#failures.set(message_id, attempt.attempt);
   }
 
   async #removeSurplus(): Promise<void> {
@@ -113,9 +118,10 @@ export class DeliveryLog {
     }
   }
 
-  /** Batches are numbered, with leading zeros, so that their names are in their order. */
-  #nameAfter(name: string | undefined): string {
-    const last = Number(name?.split('/')[1] ?? 0);
-    return `${this.#webhookId}/${String(last + 1).padStart(15, '0')}`;
+  /** Batches begin with their instant, with leading zeros, so that their names are in their order. */
+  #nameAfter(name: string | undefined, nowMs: number): string {
+    const last = Number.parseInt(name?.split('/')[1] ?? '0', 10);
+    const instant = String(Math.max(last + 1, nowMs)).padStart(15, '0');
+    return `${this.#webhookId}/${instant}-${randomUUID()}`;
   }
 }

@@ -1,13 +1,14 @@
 /**
  * Webhooks: the receivers that are told what happens to timers, what is kept of them, and their couriers.
- * A webhook that is enabled has a courier; one that is disabled has a cursor from which a new one goes on.
+ * A webhook that is enabled has a courier; one that is disabled has a cursor from which a new one goes on. What its
+ * document says is what counts, whichever node changed it, and couriers follow; of nodes that share a log one has them.
  */
 import { setMaxListeners } from 'node:events';
 import { z } from 'zod';
-import type { Clock } from '../clock.js';
+import type { Clock, Timeout } from '../clock.js';
 import type { Config } from '../config.js';
 import { sortableId } from '../ids.js';
-import type { Documents, Journal } from '../journal/journal.js';
+import type { Document, Documents, Journal } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import { noRoom, Problem } from '../protocol/problems.js';
 import { isoTime } from '../protocol/timer.js';
@@ -23,6 +24,7 @@ import { faultOf, type NameLookup } from './addresses.js';
 import { attempt, type Destination, type WebhookMeasures } from './attempt.js';
 import { Courier, type Cursor } from './courier.js';
 import { DeliveryLog } from './delivery-log.js';
+import { Duty } from './duty.js';
 import { eventsOf, messageIdOf, typeOf } from './events.js';
 import { Sender } from './sender.js';
 import { newSecret } from './signature.js';
@@ -34,6 +36,8 @@ const MOST_WEBHOOKS = 100;
 const ROTATION_MS = 24 * 60 * 60 * 1000;
 /** Every one of them makes the head of each message longer. */
 const MOST_SECRETS = 5;
+/** What should be delivered and cannot be begun is begun after this. */
+const BEGIN_AGAIN_MS = 1000;
 /** What is under way at the end gets this long. */
 const GRACE_MS = 2000;
 
@@ -56,6 +60,8 @@ const endpointSchema = z.object({
   createdAtMs: z.number(),
   /** The newest first; all but that end. */
   secrets: z.array(secretSchema),
+  /** When somebody last asked to try all that waits, in epoch ms. */
+  enabledAtMs: z.number().default(0),
   disabled: z
     .object({
       atMs: z.number(),
@@ -71,10 +77,15 @@ const cursorSchema = z.object({ position: z.number(), warnedUntilMs: z.number() 
 
 interface Webhook {
   endpoint: Endpoint;
-  cursor: Cursor;
-  readonly deliveries: DeliveryLog;
   readonly destination: Destination;
-  courier: Courier | undefined;
+  delivery: Delivery | undefined;
+}
+
+/** What this node delivers to a webhook. */
+interface Delivery {
+  readonly courier: Courier;
+  readonly deliveries: DeliveryLog;
+  readonly enabledAtMs: number;
 }
 
 /** What can be seen of all webhooks together. */
@@ -107,16 +118,23 @@ export async function undeliveredAfter(documents: Documents): Promise<number> {
 export class Webhooks implements Watcher {
   readonly #options: WebhooksOptions;
   readonly #sender: Sender;
-  readonly #webhooks = new Map<string, Webhook>();
+  readonly #duty: Duty;
+  #webhooks: ReadonlyMap<string, Webhook> = new Map();
   readonly #stopped = new AbortController();
-  #isStarted = false;
   #unwatch: (() => void) | undefined;
   /** Changes of webhooks are made one after the other. */
   #changes: Promise<unknown> = Promise.resolve();
+  #changesUnderWay = 0;
+  #beginAgain: Timeout;
 
   private constructor(options: WebhooksOptions) {
-    const { clock, config, version, lookUp } = options;
+    const { clock, config, journal, log, version, lookUp } = options;
     this.#options = options;
+    const onChange = (isOurs: boolean): void => {
+      if (!isOurs) this.#breakOff();
+      this.#followUp();
+    };
+    this.#duty = new Duty({ documents: journal.documents, clock, log, onChange });
     setMaxListeners(0, this.#stopped.signal);
     this.#sender = new Sender({
       clock,
@@ -130,28 +148,25 @@ export class Webhooks implements Watcher {
   /** Reads what is kept; nothing is sent before `start`. */
   static async open(options: WebhooksOptions): Promise<Webhooks> {
     const webhooks = new Webhooks(options);
-    const { documents } = options.journal;
-    for (const { text } of await documents.list(DRAWER)) {
-      const endpoint = endpointSchema.parse(JSON.parse(text));
-      const cursor = await documents.get(CURSOR_DRAWER, endpoint.id, 0);
-      if (cursor === undefined) continue;
-      await webhooks.#add(endpoint, cursorSchema.parse(JSON.parse(cursor)));
-    }
+    await options.journal.documents.follow(DRAWER, (documents) => webhooks.#take(documents));
     return webhooks;
   }
 
   /** Begins to deliver; the registry must have recovered. */
   start(): void {
-    if (this.#stopped.signal.aborted) return;
-    this.#isStarted = true;
-    for (const webhook of this.#webhooks.values()) this.#startCourier(webhook);
+    if (!this.#stopped.signal.aborted) this.#duty.start();
   }
 
   async stop(): Promise<void> {
-    this.#isStarted = false;
+    const { clock, log } = this.#options;
     this.#stopped.abort();
+    this.#duty.pause();
+    clock.clearTimeout(this.#beginAgain);
     await this.#inTurn(async () => {
       await Promise.all([...this.#webhooks.values()].map((webhook) => this.#stopCourier(webhook)));
+      await this.#duty.giveBack().catch((err: unknown) => {
+        log.warn({ err }, 'another node will deliver webhooks a little later');
+      });
     });
   }
 
@@ -164,7 +179,7 @@ export class Webhooks implements Watcher {
 
   /** Whether nothing is being sent; what is to be tried again later may wait. */
   get isIdle(): boolean {
-    return this.#couriers().every((courier) => courier.isIdle);
+    return this.#changesUnderWay === 0 && this.#couriers().every((courier) => courier.isIdle);
   }
 
   list(): WebhookResource[] {
@@ -207,13 +222,14 @@ export class Webhooks implements Watcher {
         createdBy: credential,
         createdAtMs,
         secrets: [{ secret, untilMs: null }],
+        enabledAtMs: 0,
         disabled: null,
       };
       const position = await journal.positionBefore(Number.MAX_SAFE_INTEGER);
-      const cursor = { position, warnedUntilMs: createdAtMs };
-      await this.#keepCursor(endpoint.id, cursor);
-      await this.#keep(endpoint);
-      this.#startCourier(await this.#add(endpoint, cursor));
+      const cursor: Cursor = { position, warnedUntilMs: createdAtMs };
+      const { documents } = journal;
+      await documents.put(CURSOR_DRAWER, { name: id, text: JSON.stringify(cursor) }, null);
+      await documents.put(DRAWER, documentOf(endpoint), null);
       return { ...resourceOf(endpoint), secret };
     });
   }
@@ -221,74 +237,58 @@ export class Webhooks implements Watcher {
   delete(id: string): Promise<void> {
     return this.#inTurn(async () => {
       const webhook = this.#find(id);
-      const { log, journal } = this.#options;
-      const { documents } = journal;
-      await documents.remove(DRAWER, id);
-      this.#webhooks.delete(id);
-      await this.#stopCourier(webhook, 0);
-      try {
-        await documents.remove(CURSOR_DRAWER, id);
-        await webhook.deliveries.remove();
-      } catch (err) {
-        // It is deleted all the same, and nothing of it is ever used again.
-        log.error({ webhook: id, err }, 'what was kept of a deleted webhook could not be removed');
-      }
+      await this.#options.journal.documents.remove(DRAWER, id);
+      await this.#forget(webhook);
     });
   }
 
   /** Makes this its new secret, once. */
   rotate(id: string, secret: string): Promise<WebhookWithSecret> {
     return this.#inTurn(async () => {
-      const webhook = this.#find(id);
-      const { secrets } = webhook.endpoint;
-      if (secrets.some((known) => known.secret === secret)) {
-        return { ...resourceOf(webhook.endpoint), secret };
-      }
-      const nowMs = this.#options.clock.now();
-      const before = secrets.map((old) => ({
-        ...old,
-        untilMs: old.untilMs ?? nowMs + ROTATION_MS,
-      }));
-      const valid = before.filter(({ untilMs }) => untilMs > nowMs);
-      if (valid.length >= MOST_SECRETS) {
-        const detail = `${MOST_SECRETS} secrets sign already, all but the newest for 24 hours at the most`;
-        throw noRoom('too_many_secrets', MOST_SECRETS, detail);
-      }
-      await this.#change(webhook, { secrets: [{ secret, untilMs: null }, ...valid] });
-      return { ...resourceOf(webhook.endpoint), secret };
+      const endpoint = await this.#change(id, (before) => this.#rotated(before, secret));
+      return { ...resourceOf(endpoint), secret };
     });
   }
 
   /** Goes on where it stopped, and at once: whatever was to be tried again later is tried now. */
   enable(id: string): Promise<WebhookResource> {
     return this.#inTurn(async () => {
-      const webhook = this.#find(id);
-      await this.#change(webhook, { disabled: null });
-      await this.#stopCourier(webhook, 0);
-      webhook.deliveries.forgive();
-      this.#startCourier(webhook);
-      return resourceOf(webhook.endpoint);
+      const nowMs = this.#options.clock.now();
+      const endpoint = await this.#change(id, (before) => {
+        return { ...before, disabled: null, enabledAtMs: Math.max(nowMs, before.enabledAtMs + 1) };
+      });
+      await this.#deliverAsDue();
+      return resourceOf(endpoint);
     });
   }
 
-  /** The last attempts, newest first. */
-  attempts(id: string, limit: number): Attempt[] {
-    return this.#find(id).deliveries.list(limit);
+  /** The last attempts, newest first; of other nodes those of the last second may be missing. */
+  async attempts(id: string, limit: number): Promise<Attempt[]> {
+    const { clock, journal } = this.#options;
+    const webhook = this.#find(id);
+    const ours = webhook.delivery?.deliveries;
+    if (ours !== undefined && !journal.documents.areShared) return ours.list(limit);
+    await ours?.write(clock.now());
+    return (await this.#openLog(webhook)).list(limit);
   }
 
   /** Sends a message of the delivery log once more, at once and out of order; gives the attempt. */
   async redeliver(id: string, messageId: string): Promise<Attempt> {
     const { clock, journal, measures } = this.#options;
-    const { deliveries, destination } = this.#find(id);
+    const webhook = this.#find(id);
+    const ours = webhook.delivery?.deliveries;
+    const deliveries = ours ?? (await this.#openLog(webhook));
     const last = deliveries.find(messageId);
     if (last === undefined) throw unknownMessage(messageId);
     const events = eventsOf(await journal.history(last.timer_id), clock.now());
     const found = events.find(({ event }) => messageIdOf(id, event) === messageId);
     if (found === undefined) throw unknownMessage(messageId);
+    const { destination } = webhook;
     const { signal } = this.#stopped;
     const options = { destination, clock, sender: this.#sender, deliveries, measures, signal };
     // It is none of those that the schedule counts.
     await attempt(options, found.event, last.attempt);
+    if (ours === undefined) await deliveries.write(clock.now());
     return deliveries.find(messageId) ?? last;
   }
 
@@ -307,54 +307,91 @@ export class Webhooks implements Watcher {
     for (const courier of this.#couriers()) courier.recover(timerId);
   }
 
-  #lagMsOf({ endpoint: { disabled }, courier }: Webhook): number {
-    if (disabled === null) return courier?.lagMs() ?? 0;
+  #lagMsOf({ endpoint: { disabled }, delivery }: Webhook): number {
+    if (disabled === null) return delivery?.courier.lagMs() ?? 0;
     return this.#options.clock.now() - (disabled.waitingSinceMs ?? disabled.atMs);
   }
 
   #couriers(): Courier[] {
-    return [...this.#webhooks.values()].flatMap(({ courier }) => courier ?? []);
+    return [...this.#webhooks.values()].flatMap(({ delivery }) => delivery?.courier ?? []);
   }
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const changed = this.#changes.then(change);
+    this.#changesUnderWay += 1;
+    const changed = this.#changes.then(change).finally(() => {
+      this.#changesUnderWay -= 1;
+    });
     this.#changes = changed.catch(() => {});
     return changed;
   }
 
   #find(id: string): Webhook {
     const webhook = this.#webhooks.get(id);
-    if (webhook === undefined) throw new Problem('unknown_webhook', `Webhook not found: ${id}`);
+    if (webhook === undefined) throw unknownWebhook(id);
     return webhook;
   }
 
-  async #add(endpoint: Endpoint, cursor: Cursor): Promise<Webhook> {
-    const { clock, journal } = this.#options;
-    const { id, url, events, timers } = endpoint;
-    const deliveries = await DeliveryLog.open(journal.documents, id, clock.now());
-    const destination: Destination = {
-      id,
-      url,
-      secrets: (nowMs) =>
-        webhook.endpoint.secrets
-          .filter(({ untilMs }) => untilMs === null || untilMs > nowMs)
-          .map(({ secret }) => secret),
-      wants: (event) =>
-        events.includes(typeOf(event)) && (timers === null || timers.includes(event.record.id)),
-    };
-    const webhook: Webhook = { endpoint, cursor, deliveries, destination, courier: undefined };
-    this.#webhooks.set(id, webhook);
-    return webhook;
+  /** Takes in what the documents say, whoever changed them. */
+  #take(documents: readonly Document[]): void {
+    const webhooks = new Map<string, Webhook>();
+    for (const { text } of documents) {
+      const endpoint = endpointSchema.parse(JSON.parse(text));
+      const known = this.#webhooks.get(endpoint.id);
+      if (known !== undefined) known.endpoint = endpoint;
+      webhooks.set(endpoint.id, known ?? webhookOf(endpoint));
+    }
+    const gone = [...this.#webhooks.values()].filter(({ endpoint }) => !webhooks.has(endpoint.id));
+    this.#webhooks = webhooks;
+    for (const webhook of gone) {
+      if (webhook.delivery !== undefined) void this.#inTurn(() => this.#forget(webhook));
+    }
+    this.#followUp();
   }
 
-  #startCourier(webhook: Webhook): void {
+  /** Ends and begins couriers as is due, when what is under way is done. */
+  #followUp(): void {
+    if (!this.#stopped.signal.aborted) void this.#inTurn(() => this.#deliverAsDue());
+  }
+
+  /** Never rejects: what cannot be begun is begun later. */
+  async #deliverAsDue(): Promise<void> {
+    const { clock, log } = this.#options;
+    clock.clearTimeout(this.#beginAgain);
+    for (const webhook of this.#webhooks.values()) {
+      const { endpoint, delivery } = webhook;
+      const isDue = this.#isDue(webhook);
+      if (isDue && delivery?.enabledAtMs === endpoint.enabledAtMs) continue;
+      try {
+        await this.#stopCourier(webhook, 0);
+        if (isDue) await this.#startCourier(webhook);
+      } catch (err) {
+        log.error({ webhook: endpoint.id, err }, 'a webhook cannot be delivered to yet');
+        this.#beginAgain = clock.setTimeout(() => this.#followUp(), BEGIN_AGAIN_MS);
+      }
+    }
+  }
+
+  #isDue({ endpoint }: Webhook): boolean {
+    const isOurs = this.#duty.isOurs && !this.#stopped.signal.aborted;
+    return isOurs && endpoint.disabled === null && this.#webhooks.has(endpoint.id);
+  }
+
+  /** Another node may be about to deliver, so nothing is waited for. */
+  #breakOff(): void {
+    for (const webhook of this.#webhooks.values()) void this.#stopCourier(webhook, 0);
+  }
+
+  async #startCourier(webhook: Webhook): Promise<void> {
     const { config, registry, journal, measures, clock, log } = this.#options;
-    const { endpoint, cursor, deliveries, destination } = webhook;
-    if (!this.#isStarted || endpoint.disabled !== null) return;
+    const { destination, endpoint } = webhook;
+    const { id, enabledAtMs } = endpoint;
+    let kept = await journal.documents.get(CURSOR_DRAWER, id, 0);
+    const deliveries = await this.#openLog(webhook);
+    if (kept === undefined || !this.#isDue(webhook)) return;
     this.#unwatch ??= registry.watch(this);
-    webhook.courier = new Courier({
+    const courier = new Courier({
       destination,
-      cursor,
+      cursor: cursorSchema.parse(JSON.parse(kept)),
       clock,
       journal,
       registry,
@@ -364,55 +401,127 @@ export class Webhooks implements Watcher {
       log,
       retryMs: config.webhookRetrySeconds.map((seconds) => seconds * 1000),
       random: Math.random,
-      onSave: async (saved) => {
-        webhook.cursor = saved;
-        await this.#keepCursor(endpoint.id, saved);
+      onSave: async (cursor) => {
+        kept = await this.#keepCursor(webhook, courier, cursor, kept);
       },
-      onGivenUp: (why) => void this.#disable(webhook, why),
+      onGivenUp: (why) => void this.#disable(webhook, courier, why),
     });
-    webhook.courier.start();
+    webhook.delivery = { courier, deliveries, enabledAtMs };
+    courier.start();
+  }
+
+  /** Moves the cursor on, unless another node delivers by now and has moved it: then this one begins anew, or not. */
+  async #keepCursor(
+    webhook: Webhook,
+    courier: Courier,
+    cursor: Cursor,
+    before: string | undefined,
+  ): Promise<string | undefined> {
+    const { id } = webhook.endpoint;
+    const document = { name: id, text: JSON.stringify(cursor) };
+    const condition = { before, nowMs: 0 };
+    const { documents } = this.#options.journal;
+    if (await documents.replace(CURSOR_DRAWER, document, null, condition)) return document.text;
+    if (webhook.delivery?.courier === courier) {
+      void this.#stopCourier(webhook, 0);
+      this.#followUp();
+    }
+    return before;
   }
 
   async #stopCourier(webhook: Webhook, graceMs = GRACE_MS): Promise<void> {
-    const { courier } = webhook;
-    webhook.courier = undefined;
+    const { delivery } = webhook;
+    webhook.delivery = undefined;
     if (this.#couriers().length === 0) {
       this.#unwatch?.();
       this.#unwatch = undefined;
     }
-    await courier?.stop(graceMs);
+    await delivery?.courier.stop(graceMs);
   }
 
-  async #disable(webhook: Webhook, why: string): Promise<void> {
+  /** Takes away what is kept of a webhook that was deleted. */
+  async #forget(webhook: Webhook): Promise<void> {
+    const { log, journal } = this.#options;
+    const { id } = webhook.endpoint;
+    await this.#stopCourier(webhook, 0);
+    try {
+      await journal.documents.remove(CURSOR_DRAWER, id);
+      await (await this.#openLog(webhook)).remove();
+    } catch (err) {
+      // It is deleted all the same, and nothing of it is ever used again.
+      log.error({ webhook: id, err }, 'what was kept of a deleted webhook could not be removed');
+    }
+  }
+
+  async #disable(webhook: Webhook, courier: Courier, why: string): Promise<void> {
     const { clock, log } = this.#options;
-    const { courier } = webhook;
+    const { id } = webhook.endpoint;
     await this.#inTurn(async () => {
-      if (webhook.courier !== courier || courier === undefined) return;
-      log.warn({ webhook: webhook.endpoint.id, why }, 'a webhook was disabled');
+      if (webhook.delivery?.courier !== courier) return;
+      log.warn({ webhook: id, why }, 'a webhook was disabled');
       const atMs = clock.now();
       const waitingSinceMs = atMs - courier.lagMs();
       await this.#stopCourier(webhook, 0);
-      await this.#change(webhook, { disabled: { atMs, why, waitingSinceMs } });
+      await this.#change(id, (before) => ({ ...before, disabled: { atMs, why, waitingSinceMs } }));
     }).catch((err: unknown) => {
-      log.error({ webhook: webhook.endpoint.id, err }, 'that it is disabled could not be kept');
+      log.error({ webhook: id, err }, 'that it is disabled could not be kept');
+      this.#beginAgain = clock.setTimeout(() => this.#followUp(), BEGIN_AGAIN_MS);
     });
   }
 
-  async #change(webhook: Webhook, change: Partial<Endpoint>): Promise<void> {
-    const endpoint = { ...webhook.endpoint, ...change };
-    await this.#keep(endpoint);
-    webhook.endpoint = endpoint;
+  #rotated(endpoint: Endpoint, secret: string): Endpoint {
+    const { secrets } = endpoint;
+    if (secrets.some((known) => known.secret === secret)) return endpoint;
+    const nowMs = this.#options.clock.now();
+    const before = secrets.map((old) => ({ ...old, untilMs: old.untilMs ?? nowMs + ROTATION_MS }));
+    const valid = before.filter(({ untilMs }) => untilMs > nowMs);
+    if (valid.length >= MOST_SECRETS) {
+      const detail = `${MOST_SECRETS} secrets sign already, all but the newest for 24 hours at the most`;
+      throw noRoom('too_many_secrets', MOST_SECRETS, detail);
+    }
+    return { ...endpoint, secrets: [{ secret, untilMs: null }, ...valid] };
   }
 
-  async #keep(endpoint: Endpoint): Promise<void> {
+  /** Changes what is kept of a webhook; decided again when another node was first. */
+  async #change(id: string, change: (before: Endpoint) => Endpoint): Promise<Endpoint> {
     const { documents } = this.#options.journal;
-    await documents.put(DRAWER, { name: endpoint.id, text: JSON.stringify(endpoint) }, null);
+    for (;;) {
+      const before = await documents.get(DRAWER, id, 0);
+      if (before === undefined) throw unknownWebhook(id);
+      const endpoint = change(endpointSchema.parse(JSON.parse(before)));
+      const condition = { before, nowMs: 0 };
+      if (await documents.replace(DRAWER, documentOf(endpoint), null, condition)) return endpoint;
+    }
   }
 
-  async #keepCursor(id: string, cursor: Cursor): Promise<void> {
-    const { documents } = this.#options.journal;
-    await documents.put(CURSOR_DRAWER, { name: id, text: JSON.stringify(cursor) }, null);
+  #openLog({ endpoint: { id, enabledAtMs } }: Webhook): Promise<DeliveryLog> {
+    const { journal, clock } = this.#options;
+    return DeliveryLog.open(journal.documents, id, clock.now(), enabledAtMs);
   }
+}
+
+function webhookOf(endpoint: Endpoint): Webhook {
+  const { id, url, events, timers } = endpoint;
+  const destination: Destination = {
+    id,
+    url,
+    secrets: (nowMs) =>
+      webhook.endpoint.secrets
+        .filter(({ untilMs }) => untilMs === null || untilMs > nowMs)
+        .map(({ secret }) => secret),
+    wants: (event) =>
+      events.includes(typeOf(event)) && (timers === null || timers.includes(event.record.id)),
+  };
+  const webhook: Webhook = { endpoint, destination, delivery: undefined };
+  return webhook;
+}
+
+function documentOf(endpoint: Endpoint): Document {
+  return { name: endpoint.id, text: JSON.stringify(endpoint) };
+}
+
+function unknownWebhook(id: string): Problem {
+  return new Problem('unknown_webhook', `Webhook not found: ${id}`);
 }
 
 function unknownMessage(messageId: string): Problem {
