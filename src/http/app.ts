@@ -179,6 +179,7 @@ function serve(
     };
     confirm();
     if (body !== undefined) {
+      requireJson(request);
       await parsed(parser, request, response);
       // The body takes as long as its sender likes, and much may end meanwhile.
       confirm();
@@ -201,6 +202,13 @@ function tellQuota(response: Response, quota: Quota | undefined): void {
   if (quota === undefined) return;
   const told = response.get('RateLimit-Remaining');
   if (told === undefined || quota.remaining < Number(told)) response.set(quotaHeaders(quota));
+}
+
+/** A body of another type would be ignored, and then its fields be called missing. */
+function requireJson(request: Request): void {
+  if (request.get('Content-Length') === '0' || request.is('application/json') !== false) return;
+  const detail = 'A body is JSON here; send it with "Content-Type: application/json"';
+  throw new Problem('unsupported_media_type', detail);
 }
 
 function parsed(parser: RequestHandler, request: Request, response: Response): Promise<void> {

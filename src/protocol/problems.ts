@@ -34,7 +34,10 @@ export const PROBLEMS = {
   admin_key_needed: { status: 409, title: 'No administrator could look after the service' },
   wrong_revision: { status: 412, title: 'The timer is not at the revision that was named' },
   body_too_large: { status: 413, title: 'The body is too large' },
-  unsupported_media_type: { status: 415, title: 'The encoding of the body is not known' },
+  unsupported_media_type: {
+    status: 415,
+    title: 'The type or the encoding of the body is not known',
+  },
   invalid_request: { status: 422, title: 'The request is not valid' },
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key belongs to another request' },
   upgrade_required: { status: 426, title: 'This address takes WebSocket connections' },

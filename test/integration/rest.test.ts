@@ -684,7 +684,7 @@ describe('T12: bad input gets a clear error, changes nothing and is never a 500'
     ['unbalanced nesting', 422, { body: '['.repeat(200_000) }],
     ['an empty body', 422, { body: '' }],
     ['no body', 422, {}],
-    ['no content type', 422, { body: Buffer.from('{"duration_seconds": 300}'), headers: {} }],
+    ['no content type', 415, { body: Buffer.from('{"duration_seconds": 300}'), headers: {} }],
     ...[
       'text/plain',
       'application/x-www-form-urlencoded',
@@ -692,12 +692,12 @@ describe('T12: bad input gets a clear error, changes nothing and is never a 500'
       'application/xml',
     ].map((type): [string, number, Call] => [
       `the content type ${type}`,
-      422,
+      415,
       { body: '{"duration_seconds": 300}', headers: { 'Content-Type': type } },
     ]),
     [
       'a content type that is none',
-      422,
+      415,
       { body: '{"duration_seconds": 300}', headers: { 'Content-Type': 'json; ;;=' } },
     ],
     [
