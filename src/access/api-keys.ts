@@ -155,12 +155,15 @@ export class ApiKeys {
   }
 
   #take(documents: readonly Document[]): void {
-    const known = new Map<string, KnownKey>();
+    const told = new Map<string, KnownKey>();
     for (const { text } of documents) {
       const key = knownKeyOf(keptSchema.parse(JSON.parse(text)));
-      known.set(key.key.id, key);
+      told.set(key.key.id, key);
     }
-    const revoked = [...this.#known.keys()].filter((id) => !known.has(id));
+    const revoked = [...this.#known.keys()].filter((id) => !told.has(id));
+    // Those of one instant stay in the order in which they were first heard of.
+    const known = new Map([...this.#known].filter(([id]) => told.has(id)));
+    for (const [id, key] of told) known.set(id, key);
     this.#known = known;
     this.#everHadKeys ||= known.size > 0;
     this.#options.onChange?.(this, revoked);
