@@ -16,6 +16,7 @@ import { PROBLEMS, Problem } from '../protocol/problems.js';
 import { requestSchemas } from '../protocol/requests.js';
 import type { Registry } from '../registry.js';
 import { admit } from './admission.js';
+import { FragmentCounter } from './fragments.js';
 import { frameOf, type Hub, type Joined } from './hub.js';
 import type { WebSocketDisplay } from './websocket-display.js';
 
@@ -142,6 +143,11 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       if (excess > MOST_EXCESS) display.terminate();
       return false;
     };
+    const fragments = new FragmentCounter();
+    // Counted before the piece that they come in is dealt with, because there may be thousands in it.
+    socket.prependListener('data', (piece: Buffer) => {
+      for (let left = fragments.count(piece); left > 0; left -= 1) isWithinBudget();
+    });
     const forget = access.watch(caller, () => display.close('credential_ended'));
     webSocket.on('close', () => {
       forget();
