@@ -1,5 +1,5 @@
 /** The Express application: what every request passes through, the routes, and the errors. */
-import type { RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import cors from 'cors';
 import express, {
   type ErrorRequestHandler,
@@ -52,6 +52,8 @@ import { webhookRoutes } from './webhooks.js';
 
 /** A bulk command of 10,000 ids takes about 300 KB. */
 const LARGEST_BODY_BYTES = 512 * 1024;
+
+const NOTHING: Buffer = Buffer.alloc(0);
 
 const RATE_LIMIT_HEADERS = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'];
 
@@ -164,7 +166,7 @@ function serve(
   const { right, method, path, body, success, largestBodyBytes = LARGEST_BODY_BYTES } = operation;
   const isChange = method !== 'get' && path.includes('{timer_id}');
   const asked = { right, mayBeLink: success.isStream === true };
-  const parser = express.json({ limit: largestBodyBytes, strict: false });
+  const read = bodyReader(largestBodyBytes);
   return async (request, response) => {
     const caller = await limits.identify(
       request,
@@ -178,13 +180,14 @@ function serve(
       permitTimer(timerIdOf(request), caller);
     };
     confirm();
+    let bytes = NOTHING;
     if (body !== undefined) {
       requireJson(request);
-      await parsed(parser, request, response);
+      bytes = await read(request, response);
       // The body takes as long as its sender likes, and much may end meanwhile.
       confirm();
     }
-    await handler({ request, response, caller, confirm });
+    await handler({ request, response, caller, bytes, confirm });
   };
 
   /** A change of a timer of which nobody can say whose it is waits until somebody can. */
@@ -211,13 +214,20 @@ function requireJson(request: Request): void {
   throw new Problem('unsupported_media_type', detail);
 }
 
-function parsed(parser: RequestHandler, request: Request, response: Response): Promise<void> {
-  return new Promise((resolve, reject) => {
-    parser(request, response, (error: unknown) => {
-      if (error === undefined) resolve();
-      else reject(error);
+/** Parses bodies into `request.body`, and gives the bytes that each of them had. */
+function bodyReader(limit: number): (request: Request, response: Response) => Promise<Buffer> {
+  const came = new WeakMap<IncomingMessage, Buffer>();
+  const verify = (request: IncomingMessage, _: ServerResponse, bytes: Buffer): void => {
+    came.set(request, bytes);
+  };
+  const parser = express.json({ limit, strict: false, verify });
+  return (request, response) =>
+    new Promise((resolve, reject) => {
+      parser(request, response, (error: unknown) => {
+        if (error === undefined) resolve(came.get(request) ?? NOTHING);
+        else reject(error);
+      });
     });
-  });
 }
 
 function serviceRoutes(registry: Registry, readiness: Readiness, metrics: Metrics, clock: Clock) {

@@ -7,6 +7,8 @@ export interface Exchange {
   readonly request: Request;
   readonly response: Response;
   readonly caller: Caller;
+  /** The body as it came; empty for an operation that reads none. */
+  readonly bytes: Buffer;
   /**
    * Refuses a caller whose credential has ended since, or who may not deal with the timer in the address. To be
    * called after whatever was awaited, in the same turn as the change.

@@ -13,6 +13,9 @@ export interface RequestInput {
   readonly body: string | undefined;
 }
 
+/** Deeper than a stack. */
+const NESTED = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+
 const shape = z.object({
   const: z.unknown().optional(),
   enum: z.array(z.unknown()).optional(),
@@ -160,6 +163,7 @@ export function requestsFor(
       : fc.oneof(
           { weight: 12, arbitrary: wild(api, schema).map((value) => JSON.stringify(value)) },
           { weight: 1, arbitrary: fc.string() },
+          { weight: 1, arbitrary: fc.constant(NESTED) },
           { weight: 1, arbitrary: fc.constant(undefined) },
         );
   return fc

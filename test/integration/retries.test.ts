@@ -1,4 +1,5 @@
 /** Changes that are asked for again, and changes that hold for one revision only. */
+import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { MemoryJournal } from '../../src/journal/memory.js';
@@ -251,6 +252,27 @@ describe('A5: a change that is asked for again is not made again', () => {
     const other = await send(service, { ...extension(id), key: KEY });
     expect(other.body).toMatchObject({ duration_seconds: 420, revision: 3 });
     expect((await send(service, { ...extension(id), key: KEY })).text).toBe(other.text);
+  });
+
+  it('T12: takes a body that is nested however deep for the request it is, and not for a fault', async () => {
+    const service = await TestService.start();
+    const nested = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    const post = async (body: string): Promise<number> => {
+      const response = await fetch(`${service.service.url}/timers`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', 'Idempotency-Key': hash('sha256', body) },
+        body,
+      });
+      return response.status;
+    };
+    const besides = `{"duration_seconds":60,"besides":${nested}}`;
+    for (const [body, status] of [
+      [nested, 422],
+      [besides, 201],
+    ] as const) {
+      expect([await post(body), await post(body)]).toEqual([status, status]);
+    }
+    expect(await lengthOf(service)).toBe(1);
   });
 
   it.each(['', 'two words', 'x'.repeat(256), 'ключ'])('refuses %j as a key', async (key) => {

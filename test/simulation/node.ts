@@ -78,7 +78,8 @@ function appOf(registry: Registry, documents: Documents, clock: Clock, log: Log)
   const { controlTimer } = timerRoutes(registry, schemas, idempotency);
   const app = express();
   app.post('/timers/:timer_id/control', async (request, response) => {
-    await controlTimer({ request, response, caller: anonymous(null), confirm: () => {} });
+    const bytes = Buffer.from(JSON.stringify(request.body));
+    await controlTimer({ request, response, caller: anonymous(null), bytes, confirm: () => {} });
   });
   app.use((error: unknown, _: Request, response: Response, _next: NextFunction) => {
     response.status(error instanceof Problem ? error.status : 500).end();
