@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { Child } from './child.js';
 import { PROBE_FLAGS } from './usage.js';
 
-const MAIN = new URL('../../src/main.js', import.meta.url);
+const MAIN = new URL('../../service/main.js', import.meta.url);
 
 /** The line the service logs when it takes commands. */
 const readyLine = z.object({ url: z.url(), recoveryMs: z.number() });

@@ -290,12 +290,23 @@ export class NatsJournal implements Journal {
     return answersIn(entries, fates);
   }
 
-  async caughtUp(): Promise<void> {
-    const info = await this.#manager.streams.info(this.#stream).catch(() => undefined);
-    const sequence = info?.state.last_seq ?? 0;
+  caughtUp(): Promise<void> {
+    return this.#heardAll().catch(() => {});
+  }
+
+  /**
+   * Settles when all that the stream has by now was delivered here.
+   * @throws {JournalError} if that cannot be found out, or takes too long.
+   */
+  async #heardAll(): Promise<void> {
+    const { state } = await this.#manager.streams.info(this.#stream);
+    const sequence = state.last_seq;
     if (this.#hasDelivered(sequence)) return;
-    await new Promise<void>((resolve) => {
-      const late = this.#clock.setTimeout(resolve, LONGEST_CATCHING_UP_MS);
+    await new Promise<void>((resolve, reject) => {
+      const late = this.#clock.setTimeout(
+        () => reject(new JournalError('NATS is slow to bring what is recorded')),
+        LONGEST_CATCHING_UP_MS,
+      );
       this.#catchingUp.push({
         sequence,
         resolve: () => {
@@ -334,7 +345,9 @@ export class NatsJournal implements Journal {
     return before;
   }
 
+  /** Another node may have been asked the same, and its entries be on their way to this one. */
   async entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
+    await this.#heardAll();
     const entries: Entry[] = [];
     for (const position of this.#index.ofRequests(requestIdPrefix)) {
       const entry = await this.#wholeEntryAt(position);

@@ -236,6 +236,17 @@ describe('the journal in NATS', () => {
       expect((await two.request('GET', '/timers/timer_nobody')).status).toBe(404);
     });
 
+    it('A5: on two nodes, of which one is asked what a request changed that it has not heard of yet', async () => {
+      const stream = newStream();
+      const proxy = await AnswerProxy.start(server);
+      const one = await openNats(server, { stream });
+      const two = await openNats(server, { stream, access: { servers: [proxy.url] } });
+      proxy.hold();
+      await one.append([{ ...created('a'), requestId: 'name.print' }]);
+      setTimeout(() => proxy.release(), 100);
+      expect(await two.entriesOfRequest('name.')).toMatchObject([{ timerId: 'a', revision: 1 }]);
+    });
+
     it('T4: on two nodes, which end a timer once', async () => {
       const stream = newStream();
       const clock = new SimulatedClock();
