@@ -11,6 +11,9 @@ import { Problem } from '../protocol/problems.js';
 import { CALLER_ROLES, type CallerRole, type GivenTimers, givenTimersSchema } from './caller.js';
 
 const DRAWER = 'keys';
+const REVOKED_DRAWER = 'revoked-keys';
+/** As long as a request that made a key may be repeated, which is not to bring it back. */
+const REVOKED_KEPT_MS = 24 * 60 * 60 * 1000;
 const ID_BYTES = 6;
 const SECRET_BYTES = 32;
 const KEY = /^sts_([0-9a-f]{12})_([\w-]{43})$/;
@@ -75,6 +78,8 @@ export interface ApiKeysOptions {
 export class ApiKeys {
   readonly #options: ApiKeysOptions;
   #known: ReadonlyMap<string, KnownKey> = new Map();
+  /** Those that were revoked not long ago. */
+  #revoked: ReadonlyMap<string, KnownKey> = new Map();
   #everHadKeys = false;
 
   private constructor(options: ApiKeysOptions) {
@@ -83,6 +88,9 @@ export class ApiKeys {
 
   static async open(options: ApiKeysOptions): Promise<ApiKeys> {
     const keys = new ApiKeys(options);
+    await options.documents.follow(REVOKED_DRAWER, (documents) => {
+      keys.#revoked = knownIn(documents);
+    });
     await options.documents.follow(DRAWER, (documents) => keys.#take(documents));
     return keys;
   }
@@ -112,7 +120,8 @@ export class ApiKeys {
   }
 
   /**
-   * Makes a key, once of each seed. `text` is the key itself, which nobody can be told again.
+   * Makes a key, once of each seed, also if it was revoked since. `text` is the key itself, which nobody can be
+   * told again.
    * @throws {Problem} if nobody could look after the service then, or it cannot be kept.
    */
   async create(
@@ -121,7 +130,7 @@ export class ApiKeys {
     { id, secret }: KeySeed = newKeySeed(),
   ): Promise<{ readonly key: ApiKey; readonly text: string }> {
     const text = `sts_${id}_${secret}`;
-    const made = this.#known.get(id);
+    const made = this.#known.get(id) ?? this.#revoked.get(id);
     if (made !== undefined) return { key: made.key, text };
     if (definition.role !== 'admin' && !this.#hasAdmin()) {
       throw new Problem(
@@ -145,6 +154,8 @@ export class ApiKeys {
     if (known === undefined) throw new Problem('unknown_key', `There is no key ${id}`);
     const isAdmin = known.key.role === 'admin';
     if (isAdmin && !this.#hasAdmin(id)) throw lastAdmin(id);
+    const keptUntilMs = this.#options.clock.now() + REVOKED_KEPT_MS;
+    await recorded(this.#options.documents.put(REVOKED_DRAWER, documentOf(known), keptUntilMs));
     await recorded(this.#options.documents.remove(DRAWER, id));
     if (isAdmin && !this.#hasAdmin()) {
       // Another node took away the other one at the same moment; the later of the two is put back.
@@ -155,11 +166,7 @@ export class ApiKeys {
   }
 
   #take(documents: readonly Document[]): void {
-    const told = new Map<string, KnownKey>();
-    for (const { text } of documents) {
-      const key = knownKeyOf(keptSchema.parse(JSON.parse(text)));
-      told.set(key.key.id, key);
-    }
+    const told = knownIn(documents);
     const revoked = [...this.#known.keys()].filter((id) => !told.has(id));
     // Those of one instant stay in the order in which they were first heard of.
     const known = new Map([...this.#known].filter(([id]) => told.has(id)));
@@ -217,6 +224,11 @@ function keptOf({ key, hash: secretHash }: KnownKey): z.input<typeof keptSchema>
     created_by: key.createdBy,
     expires_at_ms: key.expiresAtMs,
   };
+}
+
+function knownIn(documents: readonly Document[]): Map<string, KnownKey> {
+  const known = documents.map(({ text }) => knownKeyOf(keptSchema.parse(JSON.parse(text))));
+  return new Map(known.map((one) => [one.key.id, one]));
 }
 
 function knownKeyOf(kept: z.output<typeof keptSchema>): KnownKey {

@@ -388,6 +388,23 @@ describe('A5: a change of keys or webhooks whose answer a crash kept from being 
     expect((await service.request('GET', path)).body).toHaveLength(count);
   });
 
+  it('A5, A1: brings no key back that was revoked meanwhile, also after a restart', async () => {
+    const kind = CHANGES['a key that is made'];
+    if (kind === undefined) throw new RangeError();
+    const { journal, service, change, answer } = await changedAndRestarted(kind);
+    const { id, key } = z
+      .object({ id: z.string(), key: z.string() })
+      .parse(JSON.parse(answer.text));
+    expect((await service.request('DELETE', `/keys/${id}`)).status).toBe(204);
+    await service.stop();
+    const next = await TestService.start({ journal, clock: CLOCK });
+    next.token = service.token;
+    expect(essenceOf(await send(next, change))).toEqual(answer);
+    expect((await next.request('GET', '/keys')).body).toHaveLength(1);
+    next.token = key;
+    expect((await next.request('GET', '/me')).status).toBe(401);
+  });
+
   it('A5: refuses another request under the key', async () => {
     const kind = CHANGES['a key that is made'];
     if (kind === undefined) throw new RangeError();
