@@ -16,11 +16,12 @@ import { PROBLEMS, Problem } from '../protocol/problems.js';
 import { requestSchemas } from '../protocol/requests.js';
 import type { Registry } from '../registry.js';
 import { admit } from './admission.js';
-import { FragmentCounter } from './fragments.js';
 import { frameOf, type Hub, type Joined } from './hub.js';
 import type { WebSocketDisplay } from './websocket-display.js';
 
 const LARGEST_MESSAGE_BYTES = 4096;
+/** Of one message; each costs about as much as a message. */
+const MOST_FRAGMENTS = 16;
 /** What may have been on its way when a display was told that it said too much; reading on costs us. */
 const MOST_EXCESS = 200;
 /** How long closing handshakes may take at shutdown. */
@@ -57,6 +58,8 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
     clientTracking: true,
     perMessageDeflate: false,
     maxPayload: LARGEST_MESSAGE_BYTES,
+    // Whoever listens for messages hears only of the last of them, so they cannot be counted with the messages.
+    maxFragments: MOST_FRAGMENTS,
     autoPong: false,
     // What else a client offers is its token, which is not to be repeated.
     handleProtocols: (protocols) => protocols.has(SUBPROTOCOL) && SUBPROTOCOL,
@@ -143,11 +146,6 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       if (excess > MOST_EXCESS) display.terminate();
       return false;
     };
-    const fragments = new FragmentCounter();
-    // Counted before the piece that they come in is dealt with, because there may be thousands in it.
-    socket.prependListener('data', (piece: Buffer) => {
-      for (let left = fragments.count(piece); left > 0; left -= 1) isWithinBudget();
-    });
     const forget = access.watch(caller, () => display.close('credential_ended'));
     webSocket.on('close', () => {
       forget();
