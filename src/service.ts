@@ -102,7 +102,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const onUnknownProxy = (address: string): void => {
     log.warn(
       { address },
-      `a proxy at ${address} passes requests on, which are limited as those of one address; set TRUST_PROXY`,
+      `requests that ${address} passes on are limited as those of one address, because TRUST_PROXY does not name ` +
+        'it, or it names no client in X-Forwarded-For; set TRUST_PROXY, or have the proxy write that',
     );
   };
   const limits = new Limits({ config, clock, addresses, onLimited, onUnknownProxy });

@@ -15,10 +15,24 @@ export interface Incoming {
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
-const FORWARDING_HEADERS = ['x-forwarded-for', 'x-forwarded-host', 'forwarded'] as const;
+/** Each of them is written by proxies only; many write no other one. */
+const FORWARDING_HEADERS = [
+  ...['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'forwarded', 'x-real-ip', 'via'],
+];
+
+/** Some proxies write the port of their client too. */
+const IPV4_WITH_PORT = /^(\d+\.\d+\.\d+\.\d+):\d+$/;
+const IPV6_IN_BRACKETS = /^\[([^\]]*)\](?::\d+)?$/;
 
 /** Of an IPv6 network of this size every host may be one and the same. */
 const IPV6_SITE_PARTS = 4;
+
+/** Where a request comes from, as far as it can be believed. */
+export interface Found {
+  readonly address: string;
+  /** False for one of a proxy that is not trusted, or does not say for whom it asks. */
+  readonly isOfClient: boolean;
+}
 
 export class Addresses {
   readonly #isTrusted: (address: string, hops: number) => boolean;
@@ -30,20 +44,22 @@ export class Addresses {
 
   /** The address of the client; `null` when the connection is gone. */
   of(request: Incoming): string | null {
-    const peer = normalizedPeer(request);
-    if (peer === undefined) return null;
-    let address = peer;
+    return this.find(request)?.address ?? null;
+  }
+
+  /** The address of a request, which is the client's, or that of a proxy of which nobody knows whom it asks for. */
+  find(request: Incoming): Found | undefined {
+    let address = normalizedPeer(request);
+    if (address === undefined) return undefined;
+    let isOfClient = !isForwarded(request);
     for (const [hops, said] of forwardedFor(request).entries()) {
-      const named = this.#isTrusted(address, hops) ? normalized(said) : undefined;
+      if (!this.#isTrusted(address, hops)) break;
+      const named = normalized(said);
+      isOfClient = named !== undefined;
       if (named === undefined) break;
       address = named;
     }
-    return address;
-  }
-
-  /** Whether a request was passed on by a proxy that is not trusted, so that nobody knows whose it is. */
-  hidesClient(request: Incoming): boolean {
-    return isForwarded(request) && !this.#isTrusted(normalizedPeer(request) ?? '', 0);
+    return { address, isOfClient };
   }
 
   /** Whether the client's connection is encrypted, as the proxy that is trusted says. */
@@ -120,7 +136,12 @@ export function isLocal(request: Incoming): boolean {
 
 /** Nearest first, which is the order in which they can be believed. */
 function forwardedFor({ headers }: Incoming): string[] {
-  return listed(headers['x-forwarded-for']).reverse();
+  return listed(headers['x-forwarded-for']).map(withoutPort).reverse();
+}
+
+function withoutPort(text: string): string {
+  const [, address] = IPV4_WITH_PORT.exec(text) ?? IPV6_IN_BRACKETS.exec(text) ?? [];
+  return address ?? text;
 }
 
 function listed(header: string | string[] | undefined): string[] {

@@ -48,7 +48,7 @@ export interface LimitsOptions {
   readonly addresses: Addresses;
   /** Somebody was refused because of a limit. */
   readonly onLimited?: (limit: LimitName) => void;
-  /** An address that is unlimited is that of a proxy which is not trusted. Called once. */
+  /** An address is that of a proxy, and nobody knows whom it asks for. Called once. */
   readonly onUnknownProxy?: (address: string) => void;
 }
 
@@ -184,16 +184,18 @@ export class Limits {
   }
 
   /**
-   * What the address of a request is counted as; nothing for one that is not counted. Behind a proxy that is not
-   * trusted everybody has its address, and would be unlimited with it.
+   * What the address of a request is counted as; nothing for one that is not counted. Behind a proxy of which
+   * nobody knows whom it asks for everybody has its address, and would be unlimited with it.
    */
   #siteOf(request: Incoming): string | undefined {
-    const address = this.#addresses.of(request);
-    if (address === null) return undefined;
-    if (!this.#isUnlimited(address)) return siteOf(address);
-    if (!this.#addresses.hidesClient(request)) return undefined;
-    this.#onUnknownProxy(address);
-    this.#onUnknownProxy = () => {};
+    const found = this.#addresses.find(request);
+    if (found === undefined) return undefined;
+    const { address, isOfClient } = found;
+    if (isOfClient && this.#isUnlimited(address)) return undefined;
+    if (!isOfClient) {
+      this.#onUnknownProxy(address);
+      this.#onUnknownProxy = () => {};
+    }
     return siteOf(address);
   }
 

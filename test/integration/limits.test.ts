@@ -173,6 +173,28 @@ describe('A4: the address of a request', () => {
     expect(messages.filter((message) => message.includes('set TRUST_PROXY'))).toHaveLength(1);
   });
 
+  it.each([
+    ['0', from(HOME)],
+    ['1', from('unknown')],
+    ['1', { Forwarded: `for=${HOME}` }],
+    ['2', from('unknown, 127.0.0.1')],
+  ])(
+    'A4: is that of a proxy, TRUST_PROXY=%s, that says %j, which is limited, and the log says so once',
+    async (TRUST_PROXY, headers) => {
+      const settings = { ALLOW_OPEN: '1', TRUST_PROXY, MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '2' };
+      for (const UNLIMITED_ADDRESSES of ['127.0.0.1', '']) {
+        const { log, messages } = readableLog();
+        const service = await TestService.start({
+          settings: { ...settings, UNLIMITED_ADDRESSES },
+          log,
+        });
+        expect((await exhaust(() => get(service, '/livez', headers))).granted).toBe(10);
+        const warnings = messages.filter((message) => message.includes('TRUST_PROXY'));
+        expect(warnings).toEqual([expect.stringContaining('127.0.0.1')]);
+      }
+    },
+  );
+
   it('A4: is what the proxy says that is trusted, and on record', async () => {
     const service = await TestService.start({ settings: BEHIND_PROXY });
     const response = await fetch(`${service.service.url}/timers`, {
@@ -199,6 +221,13 @@ describe('A4: the address of a request', () => {
     [1, '192.0.2.1', '12345', '192.0.2.1'],
     [1, '192.0.2.1', '', '192.0.2.1'],
     [2, '192.0.2.1', `${OTHER}, nobody`, '192.0.2.1'],
+    [1, '192.0.2.1', `${OTHER}:80, ${HOME}:4711`, HOME],
+    [2, '192.0.2.1', `${OTHER}:80, ${HOME}:4711`, OTHER],
+    [1, '192.0.2.1', '[2001:DB8::1]:443', '2001:db8::1'],
+    [1, '192.0.2.1', '[2001:DB8::1]', '2001:db8::1'],
+    [1, '192.0.2.1', `${HOME}:`, '192.0.2.1'],
+    [1, '192.0.2.1', '[2001:db8::1', '192.0.2.1'],
+    [1, '192.0.2.1', '1.2.3:4711', '192.0.2.1'],
     [['192.0.2.0/24'], '192.0.2.1', HOME, HOME],
     [['192.0.2.0/24'], '::ffff:192.0.2.1', HOME, HOME],
     [['192.0.2.0/24'], '198.51.100.1', HOME, '198.51.100.1'],

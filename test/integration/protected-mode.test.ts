@@ -52,7 +52,10 @@ function safeJson(body: string): unknown {
 const FORWARDED = {
   'X-Forwarded-For': '203.0.113.7',
   'X-Forwarded-Host': 'exam.example',
+  'X-Forwarded-Proto': 'https',
+  'X-Real-IP': '203.0.113.7',
   Forwarded: 'for=203.0.113.7',
+  Via: '1.1 proxy.example',
 };
 const POST = { 'Content-Type': 'application/json' };
 
