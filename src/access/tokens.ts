@@ -29,7 +29,7 @@ import {
 } from './caller.js';
 import { IdentityProvider } from './identity-provider.js';
 
-/** How far the clocks of those who issue tokens may be off. */
+/** How far the clocks of others who issue tokens may be off. */
 const TOLERANCE_SECONDS = 5;
 const DISPLAY_TOKEN = 'timer-token+jwt';
 const LONGEST_LABEL = 100;
@@ -74,6 +74,8 @@ interface Source {
   readonly algorithms: string[];
   readonly audience: string;
   readonly roleClaim: string;
+  /** How far its clock may be off. */
+  readonly toleranceSeconds: number;
   /** What its tokens must say. */
   readonly claims: z.ZodType<Claims>;
   readonly issuer?: string;
@@ -175,11 +177,11 @@ export class Tokens {
   async #verify(token: string): Promise<Holder> {
     try {
       const source = this.#sourceOf(token);
-      const { find, prefix, roleClaim, claims, ...options } = source;
+      const { find, prefix, roleClaim, claims, toleranceSeconds, ...options } = source;
       const { payload } = await jwtVerify(token, find, {
         ...options,
         requiredClaims: ['sub', 'exp', 'aud'],
-        clockTolerance: TOLERANCE_SECONDS,
+        clockTolerance: toleranceSeconds,
         currentDate: new Date(this.#options.clock.now()),
       });
       return holderOf(payload, source);
@@ -201,6 +203,7 @@ export class Tokens {
         algorithms: ['EdDSA'],
         audience: jwtAudience,
         roleClaim: 'role',
+        toleranceSeconds: 0,
         claims: displayClaimsSchema,
         typ,
       };
@@ -213,10 +216,17 @@ export class Tokens {
         audience: oidcAudience,
         issuer: oidcIssuer,
         roleClaim,
+        toleranceSeconds: TOLERANCE_SECONDS,
         claims: claimsSchema,
       };
     }
-    const own = { prefix: 'user', audience: jwtAudience, roleClaim, claims: claimsSchema };
+    const own = {
+      prefix: 'user',
+      audience: jwtAudience,
+      roleClaim,
+      toleranceSeconds: TOLERANCE_SECONDS,
+      claims: claimsSchema,
+    };
     if (alg === 'HS256') return { ...own, find: secretsOf(jwtSecrets), algorithms: ['HS256'] };
     if (this.#publicKeys !== undefined) {
       return { ...own, find: this.#publicKeys, algorithms: ['EdDSA', 'Ed25519'] };
@@ -247,7 +257,8 @@ function secretsOf(secrets: Config['jwtSecrets']): JWTVerifyGetKey {
   };
 }
 
-function holderOf(payload: JWTPayload, { prefix, roleClaim, claims }: Source): Holder {
+function holderOf(payload: JWTPayload, source: Source): Holder {
+  const { prefix, roleClaim, toleranceSeconds, claims } = source;
   const { sub, exp, label, name, timers } = claims.parse(payload);
   const role = roleIn(payload, roleClaim);
   if (role === undefined) {
@@ -258,7 +269,7 @@ function holderOf(payload: JWTPayload, { prefix, roleClaim, claims }: Source): H
     role,
     label: label ?? name ?? null,
     timers,
-    expiresAtMs: (exp + TOLERANCE_SECONDS) * 1000,
+    expiresAtMs: (exp + toleranceSeconds) * 1000,
   };
 }
 

@@ -234,10 +234,25 @@ describe('tokens of displays', () => {
     }
     const { token } = await makeToken(service, id, { expires_in_seconds: 86_400 });
     await service.protect();
-    await service.advance(86_400_000);
+    await service.advance(86_400_000 - 1000);
     expect(await codeOf(service, token)).toBe('taken');
-    await service.advance(6000);
+    await service.advance(1000);
     expect(await codeOf(service, token)).toBe('unauthenticated');
+  });
+
+  it('A1: end at the instant that they were made with, also for those who are connected', async () => {
+    const service = await TestService.start();
+    await service.protect();
+    const { id } = await service.create();
+    const { token, expires_at } = await makeToken(service, id, { expires_in_seconds: 2 });
+    expect((await answerTo(service, token)).body).toMatchObject({ expires_at });
+    const display = await service.display(id);
+    await service.advance(Date.parse(expires_at) - service.clock.now() - 1);
+    expect(await codeOf(service, token)).toBe('taken');
+    expect(await display.news()).toEqual([]);
+    await service.advance(1);
+    expect(await codeOf(service, token)).toBe('unauthenticated');
+    expect((await display.closed).code).toBe(PROBLEMS.credential_ended.closeCode);
   });
 
   it('A1: are checked by a service without keys as well, rather than to let anyone be everything', async () => {
