@@ -7,13 +7,26 @@ import { Agent, request as send } from 'node:http';
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
 import type { RecordedEntry } from '../../src/journal/journal.js';
+import { keySchema, tokenSchema } from '../../src/protocol/credentials.js';
 import { timerSchema } from '../../src/protocol/timer.js';
+import { attemptsSchema, webhookSchema } from '../../src/protocol/webhooks.js';
+import { openRoom, type Room, tokenOf } from '../support/access.js';
 import { endWithTest } from '../support/endings.js';
-import { OPCODES, RawClient } from '../support/raw-client.js';
+import { NotingJournal } from '../support/noting-journal.js';
+import { clientFrame, OPCODES, RawClient } from '../support/raw-client.js';
+import { NOBODY } from '../support/samples.js';
 import { TestService } from '../support/service.js';
-import { type FrameInput, frames, type RequestInput, requestsFor, withTimers } from './inputs.js';
+import {
+  type FrameInput,
+  frames,
+  type Ids,
+  type RequestInput,
+  requestsFor,
+  TIMERS,
+  visible,
+  withIds,
+} from './inputs.js';
 import { OpenApi } from './open-api.js';
 
 const INPUTS = Number(process.env.FUZZ_INPUTS ?? 3000);
@@ -34,53 +47,100 @@ interface Reply {
 function ask(
   service: TestService,
   { operation, asker, target, headers, body }: RequestInput,
-  timerIds: readonly string[],
+  ids: Ids,
   callers: Callers,
 ): Promise<Reply> {
   const options = {
     agent,
     method: operation.method,
-    headers: { ...callers[asker], ...headers },
+    headers: { ...shown(callers[asker]?.token), ...headers },
   };
   return new Promise((resolve, reject) => {
-    const request = send(
-      `${service.service.url}${withTimers(target, timerIds)}`,
-      options,
-      (response) => {
-        const status = response.statusCode ?? 0;
-        const mediaType = response.headers['content-type']?.split(';')[0] ?? '';
-        if (mediaType !== 'text/event-stream') {
-          text(response).then((whole) => resolve({ status, mediaType, body: whole }), reject);
-          return;
-        }
-        response.destroy();
-        resolve({ status, mediaType, body: '' });
-      },
-    );
+    const request = send(`${service.service.url}${withIds(target, ids)}`, options, (response) => {
+      const status = response.statusCode ?? 0;
+      const mediaType = response.headers['content-type']?.split(';')[0] ?? '';
+      if (mediaType !== 'text/event-stream') {
+        text(response).then((whole) => resolve({ status, mediaType, body: whole }), reject);
+        return;
+      }
+      response.destroy();
+      resolve({ status, mediaType, body: '' });
+    });
     request.on('error', reject);
-    request.end(withTimers(body, timerIds));
+    request.end(withIds(body, ids));
   });
 }
 
-/** The headers by which each kind of caller is known. */
-type Callers = Readonly<Record<string, Readonly<Record<string, string>>>>;
+function shown(token: string | undefined): Readonly<Record<string, string>> {
+  return token === undefined ? {} : { Authorization: `Bearer ${token}` };
+}
 
-/** A caller of each role and of none. The timers are the administrator's, and one is given to an instructor. */
-async function callersOf(service: TestService, timerId: string): Promise<Callers> {
-  const show = (token: string) => ({ Authorization: `Bearer ${token}` });
+/** What each kind of caller shows, and which timers they may follow. */
+interface Caller {
+  readonly token: string | undefined;
+  readonly status: (timer: string) => number;
+}
+type Callers = Readonly<Record<string, Caller>>;
+
+/** The timer that is given to some of those who did not make it, and one that the instructor made. */
+const [GIVEN = '', OWN = ''] = TIMERS;
+
+/** Whoever looks after keys and webhooks; whoever changes timers only; and whoever may change nothing. */
+const CREWS = {
+  administrators: ['admin'],
+  instructors: ['instructor', 'substitute', 'stranger'],
+  powerless: [
+    ...['observer', 'display', 'token', 'nobody', 'revoked'],
+    ...['expired', 'foreign', 'unsigned', 'cut'],
+  ],
+} as const;
+type Crew = keyof typeof CREWS;
+const crews = fc.constantFrom<Crew[]>('administrators', 'instructors', 'powerless');
+
+/** What changes of timers may lead to beside their entries. */
+const DRAWERS_OF_CHANGES = ['answers', 'webhook-attempts', 'webhook-cursors'];
+
+/** What a connection that shows garbage may meet. */
+const REFUSALS = [400, 401, 403];
+
+const everywhere = (status: number) => (): number => status;
+const only = (own: string) => (timer: string) => (timer === own ? 101 : 403);
+
+/** A caller of each kind. The timers are the administrator's but for one, which is the instructor's. */
+async function callersOf(
+  { service, admin }: Room,
+  instructor: string,
+  givenId: string,
+): Promise<Callers> {
   const keyOf = async (definition: Parameters<TestService['createKey']>[0]) =>
-    show((await service.createKey(definition)).key);
+    (await service.createKey(definition)).key;
   const revoked = await service.createKey({ role: 'admin' });
   await service.request('DELETE', `/keys/${revoked.id}`);
+  const { body } = await service.request('POST', `/timers/${givenId}/tokens`, { label: 'Seat 1' });
+  const { token } = tokenSchema.parse(body);
+  const named = { timers: [givenId] };
+  const ofTomorrow = service.clock.now() / 1000 + 86_400;
   return {
-    admin: await keyOf({ role: 'admin' }),
-    instructor: await keyOf({ role: 'instructor' }),
-    substitute: await keyOf({ role: 'instructor', timers: [timerId] }),
-    observer: await keyOf({ role: 'observer' }),
-    display: await keyOf({ role: 'display', timers: [timerId] }),
-    revoked: show(revoked.key),
-    nobody: {},
+    admin: { token: admin, status: everywhere(101) },
+    instructor: { token: instructor, status: only(OWN) },
+    substitute: { token: await keyOf({ role: 'instructor', ...named }), status: only(GIVEN) },
+    stranger: { token: await keyOf({ role: 'instructor' }), status: everywhere(403) },
+    observer: { token: await keyOf({ role: 'observer' }), status: everywhere(101) },
+    display: { token: await keyOf({ role: 'display', ...named }), status: only(GIVEN) },
+    token: { token, status: only(GIVEN) },
+    nobody: { token: undefined, status: everywhere(401) },
+    revoked: { token: revoked.key, status: everywhere(401) },
+    expired: { token: await tokenOf(service.clock.now() / 1000 - 60), status: everywhere(401) },
+    foreign: { token: await tokenOf(ofTomorrow, 'x'.repeat(32)), status: everywhere(401) },
+    unsigned: { token: unsigned(await tokenOf(ofTomorrow)), status: everywhere(401) },
+    cut: { token: token.slice(0, -8), status: everywhere(401) },
   };
+}
+
+/** The same token, of which nobody says that it is true. */
+function unsigned(token: string): string {
+  const header = Buffer.from('{"alg":"none","kid":"k"}').toString('base64url');
+  return [header, token.split('.')[1], ''].join('.');
 }
 
 /** Entries that their author had no right to. */
@@ -94,18 +154,30 @@ async function trespasses(service: TestService, givenId: string): Promise<Record
   });
 }
 
-/** Timers in every state, some of them with a display, so that inputs meet something. */
-async function populate(service: TestService): Promise<string[]> {
-  const timers = await Promise.all(Array.from({ length: 8 }, () => service.create()));
-  const ids = timers.map(({ id }) => id);
-  const [, running = '', paused = '', stopped = ''] = ids;
-  for (const id of [running, paused]) await service.act(id, 'start');
-  await service.act(paused, 'pause');
-  await service.act(stopped, 'stop');
+/** Timers in every state, one of them made by an instructor, so that inputs meet something. */
+async function populate(service: TestService, instructor?: string): Promise<Ids> {
+  const { token } = service;
+  const ids: Record<string, string> = {};
+  for (const name of TIMERS) {
+    service.token = name === OWN && instructor !== undefined ? instructor : token;
+    ids[name] = (await service.create({ duration_seconds: 300 })).id;
+  }
+  service.token = token;
+  const { timer2 = '', timer3 = '', timer4 = '' } = ids;
+  for (const id of [timer2, timer3]) await service.act(id, 'start');
+  await service.act(timer3, 'pause');
+  await service.act(timer4, 'stop');
   return ids;
 }
 
-/** This timer, unless it is gone or has ended: then a new one, or another where there is no room for one. */
+/** The same, but for what is gone or has ended: something new is in its place. */
+async function present(service: TestService, ids: Ids): Promise<Ids> {
+  const timers = TIMERS.map(async (name) => [name, await presentOr(service, ids[name] ?? '')]);
+  const found: Ids = { ...ids, ...Object.fromEntries(await Promise.all(timers)) };
+  return { ...found, ...(await keyIn(service, found)), ...(await webhookIn(service, found)) };
+}
+
+/** This timer, or a new one, or another where there is no room for one. */
 async function presentOr(service: TestService, timerId: string): Promise<string> {
   const { registry } = service.service;
   const found = registry.lookUp(timerId);
@@ -114,6 +186,33 @@ async function presentOr(service: TestService, timerId: string): Promise<string>
   if (status === 201) return timerSchema.parse(body).id;
   const [other] = registry.list('', 'RUNNING');
   return other?.record.id ?? timerId;
+}
+
+async function keyIn(service: TestService, { key_id }: Ids): Promise<Ids> {
+  const { body } = await service.request('GET', '/keys');
+  const isThere = keySchema
+    .array()
+    .parse(body)
+    .some(({ id }) => id === key_id);
+  return isThere ? {} : { key_id: (await service.createKey({ role: 'observer' })).id };
+}
+
+/** A webhook to an address where nobody listens, and a message that it was to be told. */
+async function webhookIn(service: TestService, { webhook_id, timer0 = '' }: Ids): Promise<Ids> {
+  const isThere = (await service.request('GET', `/webhooks/${webhook_id}`)).status === 200;
+  if (isThere) return {};
+  const { body } = await service.request('POST', '/webhooks', { url: NOBODY });
+  const { id } = webhookSchema.parse(body);
+  await service.control(timer0, 'extend', 1);
+  await settled(service);
+  const { body: attempts } = await service.request('GET', `/webhooks/${id}/deliveries`);
+  return { webhook_id: id, message_id: attemptsSchema.parse(attempts)[0]?.message_id ?? '' };
+}
+
+/** Waits until nothing is being recorded or sent. */
+async function settled(service: TestService): Promise<void> {
+  await service.settle();
+  while (!service.service.webhooks.isIdle) await new Promise((resolve) => setImmediate(resolve));
 }
 
 async function openApiOf(service: TestService): Promise<OpenApi> {
@@ -126,36 +225,28 @@ describe('T12, A1: whatever is asked over HTTP', () => {
     async () => {
       // Time stands still, so no limit on how often something may be done would ever be lifted.
       const settings = { MAX_TIMERS: '100', MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: '0' };
-      const service = await TestService.start({ settings });
-      // The first key that is made shuts everybody else out, so it is made before.
-      await service.protect();
+      const journal = new NotingJournal();
+      const room = await openRoom({ settings, journal });
+      const { service } = room;
       const api = await openApiOf(service);
-      let timerIds = await populate(service);
-      const display = await service.display(timerIds[1] ?? '');
-      const known = {
-        display_id: display.displayId,
-        key_id: (await service.createKey({ role: 'observer' })).id,
-        webhook_id: await webhookIdOf(service),
-      };
-      const [givenId = ''] = timerIds;
-      const callers = await callersOf(service, givenId);
-      // Most of what is asked is asked by those who may.
-      const askers = [
-        ...Object.keys(callers),
-        'admin',
-        'admin',
-        'admin',
-        'instructor',
-        'instructor',
-      ];
-      const requests = fc.oneof(
-        ...api.operations.map((operation) => requestsFor(api, operation, known, askers)),
-      );
-      const batches = fc.array(requests, { minLength: TOGETHER, maxLength: TOGETHER });
+      const instructor = (await service.createKey({ role: 'instructor' })).key;
+      const timers = await populate(service, instructor);
+      const givenId = timers[GIVEN] ?? '';
+      const callers = await callersOf(room, instructor, givenId);
+      const display = await service.display(givenId);
+      let ids = await present(service, { ...timers, display_id: display.displayId });
+      const batches = crews.chain((crew) => {
+        const inputs = api.operations.map((one) => requestsFor(api, one, CREWS[crew]));
+        const batch = fc.array(fc.oneof(...inputs), { minLength: TOGETHER, maxLength: TOGETHER });
+        return fc.record({ crew: fc.constant(crew), batch });
+      });
       await fc.assert(
-        fc.asyncProperty(batches, async (batch) => {
+        fc.asyncProperty(batches, async ({ crew, batch }) => {
+          await settled(service);
+          journal.takeChanged();
+          const before = await positionOf(service);
           const replies = await Promise.all(
-            batch.map((input) => ask(service, input, timerIds, callers)),
+            batch.map((input) => ask(service, input, ids, callers)),
           );
           const complaints = replies.flatMap(({ status, mediaType, body }, index) => {
             const input = batch[index];
@@ -169,7 +260,15 @@ describe('T12, A1: whatever is asked over HTTP', () => {
               : [{ complaint, ...input, operation: input.operation.operationId }];
           });
           expect(complaints).toEqual([]);
-          timerIds = await Promise.all(timerIds.map((id) => presentOr(service, id)));
+          await settled(service);
+          const changed = journal.takeChanged();
+          if (crew === 'powerless') {
+            const after = await positionOf(service);
+            expect({ changed, entries: after - before }).toEqual({ changed: [], entries: 0 });
+          } else if (crew === 'instructors') {
+            expect(DRAWERS_OF_CHANGES).toEqual(expect.arrayContaining(changed));
+          }
+          if (crew !== 'powerless') ids = await present(service, ids);
         }),
         { numRuns: Math.ceil(INPUTS / TOGETHER), endOnFailure: true },
       );
@@ -180,54 +279,118 @@ describe('T12, A1: whatever is asked over HTTP', () => {
   );
 });
 
-describe('T1: whatever a display sends', () => {
+function positionOf(service: TestService): Promise<number> {
+  return service.journal.positionBefore(Number.MAX_SAFE_INTEGER);
+}
+
+/** A service to come into, and who may. */
+interface Door {
+  readonly service: TestService;
+  /** None where nobody needs a credential. */
+  readonly callers: Callers | undefined;
+  readonly ids: Ids;
+}
+
+/** The ways in which a WebSocket may show a credential. */
+const WAYS: Readonly<Record<string, (token: string) => { query?: string; headers?: Ids }>> = {
+  header: (token) => ({ headers: { Authorization: `Bearer ${token}` } }),
+  protocol: (token) => ({
+    headers: { 'Sec-WebSocket-Protocol': `synchronized-timer, bearer.${token}` },
+  }),
+  query: (token) => ({ query: `?access_token=${encodeURIComponent(token)}` }),
+};
+
+const conversations = fc.record({
+  isOpen: fc.boolean(),
+  timer: fc.constantFrom(...TIMERS),
+  caller: fc.constantFrom(...Object.values(CREWS).flat()),
+  /** Shown instead of what the caller has. */
+  garbage: fc.option(visible, { freq: 10 }),
+  way: fc.constantFrom(...Object.keys(WAYS)),
+  /** Whether the first frame comes with the handshake. */
+  isEarly: fc.boolean(),
+  said: fc.array(frames, { minLength: TOGETHER, maxLength: TOGETHER }),
+});
+type Conversation = typeof conversations extends fc.Arbitrary<infer T> ? T : never;
+
+describe('T1, A1: whatever a display shows and sends', () => {
   it(
-    'changes no timer, and stops nobody else',
+    'leads to no timer without permission, changes nothing, and stops nobody else',
     async () => {
-      const service = await TestService.start();
-      const timerIds = await populate(service);
-      const before = await service.journal.read(0, 1000);
-      const bystander = await service.display(timerIds[1] ?? '', '?ticks=false');
-      const conversations = fc.record({
-        timerId: fc.constantFrom(...timerIds),
-        said: fc.array(frames, { minLength: TOGETHER, maxLength: TOGETHER }),
-      });
+      const doors = { open: await openDoor(), guarded: await guardedDoor() };
+      const before = await Promise.all(Object.values(doors).map(stateBehind));
+      const bystanders = await Promise.all(
+        Object.values(doors).map(({ service, ids }) =>
+          service.display(ids[OWN] ?? '', '?ticks=false'),
+        ),
+      );
       await fc.assert(
-        fc.asyncProperty(conversations, async ({ timerId, said }) => {
-          const client = await RawClient.open(service, `/ws/${timerId}`);
-          expect(client.status).toBe(101);
-          for (const input of said) say(client, input);
-          if (!client.serverSide.destroyed) await client.heard().catch(() => {});
-          client.socket.end();
-          await client.closed;
+        fc.asyncProperty(conversations, async (conversation) => {
+          await converse(conversation.isOpen ? doors.open : doors.guarded, conversation);
         }),
         { numRuns: Math.ceil(INPUTS / TOGETHER), endOnFailure: true },
       );
-      bystander.webSocket.send(JSON.stringify({ type: 'ping' }));
-      expect(await bystander.next('pong')).toEqual({ type: 'pong' });
-      expect(await service.journal.read(0, 1000)).toEqual(before);
+      for (const bystander of bystanders) {
+        bystander.webSocket.send(JSON.stringify({ type: 'ping' }));
+        expect(await bystander.next('pong')).toEqual({ type: 'pong' });
+      }
+      expect(await Promise.all(Object.values(doors).map(stateBehind))).toEqual(before);
     },
     LONGEST_MS,
   );
 });
 
-/** A webhook to an address where nobody listens. */
-async function webhookIdOf(service: TestService): Promise<string> {
-  const { body } = await service.request('POST', '/webhooks', { url: 'http://127.0.0.1:9/' });
-  return z.object({ id: z.string() }).parse(body).id;
+async function openDoor(): Promise<Door> {
+  const service = await TestService.start();
+  return { service, callers: undefined, ids: await populate(service) };
 }
 
-function say(client: RawClient, input: FrameInput): void {
-  if (client.socket.destroyed) return;
+async function guardedDoor(): Promise<Door> {
+  const room = await openRoom();
+  const { service } = room;
+  const instructor = (await service.createKey({ role: 'instructor' })).key;
+  const ids = await populate(service, instructor);
+  return { service, callers: await callersOf(room, instructor, ids[GIVEN] ?? ''), ids };
+}
+
+/** Everything that nobody may change over a WebSocket. */
+async function stateBehind({ service }: Door): Promise<unknown> {
+  const [keys, webhooks] = await Promise.all(
+    ['/keys', '/webhooks'].map((path) => service.request('GET', path)),
+  );
+  return [await service.journal.read(0, 1000), keys?.body, webhooks?.body];
+}
+
+/** Connects, and says everything whether or not that is let in. */
+async function converse(door: Door, conversation: Conversation): Promise<void> {
+  const { timer, garbage, way, isEarly, said } = conversation;
+  const caller = door.callers?.[conversation.caller];
+  const token = garbage ?? caller?.token;
+  const { query = '', headers = {} } = token === undefined ? {} : (WAYS[way]?.(token) ?? {});
+  const [first, ...others] = said.map(bytesOf);
+  const early = isEarly && first !== undefined ? { early: first } : {};
+  const path = `/ws/${door.ids[timer]}${query}`;
+  const client = await RawClient.open(door.service, path, { headers, ...early });
+  const expected = caller?.status(timer) ?? 101;
+  // Nobody can say what garbage is taken for, but never for a credential.
+  if (garbage === null)
+    expect({ ...conversation, status: client.status }).toHaveProperty('status', expected);
+  else if (caller !== undefined) expect(REFUSALS).toContain(client.status);
+  for (const bytes of isEarly ? others : said.map(bytesOf)) {
+    if (!client.socket.destroyed) client.socket.write(bytes);
+  }
+  if (!client.serverSide.destroyed) await client.heard().catch(() => {});
+  client.socket.end();
+  await client.closed;
+}
+
+function bytesOf(input: FrameInput): Buffer {
   switch (input.kind) {
     case 'text':
-      client.sendFrame(OPCODES.text, input.text);
-      break;
+      return clientFrame(OPCODES.text, input.text);
     case 'frame':
-      client.sendFrame(input.opcode, Buffer.from(input.payload), input);
-      break;
+      return clientFrame(input.opcode, Buffer.from(input.payload), input);
     case 'bytes':
-      client.socket.write(input.bytes);
-      break;
+      return Buffer.from(input.bytes);
   }
 }

@@ -13,9 +13,6 @@ export interface RequestInput {
   readonly body: string | undefined;
 }
 
-/** Deeper than a stack. */
-const NESTED = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
-
 const shape = z.object({
   const: z.unknown().optional(),
   enum: z.array(z.unknown()).optional(),
@@ -33,14 +30,30 @@ const shape = z.object({
   required: z.array(z.string()).default([]),
 });
 
-/** Stands for the id of a timer that is there when the request is sent; those of timers that are gone change. */
-const stand = (index: number): string => `@timer${index}@`;
-const STANDS = Array.from({ length: 8 }, (_, index) => stand(index));
+/** Stands for the id of something that is there when the request is sent; what is gone is replaced by another. */
+const stand = (name: string): string => `@${name}@`;
+/** What stands for timers. */
+export const TIMERS = Array.from({ length: 8 }, (_, index) => `timer${index}`);
+const STANDS = TIMERS.map(stand);
 
-/** Puts ids in the places that stand for them. */
-export function withTimers<T extends string | undefined>(text: T, timerIds: readonly string[]) {
-  return text?.replace(/(?:@|%40)timer(\d)(?:@|%40)/g, (_, index) => timerIds[Number(index)] ?? '');
+/** Ids by what stands for them: timers, and the other parts of addresses by their names. */
+export type Ids = Readonly<Record<string, string>>;
+
+/** Puts ids in the places that stand for them, and lists in lists where so many are to be. */
+export function withIds<T extends string | undefined>(text: T, ids: Ids) {
+  return text
+    ?.replace(/(?:@|%40)(\w+)(?:@|%40)/g, (whole, name) => ids[name] ?? whole)
+    .replace(NESTED, (_, depth) => '['.repeat(Number(depth)) + ']'.repeat(Number(depth)));
 }
+
+/** Lists in lists, deeper than calls can be; written out they would be all that is to be seen of a failure. */
+const NESTED = /@nested (\d+)@/;
+const nested = fc
+  .record({ depth: fc.integer({ min: 1000, max: 40_000 }), field: fc.constantFrom('', 'reason') })
+  .map(({ depth, field }) => {
+    const lists = `@nested ${depth}@`;
+    return field === '' ? lists : `{"${field}":${lists}}`;
+  });
 
 /** Values that a schema describes, more or less: formats are left to chance. */
 function described(api: OpenApi, reference: JsonSchema, depth = 0): fc.Arbitrary<unknown> {
@@ -104,7 +117,7 @@ function spoil(value: unknown, name: string, other: unknown, pick: number): unkn
   return { ...value, [names[pick % names.length] ?? name]: other };
 }
 
-const visible = fc.string({
+export const visible = fc.string({
   unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)),
 });
 const keys = fc.oneof(fc.constantFrom('a', 'b', 'c'), visible);
@@ -125,11 +138,10 @@ const mediaTypes = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom('text/plain', 'application/json; charset=latin1', '') },
 );
 
-/** Requests for one operation; `known` are parts of addresses that lead somewhere, `askers` are the names of those who ask. */
+/** Requests for one operation; `askers` are the names of those who ask. */
 export function requestsFor(
   api: OpenApi,
   operation: Operation,
-  known: Readonly<Record<string, string>>,
   askers: readonly string[],
 ): fc.Arbitrary<RequestInput> {
   const { parameters, requestBody, path } = operation;
@@ -137,10 +149,7 @@ export function requestsFor(
     fc.oneof(
       {
         weight: 8,
-        arbitrary: fc.constantFrom(
-          ...(name === 'timer_id' ? STANDS : [known[name] ?? '']),
-          'unknown',
-        ),
+        arbitrary: fc.constantFrom(...(name === 'timer_id' ? STANDS : [stand(name)]), 'unknown'),
       },
       { weight: 1, arbitrary: fc.string() },
     );
@@ -161,10 +170,10 @@ export function requestsFor(
     schema === undefined
       ? fc.constant(undefined)
       : fc.oneof(
-          { weight: 12, arbitrary: wild(api, schema).map((value) => JSON.stringify(value)) },
-          { weight: 1, arbitrary: fc.string() },
-          { weight: 1, arbitrary: fc.constant(NESTED) },
-          { weight: 1, arbitrary: fc.constant(undefined) },
+          { weight: 60, arbitrary: wild(api, schema).map((value) => JSON.stringify(value)) },
+          { weight: 5, arbitrary: fc.string() },
+          { weight: 5, arbitrary: fc.constant(undefined) },
+          { weight: 1, arbitrary: nested },
         );
   return fc
     .record({

@@ -66,11 +66,11 @@ export async function openRoom(options: TestServiceOptions = {}): Promise<Room> 
   return { service, admin: key };
 }
 
-/** A token of an administrator that ends then, in epoch seconds. */
-export function tokenOf(exp: number): Promise<string> {
+/** A token of an administrator that ends then, in epoch seconds, signed with the service's secret or another. */
+export function tokenOf(exp: number, secret = SECRET): Promise<string> {
   return new SignJWT({ role: 'admin', sub: 'x', aud: 'synchronized-timer', exp })
     .setProtectedHeader({ alg: 'HS256', kid: 'k' })
-    .sign(new TextEncoder().encode(SECRET));
+    .sign(new TextEncoder().encode(secret));
 }
 
 export async function caseOf({ service, admin }: Room, column: Column): Promise<Case> {
