@@ -1,7 +1,8 @@
 /**
  * The courier of one webhook: takes every event to the receiver at least once, those of a timer in their
  * order. Events come from the registry while it keeps up, and from the journal when it does not: after a
- * start, and when more wait than it holds. Everything up to its cursor is delivered; the cursor is durable,
+ * start, and when more wait than it holds. Of one timer it holds few, so that one whose events are never taken leaves
+ * room for the others; the rest comes from its history when these are delivered. Everything up to its cursor is delivered; the cursor is durable,
  * and written now and then, so that a crash repeats what was delivered since, under the same ids.
  *
  *   READING ──► FOLLOWING ──► READING   more waits than it holds, or a timer was restarted
@@ -18,6 +19,7 @@ import { type AttemptOptions, attempt } from './attempt.js';
 import {
   entryEvent,
   eventsOf,
+  isAfter,
   messageIdOf,
   type PlacedEvent,
   type TimerEvent,
@@ -28,6 +30,8 @@ import type { Outcome } from './sender.js';
 
 /** Events that wait in memory; the others wait in the journal. */
 const MOST_WAITING = 1000;
+/** Those of one timer. */
+const MOST_IN_LANE = 20;
 const MOST_IN_FLIGHT = 32;
 const PAGE_ENTRIES = 500;
 const SAVE_INTERVAL_MS = 1000;
@@ -59,7 +63,7 @@ export interface CourierOptions extends Omit<AttemptOptions, 'signal'> {
   readonly retryMs: readonly number[];
   readonly random: () => number;
   readonly onSave: (cursor: Cursor) => Promise<void>;
-  /** The receiver does not want any more, or does not answer. */
+  /** The receiver does not want any more, or does not answer; said once. Until it is stopped, it goes on with others. */
   readonly onGivenUp: (why: string) => void;
 }
 
@@ -72,6 +76,8 @@ interface Waiting {
 /** The events of one timer that wait; the first of them is under way, or is tried again. */
 interface Lane {
   readonly queue: Waiting[];
+  /** What had no room in it, up to the last event that was told. */
+  leftOut: { readonly first: Waiting; readonly last: TimerEvent } | undefined;
   retry: Timeout;
   /** When the first was tried last, and when the schedule has it tried again, in epoch ms. */
   triedAtMs: number;
@@ -87,6 +93,7 @@ export class Courier {
   readonly #abort = new AbortController();
   #state: 'READING' | 'FOLLOWING' = 'READING';
   #isStopped = false;
+  #hasGivenUp = false;
   #isReading = false;
   /** Everything up to here is waiting or settled. */
   #takenPosition: number;
@@ -106,6 +113,8 @@ export class Courier {
   readonly #backedOff = new Set<Lane>();
   #probe: Timeout;
   #inFlight = 0;
+  /** Histories that are being read for what was left out. */
+  #readsOfLanes = 0;
   #saved: Cursor;
   #lastWarningMs = 0;
   #save: Timeout;
@@ -155,15 +164,18 @@ export class Courier {
 
   /** How long the oldest event that is not delivered has been waiting. */
   lagMs(): number {
-    const [oldest] = this.#waiting;
-    if (oldest === undefined) return 0;
-    const { entry, atMs } = oldest.event;
-    return Math.max(0, this.#options.clock.now() - (entry?.recordedAtMs ?? atMs));
+    const nowMs = this.#options.clock.now();
+    let oldestMs = nowMs;
+    for (const { event } of this.#firstOfLanes()) {
+      oldestMs = Math.min(oldestMs, event.entry?.recordedAtMs ?? event.atMs);
+    }
+    return nowMs - oldestMs;
   }
 
   /** Whether nothing is being sent or read; what waits is to be tried again later. */
   get isIdle(): boolean {
-    return this.#inFlight === 0 && this.#ready.length === 0 && !this.#isReading;
+    const isReading = this.#isReading || this.#readsOfLanes > 0;
+    return this.#inFlight === 0 && this.#ready.length === 0 && !isReading;
   }
 
   /** Begins nothing any more, and gives what is under way a little time to end. */
@@ -209,18 +221,67 @@ export class Courier {
       return;
     }
     const waiting = { event, settledBefore };
-    this.#waiting.add(waiting);
     const timerId = event.record.id;
     const lane = this.#lanes.get(timerId);
     if (lane !== undefined) {
-      lane.queue.push(waiting);
+      this.#queue(lane, waiting);
       this.#hasten(lane);
       return;
     }
     const never = { triedAtMs: 0, dueMs: 0, askedUntilMs: 0, releases: 0 };
-    const opened = { queue: [waiting], retry: undefined, ...never };
+    const opened = { queue: [], leftOut: undefined, retry: undefined, ...never };
+    this.#queue(opened, waiting);
     this.#lanes.set(timerId, opened);
     this.#makeReady(opened);
+  }
+
+  /** What comes after something that was left out is left out as well. */
+  #queue(lane: Lane, waiting: Waiting): void {
+    const { event } = waiting;
+    if (lane.leftOut !== undefined) {
+      const { first, last } = lane.leftOut;
+      lane.leftOut = {
+        first: isAfter(first.event, event) ? waiting : first,
+        last: isAfter(event, last) ? event : last,
+      };
+    } else if (lane.queue.length >= MOST_IN_LANE) {
+      lane.leftOut = { first: waiting, last: event };
+    } else {
+      lane.queue.push(waiting);
+      this.#waiting.add(waiting);
+    }
+  }
+
+  /** Queues what was left out, or the beginning of it, and goes on with the lane. */
+  async #readLane(timerId: string, lane: Lane): Promise<void> {
+    const { clock, destination, journal, log } = this.#options;
+    this.#readsOfLanes += 1;
+    try {
+      let history = await journal.history(timerId);
+      // More may be told of meanwhile.
+      while (isBefore(history, lane.leftOut?.last)) history = await journal.history(timerId);
+      this.#queueLeftOut(lane, eventsOf(history, clock.now()));
+      if (lane.queue.length > 0) this.#makeReady(lane);
+      else this.#lanes.delete(timerId);
+    } catch (err) {
+      log.error({ webhook: destination.id, err }, 'a webhook could not read the journal');
+      if (this.#isStopped) return;
+      lane.retry = clock.setTimeout(() => void this.#readLane(timerId, lane), REREAD_INTERVAL_MS);
+    } finally {
+      this.#readsOfLanes -= 1;
+    }
+  }
+
+  #queueLeftOut(lane: Lane, events: readonly PlacedEvent[]): void {
+    const { leftOut } = lane;
+    if (leftOut === undefined) return;
+    const { first, last } = leftOut;
+    lane.leftOut = undefined;
+    for (const { event, position } of events) {
+      if (isAfter(first.event, event) || isAfter(event, last)) continue;
+      const settledBefore = Math.min(position - 1, this.#takenPosition);
+      if (this.#options.destination.wants(event)) this.#queue(lane, { event, settledBefore });
+    }
   }
 
   /** A timer that tells of a warning must not wait for a connection to be opened, so that is done later. */
@@ -261,21 +322,28 @@ export class Courier {
     lane.dueMs = 0;
     lane.askedUntilMs = 0;
     lane.releases = 0;
-    if (lane.queue.length === 0) this.#lanes.delete(event.record.id);
-    else this.#makeReady(lane);
-    this.#release();
+    if (lane.queue.length > 0) this.#makeReady(lane);
+    else if (lane.leftOut !== undefined) void this.#readLane(event.record.id, lane);
+    else this.#lanes.delete(event.record.id);
+    this.release();
     this.#saveSoon();
     if (this.#state === 'READING') void this.#read();
   }
 
   #fail(lane: Lane, number: number, outcome: Outcome, isEarly: boolean): void {
-    const { onGivenUp, retryMs } = this.#options;
+    const { retryMs } = this.#options;
     const plannedMs = isEarly ? 0 : retryMs[number - 1];
     this.#saveSoon();
-    if (outcome.status === GONE) onGivenUp('The receiver answered 410: it is gone');
+    if (outcome.status === GONE) this.#giveUp('The receiver answered 410: it is gone');
     else if (plannedMs === undefined) {
-      onGivenUp(`${number} attempts failed; the last: ${outcome.error}`);
+      this.#giveUp(`${number} attempts failed; the last: ${outcome.error}`);
     } else this.#backOff(lane, plannedMs, outcome.retryAfterMs);
+  }
+
+  #giveUp(why: string): void {
+    if (this.#hasGivenUp) return;
+    this.#hasGivenUp = true;
+    this.#options.onGivenUp(why);
   }
 
   #backOff(lane: Lane, plannedMs: number, retryAfterMs: number): void {
@@ -299,7 +367,8 @@ export class Courier {
    * The receiver takes events, so those that failed are tried before their time. One that it takes never is
    * tried after twice the time each time, so that it does not fail again with each event that succeeds.
    */
-  #release(): void {
+  release(): void {
+    if (this.#isStopped) return;
     const nowMs = this.#options.clock.now();
     for (const lane of this.#backedOff) {
       const patienceMs = PROBE_INTERVAL_MS * (2 ** lane.releases - 1);
@@ -467,14 +536,35 @@ export class Courier {
   }
 
   #cursor(): Cursor {
-    const [first] = this.#waiting;
+    let position = this.#takenPosition;
     let warnedUntilMs = Math.max(
       this.#saved.warnedUntilMs,
       this.#state === 'READING' ? 0 : this.#options.clock.now() - LATEST_WARNING_MS,
     );
+    for (const { settledBefore } of this.#firstOfLanes()) {
+      position = Math.min(position, settledBefore);
+    }
     for (const { event } of this.#waiting) {
       if (event.entry === undefined) warnedUntilMs = Math.min(warnedUntilMs, event.atMs - 1);
     }
-    return { position: first?.settledBefore ?? this.#takenPosition, warnedUntilMs };
+    // Of what is left out nobody remembers which are warnings.
+    for (const { leftOut } of this.#lanes.values()) {
+      if (leftOut === undefined) continue;
+      warnedUntilMs = Math.min(warnedUntilMs, leftOut.first.event.atMs - 1);
+    }
+    return { position, warnedUntilMs };
   }
+
+  /** What waits longest of each timer. */
+  *#firstOfLanes(): Generator<Waiting> {
+    for (const { queue, leftOut } of this.#lanes.values()) {
+      const first = queue[0] ?? leftOut?.first;
+      if (first !== undefined) yield first;
+    }
+  }
+}
+
+function isBefore(history: readonly RecordedEntry[], event: TimerEvent | undefined): boolean {
+  const last = history.at(-1);
+  return last !== undefined && event !== undefined && last.revision < event.record.revision;
 }

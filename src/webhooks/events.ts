@@ -72,6 +72,15 @@ function warningsOf(record: TimerRecord | undefined, fromMs: number, toMs: numbe
   return passed.map((thresholdMs) => warningEvent({ record, thresholdMs }));
 }
 
+/** Whether one event of a timer comes after another one of it: warnings come after the entry before them. */
+export function isAfter(one: TimerEvent, other: TimerEvent): boolean {
+  const revisions = one.record.revision - other.record.revision;
+  if (revisions !== 0) return revisions > 0;
+  if (one.entry !== undefined || other.entry !== undefined)
+    return other.entry !== undefined && one.entry === undefined;
+  return one.atMs > other.atMs;
+}
+
 export function typeOf(event: TimerEvent): WebhookEvent {
   return event.entry === undefined ? 'timer.warning' : `timer.${event.entry.type}`;
 }

@@ -287,7 +287,8 @@ export class Webhooks implements Watcher {
     const { signal } = this.#stopped;
     const options = { destination, clock, sender: this.#sender, deliveries, measures, signal };
     // It is none of those that the schedule counts.
-    await attempt(options, found.event, last.attempt);
+    const { success } = await attempt(options, found.event, last.attempt);
+    if (success) webhook.delivery?.courier.release();
     if (ours === undefined) await deliveries.write(clock.now());
     return deliveries.find(messageId) ?? last;
   }
@@ -404,7 +405,7 @@ export class Webhooks implements Watcher {
       onSave: async (cursor) => {
         kept = await this.#keepCursor(webhook, courier, cursor, kept);
       },
-      onGivenUp: (why) => void this.#disable(webhook, courier, why),
+      onGivenUp: (why) => this.#disable(webhook, courier, why),
     });
     webhook.delivery = { courier, deliveries, enabledAtMs };
     courier.start();
@@ -453,19 +454,20 @@ export class Webhooks implements Watcher {
     }
   }
 
-  async #disable(webhook: Webhook, courier: Courier, why: string): Promise<void> {
+  /** The courier goes on until that is kept: one that is enabled has one. */
+  #disable(webhook: Webhook, courier: Courier, why: string): void {
     const { clock, log } = this.#options;
     const { id } = webhook.endpoint;
-    await this.#inTurn(async () => {
+    this.#inTurn(async () => {
       if (webhook.delivery?.courier !== courier) return;
-      log.warn({ webhook: id, why }, 'a webhook was disabled');
       const atMs = clock.now();
       const waitingSinceMs = atMs - courier.lagMs();
-      await this.#stopCourier(webhook, 0);
       await this.#change(id, (before) => ({ ...before, disabled: { atMs, why, waitingSinceMs } }));
+      log.warn({ webhook: id, why }, 'a webhook was disabled');
+      await this.#stopCourier(webhook, 0);
     }).catch((err: unknown) => {
       log.error({ webhook: id, err }, 'that it is disabled could not be kept');
-      this.#beginAgain = clock.setTimeout(() => this.#followUp(), BEGIN_AGAIN_MS);
+      clock.setTimeout(() => this.#disable(webhook, courier, why), BEGIN_AGAIN_MS);
     });
   }
 

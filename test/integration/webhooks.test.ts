@@ -31,9 +31,18 @@ function* numbersFrom(seed: number): Generator<number, never> {
   }
 }
 
-/** A journal whose entries of all timers cannot be read so many times. */
+/** A journal that cannot be read so many times. */
 class UnreadableJournal extends MemoryJournal {
+  /** Of the entries of all timers. */
   failures = 0;
+  /** Of those of one timer. */
+  historyFailures = 0;
+
+  override async history(timerId: string) {
+    this.historyFailures -= 1;
+    if (this.historyFailures >= 0) throw new Error('disk I/O error');
+    return super.history(timerId);
+  }
 
   override async read(afterPosition: number, limit: number) {
     this.failures -= 1;
@@ -675,7 +684,116 @@ describe('W4: a receiver that is back is told at once', () => {
   });
 });
 
+describe('W4: a timer whose messages are never taken', () => {
+  /** A timer with 1,002 messages of which the receiver takes none, to be told with one warning in between. */
+  async function neverTaken({ service, receiver }: Hooked): Promise<string> {
+    const { id } = await service.create({ duration_seconds: 60, warning_thresholds: [59] });
+    receiver.answer = ({ data }) => (data.timer.id === id ? 500 : 204);
+    for (let round = 0; round < 500; round += 1) {
+      await service.act(id, 'start');
+      if (round === 250) await advance(service, SECOND);
+      await service.act(id, 'pause');
+    }
+    await settle(service);
+    return id;
+  }
+
+  function revisionsOf({ receiver }: Hooked, id: string): (number | string)[] {
+    return receiver.received
+      .filter(({ message }) => message.data.timer.id === id)
+      .map(({ message }) =>
+        message.type === 'timer.warning' ? 'warning' : message.data.timer.revision,
+      );
+  }
+
+  const all = Array.from({ length: 1001 }, (_, index) => index + 1);
+  const expected = [...all.slice(0, 502), 'warning', ...all.slice(502)];
+  const settings = { WEBHOOK_RETRY_SECONDS: '3600,3600' };
+
+  it('W4: keeps those of no other timer waiting, and is told all when it is taken again, in order', async () => {
+    const hook = await hooked({ settings });
+    const id = await neverTaken(hook);
+    const { service, receiver } = hook;
+    const other = await service.create();
+    await service.act(other.id, 'start');
+    await settle(service);
+    expect(typesOf(receiver.received, other.id)).toEqual(['created', 'started']);
+    receiver.answer = () => 204;
+    await advance(service, MINUTE);
+    await service.create();
+    await settle(service);
+    expect(revisionsOf(hook, id)).toEqual(expected);
+    expect(receiver.deliveries.filter(({ answer }) => answer === 204)).toHaveLength(
+      receiver.received.length,
+    );
+  });
+
+  it('W1: nothing of what was left in the journal is lost by a restart', async () => {
+    const journal = new MemoryJournal();
+    const hook = await hooked({ settings, journal });
+    const id = await neverTaken(hook);
+    await advance(hook.service, MINUTE);
+    await hook.service.stop();
+    hook.receiver.answer = () => 204;
+    const restarted = await TestService.start({ journal, clock: hook.service.clock, settings });
+    await settle(restarted);
+    expect(revisionsOf(hook, id)).toEqual(expected);
+  });
+
+  it('W1: what was left in the journal is read again when it could not be read', async () => {
+    const journal = new UnreadableJournal();
+    const hook = await hooked({ settings, journal });
+    const id = await neverTaken(hook);
+    journal.historyFailures = 3;
+    hook.receiver.answer = () => 204;
+    await advance(hook.service, MINUTE);
+    await hook.service.create();
+    await advance(hook.service, 5 * SECOND);
+    expect(revisionsOf(hook, id)).toEqual(expected);
+  });
+});
+
 describe('looking after webhooks', () => {
+  it('W4: a message that was sent again and taken lets all that failed be tried', async () => {
+    const settings = { WEBHOOK_RETRY_SECONDS: '3600' };
+    const { service, receiver, id } = await hooked({ settings });
+    const { id: taken } = await service.create();
+    await settle(service);
+    receiver.answer = () => 500;
+    const { id: failed } = await service.create();
+    await settle(service);
+    await advance(service, SECOND);
+    receiver.answer = () => 204;
+    const message = receiver.deliveries.find(({ message }) => message.data.timer.id === taken);
+    await service.request('POST', `/webhooks/${id}/deliveries/${message?.id}/redeliver`);
+    await settle(service);
+    expect(typesOf(receiver.received, failed)).toEqual(['created']);
+  });
+
+  it('W4: goes on with others until it is kept that a webhook is disabled', async () => {
+    const journal = new DisturbedJournal();
+    const { service, receiver, id } = await hooked({ journal });
+    const gone = await service.create();
+    const other = await service.create();
+    await settle(service);
+    receiver.answer = ({ data }) => (data.timer.id === gone.id ? 410 : 204);
+    journal.isFull = true;
+    await service.act(gone.id, 'start');
+    await settle(service);
+    expect((await show(service, id)).disabled).toBeNull();
+    await service.act(other.id, 'start');
+    await settle(service);
+    expect(typesOf(receiver.received, other.id)).toEqual(['created', 'started']);
+    await advance(service, 10 * SECOND);
+    expect(typesOf(receiver.deliveries, gone.id)).toEqual(['created', 'started']);
+    journal.isFull = false;
+    await advance(service, SECOND);
+    expect((await show(service, id)).disabled?.why).toContain('410');
+    await service.act(other.id, 'pause');
+    await settle(service);
+    expect(typesOf(receiver.deliveries, other.id)).toEqual(['created', 'started']);
+  });
+
   it('sends a message of the log again, the same but for the time', async () => {
     const { service, receiver, id, secret } = await hooked();
     await service.create();
