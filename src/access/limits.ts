@@ -22,6 +22,7 @@ const A_MINUTE_SECONDS = 60;
 export const LIMITS = [
   'requests_per_address',
   'requests_per_credential',
+  'verifications_per_address',
   'failed_authentications',
   'connections_per_address',
   'connections_per_credential',
@@ -63,6 +64,8 @@ export class Limits {
   readonly #isUnlimited: (address: string) => boolean;
   readonly #requestsOfAddresses: Buckets;
   readonly #requestsOfCredentials: Buckets;
+  /** Apart from requests, which strangers without a credential can make as well. */
+  readonly #verificationsOfAddresses: Buckets;
   readonly #failures: Buckets;
   /** By the hash of what was shown and is not valid, with the address. */
   readonly #wrong = new Recent<true>();
@@ -76,9 +79,9 @@ export class Limits {
     this.#addresses = addresses;
     this.#onLimited = onLimited;
     this.#isUnlimited = membership(config.unlimitedAddresses);
-    this.#requestsOfAddresses = new Buckets(() =>
-      bucketFor(clock, config.maxRequestsPerSecondPerAddress),
-    );
+    const forAddress = () => bucketFor(clock, config.maxRequestsPerSecondPerAddress);
+    this.#requestsOfAddresses = new Buckets(forAddress);
+    this.#verificationsOfAddresses = new Buckets(forAddress);
     this.#requestsOfCredentials = new Buckets(() =>
       bucketFor(clock, config.maxRequestsPerSecondPerCredential),
     );
@@ -109,7 +112,7 @@ export class Limits {
   /**
    * Finds out who calls, and counts the request: one with a valid credential as that credential's, any other as its
    * address's, so that nobody is held up by strangers at their address. `check` calls back before it does what
-   * costs; then the request is counted as its address's too.
+   * costs, which is counted for the address by itself.
    * @throws {LimitProblem} if there were too many.
    */
   async identify(
@@ -117,13 +120,12 @@ export class Limits {
     check: (beforeVerifying: () => void) => Promise<Caller>,
     tell: (quota: Quota | undefined) => void = () => {},
   ): Promise<Caller> {
-    let isCounted = false;
-    const countAtAddress = (): void => {
-      if (isCounted) return;
-      isCounted = true;
-      tell(this.takeRequest(request));
+    const countAtAddress = (): void => tell(this.takeRequest(request));
+    const countVerifying = (): void => {
+      const bucket = this.#verificationsOfAddresses.of(this.#siteOf(request));
+      tell(this.#spend(bucket, 'verifications_per_address'));
     };
-    const caller = await check(countAtAddress).catch((error: unknown) => {
+    const caller = await check(countVerifying).catch((error: unknown) => {
       countAtAddress();
       if (error instanceof Problem && error.code === 'unauthenticated') this.#takeFailure(request);
       throw error;
@@ -221,6 +223,7 @@ export class Limits {
 const EXPLANATIONS: Readonly<Record<RequestLimit, string>> = {
   requests_per_address: 'There were too many requests from this address',
   requests_per_credential: 'There were too many requests with this credential',
+  verifications_per_address: 'There were too many new tokens from this address',
   failed_authentications: 'This address has shown too many credentials that are not valid',
   connections_per_address: 'This address has as many connections as one may have',
   connections_per_credential: 'This credential has as many connections as one may have',

@@ -123,7 +123,7 @@ export class Tokens {
 
   /**
    * Finds out whose token it is. Calls back before it verifies a signature, which is not for everybody to have
-   * done as often as they like.
+   * done as often as they like; what is no token at all never comes to that.
    * @throws {Problem} if it is not valid, gives no role, or cannot be checked now.
    */
   async check(token: string, beforeVerifying: () => void): Promise<Holder> {
@@ -131,8 +131,10 @@ export class Tokens {
     const kept = this.#checked.get(name);
     if (kept !== undefined && kept.untilMs > this.#options.clock.now()) return kept.holder;
     // One that was right and has not ended is not held up by strangers when it is checked again.
-    if (kept === undefined || !this.#isValid(kept.holder)) beforeVerifying();
-    const holder = await this.#verifyAgain(token, kept?.holder);
+    const wasRight = kept !== undefined && this.#isValid(kept.holder);
+    const holder = wasRight
+      ? await this.#verifyAgain(token, kept.holder)
+      : await this.#verify(token, beforeVerifying);
     this.#checked.set(name, { holder, untilMs: this.#believedUntilMs(holder) });
     const [oldest] = this.#checked.keys();
     if (this.#checked.size > MOST_KEPT && oldest !== undefined) this.#checked.delete(oldest);
@@ -154,12 +156,12 @@ export class Tokens {
   }
 
   /** A provider that is down during an exam locks nobody out whose token was right before and has not ended. */
-  async #verifyAgain(token: string, before: Holder | undefined): Promise<Holder> {
+  async #verifyAgain(token: string, before: Holder): Promise<Holder> {
     try {
-      return await this.#verify(token);
+      return await this.#verify(token, () => {});
     } catch (error) {
       const isUnknown = error instanceof Problem && error.code === 'identity_provider_unavailable';
-      if (isUnknown && before !== undefined && this.#isValid(before)) return before;
+      if (isUnknown && this.#isValid(before)) return before;
       throw error;
     }
   }
@@ -174,9 +176,10 @@ export class Tokens {
     return Math.min(endMs, this.#options.clock.now() + PROVIDER_KEPT_MS);
   }
 
-  async #verify(token: string): Promise<Holder> {
+  async #verify(token: string, beforeVerifying: () => void): Promise<Holder> {
     try {
       const source = this.#sourceOf(token);
+      beforeVerifying();
       const { find, prefix, roleClaim, claims, toleranceSeconds, ...options } = source;
       const { payload } = await jwtVerify(token, find, {
         ...options,
