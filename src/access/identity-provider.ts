@@ -11,6 +11,8 @@ import { Problem } from '../protocol/problems.js';
 const LONGEST_ANSWER_MS = 5000;
 /** A key that the provider has taken away is not found any more after this. */
 const KEYS_KEPT_MS = 5 * 60 * 1000;
+/** A key that is not among those of a moment ago is one that the provider does not have. */
+const KEYS_SURE_MS = 30 * 1000;
 /** After a failure the provider is left alone this long, however many tokens come. */
 const PAUSE_MS = 5000;
 
@@ -27,8 +29,8 @@ export interface IdentityProviderOptions {
 export class IdentityProvider {
   readonly #options: IdentityProviderOptions;
   #keys: RemoteKeys | undefined;
-  #keysUntilMs = Number.NEGATIVE_INFINITY;
-  #discovering: Promise<RemoteKeys> | undefined;
+  #fetchedAtMs = Number.NEGATIVE_INFINITY;
+  #fetching: Promise<RemoteKeys> | undefined;
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: IdentityProviderOptions) {
@@ -40,33 +42,57 @@ export class IdentityProvider {
    * @throws {Problem} `identity_provider_unavailable` if the provider cannot say.
    */
   readonly find: JWTVerifyGetKey = async (header, token) => {
-    const { clock, log } = this.#options;
-    if (clock.now() < this.#pausedUntilMs) throw unavailable(undefined);
     try {
       const keys = await this.#freshKeys();
-      return await keys(header, token);
-    } catch (err) {
-      if (isOfToken(err)) throw err;
-      this.#pausedUntilMs = clock.now() + PAUSE_MS;
-      log.warn({ err }, 'the identity provider does not answer as it should');
-      throw unavailable(err);
+      return await keys(header, token).catch(async (error: unknown) => {
+        if (!(error instanceof errors.JWKSNoMatchingKey) || this.#isYoungerThan(KEYS_SURE_MS)) {
+          throw error;
+        }
+        // Whoever shows a key that nobody knows has a fetch made, on which nobody else's token depends.
+        return (await this.#fetchOnce())(header, token);
+      });
+    } catch (error) {
+      throw isOfToken(error) || error instanceof Problem ? error : this.#failed(error);
     }
   };
 
   async #freshKeys(): Promise<RemoteKeys> {
-    const { clock } = this.#options;
-    if (this.#keys !== undefined && clock.now() < this.#keysUntilMs) return this.#keys;
-    if (this.#keys === undefined) this.#keys = await this.#discoverOnce();
-    else await this.#keys.reload();
-    this.#keysUntilMs = clock.now() + KEYS_KEPT_MS;
-    return this.#keys;
+    if (this.#keys !== undefined && this.#isYoungerThan(KEYS_KEPT_MS)) return this.#keys;
+    return this.#fetchOnce();
   }
 
-  #discoverOnce(): Promise<RemoteKeys> {
-    this.#discovering ??= this.#discover().finally(() => {
-      this.#discovering = undefined;
+  #isYoungerThan(ageMs: number): boolean {
+    return this.#options.clock.now() < this.#fetchedAtMs + ageMs;
+  }
+
+  #fetchOnce(): Promise<RemoteKeys> {
+    this.#fetching ??= this.#fetch().finally(() => {
+      this.#fetching = undefined;
     });
-    return this.#discovering;
+    return this.#fetching;
+  }
+
+  async #fetch(): Promise<RemoteKeys> {
+    const { clock } = this.#options;
+    if (clock.now() < this.#pausedUntilMs) throw unavailable(undefined);
+    try {
+      this.#keys ??= await this.#discover();
+      await this.#keys.reload();
+      this.#fetchedAtMs = clock.now();
+      return this.#keys;
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  /** Notes that the provider does not do as it should, and is to be left alone for a while. */
+  #failed(err: unknown): Problem {
+    const { clock, log } = this.#options;
+    if (clock.now() >= this.#pausedUntilMs) {
+      this.#pausedUntilMs = clock.now() + PAUSE_MS;
+      log.warn({ err }, 'the identity provider does not answer as it should');
+    }
+    return unavailable(err);
   }
 
   async #discover(): Promise<RemoteKeys> {
@@ -78,10 +104,13 @@ export class IdentityProvider {
     if (!response.ok) throw new TypeError(`Discovery was answered with ${response.status}`);
     const document = discoverySchema.parse(await response.json());
     if (document.issuer !== issuer) throw new TypeError(`It calls itself ${document.issuer}`);
-    // How old the keys may become is measured on the clock of the service, above.
-    const age = { cacheMaxAge: Number.POSITIVE_INFINITY };
-    const url = new URL(document.jwks_uri);
-    return createRemoteJWKSet(url, { ...age, timeoutDuration: LONGEST_ANSWER_MS });
+    // When the keys are fetched is decided above, on the clock of the service.
+    const never = Number.POSITIVE_INFINITY;
+    return createRemoteJWKSet(new URL(document.jwks_uri), {
+      cacheMaxAge: never,
+      cooldownDuration: never,
+      timeoutDuration: LONGEST_ANSWER_MS,
+    });
   }
 }
 

@@ -495,6 +495,34 @@ describe('tokens of an identity provider', () => {
     expect(await codeOf(service, text)).toBe('identity_provider_unavailable');
   });
 
+  it('A1: with a key that is known are taken while one that is not cannot be looked for', async () => {
+    const { service, token, provider } = await startWithProvider();
+    expect(await codeOf(service, await token())).toBe('taken');
+    const { keys } = provider;
+    provider.keys = undefined;
+    await service.advance(60 * 1000);
+    for (let count = 0; count < 3; count += 1) {
+      const unknown = await token({}, `unknown${count}`);
+      expect(await codeOf(service, unknown)).toBe('identity_provider_unavailable');
+      expect(await codeOf(service, await token({ sub: `new${count}` }))).toBe('taken');
+    }
+    expect(provider.asked).toHaveLength(3);
+    await service.advance(5000);
+    provider.keys = keys;
+    expect(await codeOf(service, await token({}, 'unknown'))).toBe('unauthenticated');
+    expect(await codeOf(service, await token({}, 'another'))).toBe('unauthenticated');
+    expect(provider.asked).toHaveLength(4);
+  });
+
+  it('A1: with a key that the provider has made since are taken', async () => {
+    const { service, token, provider, jwk } = await startWithProvider();
+    expect(await codeOf(service, await token())).toBe('taken');
+    provider.keys = { keys: [jwk, { ...jwk, kid: 'k2' }] };
+    expect(await codeOf(service, await token({}, 'k2'))).toBe('unauthenticated');
+    await service.advance(30 * 1000);
+    expect(await codeOf(service, await token({}, 'k2'))).toBe('taken');
+  });
+
   it('A1: are taken again when the provider has recovered', async () => {
     const { service, token, provider } = await startWithProvider();
     const { discovery } = provider;
