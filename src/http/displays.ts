@@ -17,6 +17,8 @@ export function displayRoutes(realtime: Realtime, schemas: RequestSchemas, limit
         response.set(EVENT_STREAM_HEADERS).end();
         return undefined;
       }
+      // It may have closed while its credential was checked, and is not told of that a second time.
+      if (response.destroyed) return undefined;
       limits.connect(request, caller, response);
       return handler(exchange);
     };

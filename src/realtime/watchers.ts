@@ -193,10 +193,8 @@ export class Watchers implements Watcher {
       const detail = `This credential has ${MOST_STREAMS_PER_CREDENTIAL} already; close some`;
       throw noRoom('too_many_streams', MOST_STREAMS_PER_CREDENTIAL, detail);
     }
-    if (!response.destroyed) {
-      this.#streamsOf.add(credential);
-      response.once('close', () => this.#streamsOf.remove(credential));
-    }
+    this.#streamsOf.add(credential);
+    response.once('close', () => this.#streamsOf.remove(credential));
     const { clock, settings } = this.#options;
     const keepaliveMs = settings.keepaliveSeconds * 1000;
     return new EventStream({ response, clock, keepaliveMs, keepaliveEvent });

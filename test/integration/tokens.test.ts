@@ -1,8 +1,10 @@
 /** Tokens: whose are taken, for whom, and how long. The identity provider is a real server of the test's own. */
 import { createHash } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, request as httpRequest, type Server } from 'node:http';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -376,6 +378,8 @@ describe('tokens of an identity provider', () => {
     keys: unknown;
     discovery: unknown;
     asked: string[];
+    /** Until then nothing is answered. */
+    held: Promise<void>;
   }
   const servers: Server[] = [];
   afterEach(() => {
@@ -383,8 +387,9 @@ describe('tokens of an identity provider', () => {
   });
 
   async function startProvider(): Promise<Provider> {
-    const server = createServer((request, response) => {
+    const server = createServer(async (request, response) => {
       provider.asked.push(request.url ?? '');
+      await provider.held;
       const isKeys = request.url === '/keys';
       const body = isKeys ? provider.keys : provider.discovery;
       response.writeHead(body === undefined ? 500 : 200).end(JSON.stringify(body));
@@ -401,6 +406,7 @@ describe('tokens of an identity provider', () => {
       keys: { keys: [] },
       discovery: { issuer, jwks_uri: `${issuer}/keys` },
       asked: [],
+      held: Promise.resolve(),
     };
     return provider;
   }
@@ -444,6 +450,52 @@ describe('tokens of an identity provider', () => {
     expect(await codeOf(service, forged)).toBe('unauthenticated');
     expect(await codeOf(service, await token())).toBe('taken');
   });
+
+  it.each([
+    ['/events', 1000],
+    ['/timers/{timer_id}/displays/events', 1000],
+    ['/timers/{timer_id}/events', 3],
+  ])(
+    'A4: streams of %s that end while their token is checked are not counted',
+    async (path, most) => {
+      const { service, token, provider } = await startWithProvider();
+      service.token = await secretly(service, { role: 'admin' });
+      const { id } = await service.create();
+      const own = service.token;
+      service.token = await token({ role: 'admin' });
+      let release = (): void => {};
+      provider.held = new Promise((resolve) => {
+        release = resolve;
+      });
+      const url = `${service.service.url}${path.replace('{timer_id}', id)}`;
+      const accepted: Socket[] = [];
+      const note = (message: unknown): void => {
+        accepted.push(z.object({ socket: z.instanceof(Socket) }).parse(message).socket);
+      };
+      subscribe('net.server.socket', note);
+      const requests = Array.from({ length: most }, () => {
+        const request = httpRequest(url, { agent: false, headers: service.authorization });
+        request.on('error', () => {});
+        return request.end();
+      });
+      const often = { timeout: 10_000, interval: 5 };
+      const heard = () => accepted.filter(({ bytesRead }) => bytesRead > 0).length;
+      // The provider is asked by a connection of its own.
+      await expect.poll(heard, often).toBe(most + 1);
+      unsubscribe('net.server.socket', note);
+      for (const request of requests) request.destroy();
+      const left = () => accepted.filter(({ destroyed }) => destroyed).length;
+      await expect.poll(left, often).toBe(most);
+      release();
+      expect(await codeOf(service, service.token)).toBe('taken');
+      const reader = await EventReader.open(url, z.unknown(), { Authorization: `Bearer ${own}` });
+      expect(await reader.next()).toBeDefined();
+      reader.leave();
+      service.token = own;
+      const count = async () => (await service.get(id)).connected_clients;
+      await expect.poll(count, often).toBe(0);
+    },
+  );
 
   it.each<[string, (provider: Provider) => void]>([
     [
