@@ -282,7 +282,7 @@ export class TimerDirectory {
     const { registry, shardLogic, inspect } = this.#options;
     const shard = createActor(shardLogic, {
       clock: this.#clock,
-      input: { registry },
+      input: { registry, namesTimers: inspect !== undefined },
       ...(inspect === undefined ? {} : { inspect }),
     });
     shard.subscribe({ error: (error) => registry.send({ type: 'shard.failed', index, error }) });

@@ -11,6 +11,8 @@ import { type TimerInput, timerMachine } from './timer.machine.js';
 export interface ShardInput {
   /** Receives `timer.removed` and `timer.failed`. */
   readonly registry: AnyActorRef;
+  /** Whether the actors of timers are named by the ids of those, for people who watch them. */
+  readonly namesTimers: boolean;
 }
 
 export interface ShardContext extends ShardInput {
@@ -76,7 +78,7 @@ export const shardMachine = setup({
   },
 }).createMachine({
   id: 'shard',
-  context: ({ input }) => ({ ...input, slots: new Slots() }),
+  context: ({ input }) => ({ ...input, slots: new Slots(input.namesTimers) }),
   initial: 'SUPERVISING',
   states: {
     SUPERVISING: {

@@ -186,13 +186,15 @@ export class StreamIndex {
   }
 
   /** Forgets what was taken out of the stream. */
-  takeOut({ sequence, milestones }: IndexState): void {
+  takeOut({ sequence, milestones, heads }: IndexState): void {
     const [milestone] = milestones;
     if (milestone === undefined || milestone.position <= this.hashes.first.position) return;
     const firstPosition = milestone.position + 1;
     this.hashes.beginAt(milestone);
+    // Timers that went on behind the joint, of which this index may not have heard yet.
+    const astride = new Set(heads.map(({ timerId }) => timerId));
     for (const [timerId, head] of this.#heads) {
-      if (head.sequence <= sequence) this.#heads.delete(timerId);
+      if (head.sequence <= sequence && !astride.has(timerId)) this.#heads.delete(timerId);
       else if (head.firstPosition < firstPosition)
         this.#heads.set(timerId, { ...head, firstPosition });
     }

@@ -69,6 +69,20 @@ describe('R6: a stream that entries were taken out of', () => {
     expect(await fresh.append([started('b', 2)])).toEqual(['committed']);
   });
 
+  it('keeps what went on behind the joint, also of whoever has not heard that yet', () => {
+    const first = [created('a'), created('b'), entry('a', 2, { type: 'stopped', data: {} })];
+    const all = new StreamIndex();
+    for (const [at, one] of first.entries()) all.fold(one, at + 1);
+    const late = new StreamIndex(all.capture());
+    const { last } = all.hashes;
+    const heads = [all.headOf('b')].flatMap((head) => head ?? []);
+    const state = all.beginningAt(3, last, heads);
+    late.takeOut(state);
+    expect(late.revisionOf('a')).toBe(0);
+    expect(late.fold(started('b', 2), 4)).toBe(true);
+    expect(late.headOf('b')).toMatchObject({ revision: 2, firstPosition: 4 });
+  });
+
   it('begins where it was put down, also if nobody came to take the entries out', async () => {
     const stream = newStream();
     const node = await openNats(server, { stream });

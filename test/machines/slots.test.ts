@@ -4,7 +4,7 @@ import { Slots } from '../../machines/slots.js';
 
 describe('slots', () => {
   it('are small numbers, each of one timer at a time', () => {
-    const slots = new Slots();
+    const slots = new Slots(false);
     expect(['a', 'b', 'c'].map((timerId) => slots.take(timerId))).toEqual(['0', '1', '2']);
     slots.free('1');
     expect(slots.take('d')).toBe('1');
