@@ -20,12 +20,21 @@ export const givenTimersSchema = z
   .meta({ description: 'The ids of timers that it is for, or * for all.', examples: ['*'] });
 export type GivenTimers = z.output<typeof givenTimersSchema>;
 
+/** When a credential that others may take back is to be checked again, and how. */
+export interface Recheck {
+  readonly atMs: number;
+  /** Gives when it is the next time. Rejects if the credential does not hold any more. */
+  readonly check: () => Promise<Recheck>;
+}
+
 export interface Caller extends Author {
   readonly role: CallerRole;
   /** Timers it may deal with beside those its holder created. */
   readonly timers: GivenTimers;
   /** When the credential ends, in epoch ms; `null` if it does not by itself. */
   readonly expiresAtMs: number | null;
+  /** Nothing for a credential that ends at its time, or is revoked here. */
+  readonly recheck?: Recheck;
 }
 
 export { ANONYMOUS };

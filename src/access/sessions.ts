@@ -1,6 +1,6 @@
 /** Connections that stay, by the credential they came with: they end when it does. */
-import type { Clock } from '../clock.js';
-import type { Caller } from './caller.js';
+import type { Clock, Timeout } from '../clock.js';
+import type { Caller, Recheck } from './caller.js';
 
 export class Sessions {
   readonly #clock: Clock;
@@ -11,10 +11,11 @@ export class Sessions {
   }
 
   /** Calls back when the credential of a caller ends; gives the function that makes it not. */
-  watch({ credential, expiresAtMs }: Caller, onEnd: () => void): () => void {
+  watch({ credential, expiresAtMs, recheck }: Caller, onEnd: () => void): () => void {
     const ends = this.#endings.get(credential) ?? new Set();
     this.#endings.set(credential, ends);
     const end = (): void => {
+      if (!ends.has(end)) return;
       forget();
       onEnd();
     };
@@ -22,14 +23,22 @@ export class Sessions {
       expiresAtMs === null
         ? undefined
         : this.#clock.setTimeout(end, Math.max(0, expiresAtMs - this.#clock.now()));
+    let checking: Timeout;
+    const checkLater = ({ atMs, check }: Recheck): void => {
+      if (!ends.has(end)) return;
+      const checkNow = (): void => void check().then(checkLater, end);
+      checking = this.#clock.setTimeout(checkNow, Math.max(0, atMs - this.#clock.now()));
+    };
     const forget = (): void => {
       if (expiry !== undefined) this.#clock.clearTimeout(expiry);
+      this.#clock.clearTimeout(checking);
       ends.delete(end);
       if (ends.size === 0 && this.#endings.get(credential) === ends) {
         this.#endings.delete(credential);
       }
     };
     ends.add(end);
+    if (recheck !== undefined) checkLater(recheck);
     return forget;
   }
 

@@ -25,6 +25,7 @@ import {
   type Caller,
   type CallerRole,
   givenTimersSchema,
+  type Recheck,
   timerIdsSchema,
 } from './caller.js';
 import { IdentityProvider } from './identity-provider.js';
@@ -129,16 +130,19 @@ export class Tokens {
   async check(token: string, beforeVerifying: () => void): Promise<Holder> {
     const name = hash('sha256', token);
     const kept = this.#checked.get(name);
-    if (kept !== undefined && kept.untilMs > this.#options.clock.now()) return kept.holder;
+    if (kept !== undefined && kept.untilMs > this.#options.clock.now()) {
+      return this.#rechecked(token, kept);
+    }
     // One that was right and has not ended is not held up by strangers when it is checked again.
     const wasRight = kept !== undefined && this.#isValid(kept.holder);
     const holder = wasRight
       ? await this.#verifyAgain(token, kept.holder)
       : await this.#verify(token, beforeVerifying);
-    this.#checked.set(name, { holder, untilMs: this.#believedUntilMs(holder) });
+    const checked = { holder, untilMs: this.#believedUntilMs(holder) };
+    this.#checked.set(name, checked);
     const [oldest] = this.#checked.keys();
     if (this.#checked.size > MOST_KEPT && oldest !== undefined) this.#checked.delete(oldest);
-    return holder;
+    return this.#rechecked(token, checked);
   }
 
   /** Makes a token for a display of one timer. */
@@ -172,8 +176,18 @@ export class Tokens {
 
   #believedUntilMs({ credential, expiresAtMs }: Holder): number {
     const endMs = expiresAtMs ?? Number.POSITIVE_INFINITY;
-    if (!credential.startsWith(`${PROVIDER_PREFIX}:`)) return endMs;
+    if (!isOfProvider(credential)) return endMs;
     return Math.min(endMs, this.#options.clock.now() + PROVIDER_KEPT_MS);
+  }
+
+  /** A holder who stays is checked again whenever what is known of the token is not believed any more. */
+  #rechecked(token: string, { holder, untilMs }: Checked): Holder {
+    if (!isOfProvider(holder.credential)) return holder;
+    const recheckAt = (atMs: number): Recheck => ({
+      atMs,
+      check: async () => recheckAt(this.#believedUntilMs(await this.#verifyAgain(token, holder))),
+    });
+    return { ...holder, recheck: recheckAt(untilMs) };
   }
 
   async #verify(token: string, beforeVerifying: () => void): Promise<Holder> {
@@ -236,6 +250,10 @@ export class Tokens {
     }
     throw new errors.JWSInvalid('No source of tokens issues such ones');
   }
+}
+
+function isOfProvider(credential: string): boolean {
+  return credential.startsWith(`${PROVIDER_PREFIX}:`);
 }
 
 async function keysIn(file: string): Promise<JWTVerifyGetKey> {

@@ -20,6 +20,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { SettingError } from '../../src/config.js';
+import { CONSOLE_MESSAGES } from '../../src/protocol/console.js';
 import { tokenSchema } from '../../src/protocol/credentials.js';
 import { displaysSchema } from '../../src/protocol/displays.js';
 import { EVENT_MESSAGES, SERVER_MESSAGES } from '../../src/protocol/messages.js';
@@ -529,6 +530,36 @@ describe('tokens of an identity provider', () => {
     expect(await codeOf(service, text)).toBe('taken');
     await service.advance(10 * 60 * 1000);
     expect(await codeOf(service, text)).toBe('unauthenticated');
+  });
+
+  it('A1: end for those who are connected too, and not while the provider cannot be asked', async () => {
+    const { service, token, provider } = await startWithProvider();
+    service.token = await token({ role: 'admin' });
+    const { id } = await service.create();
+    // By then what is known of the token is 4 minutes old.
+    await service.advance(4 * 60 * 1000);
+    const display = await service.display(id);
+    const console = await EventReader.open(
+      `${service.service.url}/events`,
+      CONSOLE_MESSAGES.overview,
+      service.authorization,
+    );
+    await console.next();
+    const { keys } = provider;
+    provider.keys = undefined;
+    const asked = provider.asked.length;
+    await service.advance(60 * 1000);
+    await expect.poll(() => provider.asked.length).toBe(asked + 1);
+    for (let minutes = 0; minutes < 10; minutes += 1) await service.advance(60 * 1000);
+    expect(await display.news()).toEqual([]);
+    provider.keys = keys;
+    for (let minutes = 0; minutes < 10; minutes += 1) await service.advance(60 * 1000);
+    expect(await codeOf(service, service.token)).toBe('taken');
+    expect(await display.news()).toEqual([]);
+    provider.keys = { keys: [] };
+    await service.advance(10 * 60 * 1000);
+    expect((await display.closed).code).toBe(PROBLEMS.credential_ended.closeCode);
+    await console.ended;
   });
 
   it('A1: that were right before are right until they end, while the provider cannot be asked', async () => {
