@@ -10,6 +10,7 @@ import {
   type Beginning,
   type Commit,
   DoubtError,
+  type Engine,
   type Entry,
   type Journal,
   type JournalAnswer,

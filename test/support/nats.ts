@@ -1,5 +1,6 @@
 /** Real nats-servers, each a process with a folder of its own that goes with the file of tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -263,16 +264,29 @@ export class AnswerProxy {
   }
 }
 
-/** Ports that nobody listens on; all are held at once, so that they are different ones. */
+/** Below the ports that systems give to connections, which would take those of a server that is down. */
+const FIRST_PORT = 15_000;
+const PORTS = 15_000;
+
+/** Different ports that nobody listens on. */
 async function freePorts(count: number): Promise<number[]> {
-  const holders = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(holders.map((holder) => once(holder, 'listening')));
-  const ports = holders.map((holder) => {
-    const address = holder.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  await Promise.all(holders.map((holder) => once(holder.close(), 'close')));
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = FIRST_PORT + randomInt(PORTS);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const holder = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(holder, 'listening');
+  } catch {
+    return false;
+  }
+  await once(holder.close(), 'close');
+  return true;
 }
 
 export interface TestNatsOptions extends Partial<Omit<NatsJournalOptions, 'access'>> {
