@@ -146,6 +146,36 @@ describe('W1: every event is delivered at least once, those of a timer in their 
     expect(Number(delivery?.headers['webhook-timestamp']) * 1000).toBe(timer.deadline_ms);
   });
 
+  it('T8, W1: a warning that came while a pause was recorded comes again once the clock has passed it for good', async () => {
+    const journal = new DisturbedJournal();
+    const { service, receiver } = await hooked({ journal });
+    const definition = { duration_seconds: 60, warning_thresholds: [30], auto_start: true };
+    const { id } = await service.create(definition);
+    const display = await service.display(id, '?ticks=false');
+    await advance(service, 30 * SECOND - 100);
+    journal.isHeld = true;
+    const asked = journal.appends.length;
+    const paused = service.act(id, 'pause');
+    while (journal.appends.length === asked) await new Promise((resolve) => setImmediate(resolve));
+    // Nothing settles before the pause is recorded, so the clock is moved alone.
+    await service.clock.advance(200);
+    await display.next('timer_warning');
+    journal.isHeld = false;
+    journal.release();
+    expect(await paused).toMatchObject({ state: 'paused', remaining_ms: 30_100 });
+    await service.act(id, 'resume');
+    await advance(service, 200);
+    const told = (await display.news()).map(({ type }) => type);
+    expect(told).toEqual(['timer_paused', 'timer_started', 'timer_warning']);
+    expect(typesOf(receiver.received, id)).toEqual([
+      ...['created', 'warning', 'paused', 'resumed', 'warning'],
+    ]);
+    const happened = eventsOf(await journal.history(id), service.clock.now());
+    expect(happened.map(({ event }) => event.thresholdMs ?? event.entry?.type)).toEqual([
+      ...['created', 'paused', 'resumed', 30 * SECOND],
+    ]);
+  });
+
   it('W1: tells only the events and timers that are wanted', async () => {
     const service = await TestService.start();
     const receiver = await Receiver.open();
