@@ -75,6 +75,24 @@ describe('the examples of the README', () => {
     });
   });
 
+  it('A5, A6: ask again without harm', async (context) => {
+    const script = example('ask again');
+    need(context, 'curl', canRun('curl', '--version'));
+    const { id } = await createStarted(60);
+    await service.request('POST', `/timers/${id}/control`, { action: 'pause' });
+    const output = await runText('bash', '-ec', `TIMER_ID=${id}\n${script}`);
+    const [first, second] = output.replace('}{', '}\n{').split('\n');
+    expect(timerSchema.parse(JSON.parse(first ?? ''))).toMatchObject({
+      duration_seconds: 360,
+      revision: 3,
+    });
+    expect(second).toBe(first);
+    const late = await runText('bash', '-ec', `TIMER_ID=${id}\n${script}`);
+    expect(late).toContain('wrong_revision');
+    const { text } = await service.request('GET', `/timers/${id}`);
+    expect(timerSchema.parse(JSON.parse(text)).duration_seconds).toBe(360);
+  });
+
   it('start and extend a classroom', async (context) => {
     const script = example('classroom');
     need(context, 'curl', canRun('curl', '--version'));
