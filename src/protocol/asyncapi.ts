@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import { CONSOLE_MESSAGES } from './console.js';
 import { displaysSchema } from './displays.js';
+import { streamEndedSchema } from './events.js';
 import { CLIENT_MESSAGES, EVENT_MESSAGES, SERVER_MESSAGES } from './messages.js';
 import { PROBLEMS } from './problems.js';
 import type { RequestSchemas } from './requests.js';
@@ -13,10 +14,13 @@ import { referencedSchemas } from './schemas.js';
 type Messages = Readonly<Record<string, z.ZodType>>;
 
 /** Consoles have messages with names that displays use, too. */
-const CONSOLE: Messages = Object.fromEntries(
+const CONSOLE_ALONE: Messages = Object.fromEntries(
   Object.entries(CONSOLE_MESSAGES).map(([type, schema]) => [`console_${type}`, schema]),
 );
-const DISPLAYS: Messages = { displays: displaysSchema };
+const ENDED: Messages = { stream_ended: streamEndedSchema };
+const EVENTS: Messages = { ...EVENT_MESSAGES, ...ENDED };
+const DISPLAYS: Messages = { displays: displaysSchema, ...ENDED };
+const CONSOLE: Messages = { ...CONSOLE_ALONE, ...ENDED };
 const ALL: Messages = { ...SERVER_MESSAGES, ...CLIENT_MESSAGES, ...DISPLAYS, ...CONSOLE };
 
 export function asyncApiDocument(
@@ -58,7 +62,7 @@ export function asyncApiDocument(
       events: channel(
         '/timers/{timer_id}/events',
         'One stream of server-sent events follows one timer.',
-        EVENT_MESSAGES,
+        EVENTS,
       ),
       displays: channel(
         '/timers/{timer_id}/displays/events',
@@ -71,7 +75,7 @@ export function asyncApiDocument(
       follow: operation('send', 'display', 'What a display is told.', SERVER_MESSAGES),
       ask: operation('receive', 'display', 'What a display may say.', CLIENT_MESSAGES),
       followEvents: {
-        ...operation('send', 'events', 'What a display is told.', EVENT_MESSAGES),
+        ...operation('send', 'events', 'What a display is told.', EVENTS),
         bindings: { http: { method: 'GET', query: followEvents, bindingVersion: '0.3.0' } },
       },
       watchDisplays: operation('send', 'displays', 'Who follows a timer.', DISPLAYS),

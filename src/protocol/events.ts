@@ -1,4 +1,6 @@
 /** Server-sent events, as the HTML standard has them: how they look on the wire. */
+import { z } from 'zod';
+import { PROBLEMS } from './problems.js';
 
 export const EVENT_STREAM_TYPE = 'text/event-stream';
 
@@ -14,4 +16,17 @@ export const EVENT_STREAM_HEADERS = {
 export function eventOf(data: unknown, id?: number): Buffer {
   const name = id === undefined ? '' : `id: ${id}\n`;
   return Buffer.from(`${name}data: ${JSON.stringify(data)}\n\n`);
+}
+
+export const streamEndedSchema = z
+  .object({ code: z.literal('credential_ended'), title: z.string() })
+  .meta({
+    id: 'stream_ended',
+    description: 'The data of an event of the type `ended`, the last one: why the stream ends.',
+  });
+
+/** Has a type of its own, so that who reads messages does not take it for one. */
+export function endedEventOf(code: z.output<typeof streamEndedSchema>['code']): Buffer {
+  const data = { code, title: PROBLEMS[code].title };
+  return Buffer.from(`event: ended\ndata: ${JSON.stringify(data)}\n\n`);
 }

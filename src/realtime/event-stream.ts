@@ -99,6 +99,12 @@ export class EventStream extends Outlet {
     this.pulse = this.clock.setTimeout(() => this.terminate(), LAST_WORDS_MS);
   }
 
+  /** Sends a last event, which says why the stream ends, and ends it. */
+  endWith(event: Buffer): void {
+    this.send(event);
+    this.end();
+  }
+
   /** Breaks the connection off. */
   terminate(): void {
     this.socket.destroy();

@@ -53,6 +53,10 @@ export class Feed {
     this.#options.stream.end();
   }
 
+  endWith(event: Buffer): void {
+    this.#options.stream.endWith(event);
+  }
+
   /** Lets go of what is pending; the connection has ended. */
   dispose(): void {
     this.#options.clock.clearTimeout(this.#timeout);

@@ -8,6 +8,7 @@ import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
 import type { Acknowledgement, Displays } from '../protocol/displays.js';
+import { endedEventOf } from '../protocol/events.js';
 import { connectedMessage } from '../protocol/messages.js';
 import type { Acknowledged } from '../protocol/presence.js';
 import { LimitProblem, noRoom, Problem, problemOf } from '../protocol/problems.js';
@@ -201,10 +202,13 @@ export class Realtime {
     admit(request, this.#options.registry, this.#options.config);
   }
 
-  #endWithCredential({ response, caller }: Exchange, stream: { end(): void }): void {
+  #endWithCredential(
+    { response, caller }: Exchange,
+    stream: { endWith(event: Buffer): void },
+  ): void {
     response.once(
       'close',
-      this.#options.access.watch(caller, () => stream.end()),
+      this.#options.access.watch(caller, () => stream.endWith(endedEventOf('credential_ended'))),
     );
   }
 

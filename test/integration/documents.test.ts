@@ -608,12 +608,12 @@ describe('the AsyncAPI document is valid, complete and true', () => {
     const consoleNames = Object.keys(CONSOLE_MESSAGES).map((type) => `console_${type}`);
     expect(told('follow')).toEqual(Object.keys(SERVER_MESSAGES).sort());
     expect(told('ask')).toEqual(Object.keys(CLIENT_MESSAGES).sort());
-    expect(told('followEvents')).toEqual(Object.keys(EVENT_MESSAGES).sort());
-    expect(told('watchDisplays')).toEqual(['displays']);
-    expect(told('watchAll')).toEqual(consoleNames.sort());
+    expect(told('followEvents')).toEqual([...Object.keys(EVENT_MESSAGES), 'stream_ended'].sort());
+    expect(told('watchDisplays')).toEqual(['displays', 'stream_ended']);
+    expect(told('watchAll')).toEqual([...consoleNames, 'stream_ended'].sort());
     const names = Object.keys({ ...SERVER_MESSAGES, ...CLIENT_MESSAGES });
     expect(Object.keys(document.components.messages).sort()).toEqual(
-      [...names, 'displays', ...consoleNames].sort(),
+      [...names, 'displays', 'stream_ended', ...consoleNames].sort(),
     );
   });
 

@@ -194,6 +194,7 @@ describe('tokens of the operator', () => {
     const { closeCode, title } = PROBLEMS.credential_ended;
     expect(await display.closed).toEqual({ code: closeCode, reason: title });
     await stream.ended;
+    expect(stream.ending).toEqual({ code: 'credential_ended', title });
   });
 });
 
@@ -560,6 +561,7 @@ describe('tokens of an identity provider', () => {
     await service.advance(10 * 60 * 1000);
     expect((await display.closed).code).toBe(PROBLEMS.credential_ended.closeCode);
     await console.ended;
+    expect(console.ending).toMatchObject({ code: 'credential_ended' });
   });
 
   it('A1: that were right before are right until they end, while the provider cannot be asked', async () => {

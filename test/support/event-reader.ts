@@ -42,6 +42,8 @@ endWithTest('clients', () => {
 export class EventReader<T> {
   /** Everything received so far, each checked against the schema. */
   readonly events: ServerEvent<T>[] = [];
+  /** What the last event said of why the stream ends. */
+  ending: unknown;
   readonly response: IncomingMessage;
   /** Settles when the stream has ended, by either side. */
   readonly ended: Promise<void>;
@@ -124,7 +126,11 @@ export class EventReader<T> {
     this.#text += chunk;
     const blocks = this.#text.split('\n\n');
     this.#text = blocks.pop() ?? '';
-    for (const block of blocks) this.events.push(this.#eventIn(block));
+    for (const block of blocks) {
+      const [, ending] = /^event: ended\ndata: (.+)$/.exec(block) ?? [];
+      if (ending === undefined) this.events.push(this.#eventIn(block));
+      else this.ending = JSON.parse(ending);
+    }
     this.#wake();
   }
 

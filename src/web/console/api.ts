@@ -157,7 +157,11 @@ export class Api {
     const headers = { Accept: 'text/event-stream' };
     const { body } = await this.#call(path, { headers, signal });
     if (body === null) return;
-    const parser = createParser({ onEvent: ({ data }) => onMessage(data) });
+    const parser = createParser({
+      onEvent: ({ event, data }) => {
+        if (event === undefined) onMessage(data);
+      },
+    });
     const decoder = new TextDecoder();
     const reader = body.getReader();
     for (;;) {
