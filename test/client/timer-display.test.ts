@@ -314,7 +314,7 @@ describe('what a display says of itself when it connects', () => {
     const { display } = follow(service, id, platform, { token });
     await until(isLive(display));
     await service.protect();
-    await advance(66 * SECOND);
+    await advance(60 * SECOND);
     if (isWebSocketRefused) await advance(2 * SECOND);
     await until(() => renewed > 0 && display.connection === 'live');
     expect(display.transport).toBe(isWebSocketRefused ? 'sse' : 'websocket');
@@ -330,7 +330,7 @@ describe('what a display says of itself when it connects', () => {
     const told: string[] = [];
     display.on('connection', (connection) => told.push(connection));
     await until(isLive(display));
-    await advance(66 * SECOND);
+    await advance(60 * SECOND);
     await until(() => told.includes('closed'));
     expect(display.closeReason).toEqual({
       code: PROBLEMS.credential_ended.closeCode,
