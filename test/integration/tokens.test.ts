@@ -558,7 +558,13 @@ describe('tokens of an identity provider', () => {
     expect(await codeOf(service, service.token)).toBe('taken');
     expect(await display.news()).toEqual([]);
     provider.keys = { keys: [] };
-    await service.advance(10 * 60 * 1000);
+    let isClosed = false;
+    void display.closed.then(() => {
+      isClosed = true;
+    });
+    // What the provider was asked before may be answered only now, and is good for as long again; the token itself ends in half an hour.
+    const minuteLater = () => service.advance(60 * 1000).then(() => isClosed);
+    await expect.poll(minuteLater, { timeout: 3000, interval: 100 }).toBe(true);
     expect((await display.closed).code).toBe(PROBLEMS.credential_ended.closeCode);
     await console.ended;
     expect(console.ending).toMatchObject({ code: 'credential_ended' });
