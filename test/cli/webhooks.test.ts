@@ -64,8 +64,13 @@ describe('webhooks', () => {
     expect(failed.stderr).toBe(`${message}: failed: Answered 500\n`);
     receiver.answer = () => 204;
     expect(await output('redeliver', id, message)).toBe(`${message}: delivered\n`);
-    const json = JSON.parse(await output('deliveries', id, '--limit', '2', '--json'));
-    expect(attemptsSchema.parse(json).map(({ success }) => success)).toEqual([true, false]);
+    const json = JSON.parse(await output('deliveries', id, '--json'));
+    const successes = attemptsSchema.parse(json).map(({ success }) => success);
+    expect(successes.slice(-2)).toEqual([false, false]);
+    // What waits is sent at once when the receiver takes something again, and may be there too.
+    expect(new Set(successes.slice(0, -2))).toEqual(new Set([true]));
+    const latest = JSON.parse(await output('deliveries', id, '--limit', '1', '--json'));
+    expect(attemptsSchema.parse(latest)).toMatchObject([{ success: true }]);
     const table = await output('deliveries', id);
     expect(table).toMatch(/^AT +MESSAGE +EVENT +TIMER +ATTEMPT +TOOK +RESULT\n/);
     expect(table).toContain('failed: Answered 500\n');
