@@ -32,6 +32,8 @@ const MOST_REPLICAS = 3;
 const REPLICAS_NOT_SUPPORTED = 10074;
 /** The cluster has no leader, or not enough servers are there yet. */
 const NOT_YET_AVAILABLE: readonly number[] = [10005, 10008, 10009];
+/** Two nodes made the same thing at the same moment, which servers do not always take for the same. */
+const SUBJECTS_OVERLAP = 10065;
 /** A cluster that has just been started gets so long until its leaders are elected. */
 const PATIENCE_MS = 30_000;
 const PAUSE_MS = 250;
@@ -167,7 +169,9 @@ export async function asked<T>(asking: () => Promise<T>): Promise<T> {
   }
 }
 
+/** What stands in the way of our own stream for good is told as a `JournalError`. */
 function isPassing(error: unknown): boolean {
+  if (error instanceof JetStreamApiError && error.code === SUBJECTS_OVERLAP) return true;
   const cause = error instanceof JournalError ? error.cause : error;
   if (cause instanceof JetStreamApiError) return NOT_YET_AVAILABLE.includes(cause.code);
   return cause instanceof Error && cause.name === 'TimeoutError';
