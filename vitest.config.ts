@@ -14,5 +14,7 @@ export default defineConfig({
     maxWorkers: 4,
     testTimeout: 30_000,
     hookTimeout: 20_000,
+    // What comes by itself may take long on a busy machine.
+    expect: { poll: { timeout: 20_000, interval: 20 } },
   },
 });

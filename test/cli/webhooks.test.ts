@@ -1,11 +1,12 @@
 /** `webhooks`: the compiled command line against the real service and a real receiver. */
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import {
   attemptsSchema,
   webhooksSchema,
   webhookWithSecretSchema,
 } from '../../src/protocol/webhooks.js';
 import { type Run, startCommand } from '../support/command.js';
+import { eventually } from '../support/eventually.js';
 import { Receiver, verify } from '../support/receiver.js';
 import { TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -81,7 +82,7 @@ describe('webhooks', () => {
     receiver.answer = () => 410;
     await service.create();
     await receiver.until(1);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { body } = await service.request('GET', '/webhooks');
       expect(body).toMatchObject([{ disabled: { why: 'The receiver answered 410: it is gone' } }]);
     });

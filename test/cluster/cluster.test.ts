@@ -2,7 +2,7 @@
  * Three nodes on three servers of NATS, real processes all of them: one history whoever changes what and
  * where, and what is left of it when servers, nodes and the network between them are lost.
  */
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connectTimer } from '../../src/client/node.js';
 import type { TimerDisplay } from '../../src/client/timer-display.js';
 import { hashOf, NO_HASH } from '../../src/journal/chain.js';
@@ -16,6 +16,7 @@ import {
   TestCluster,
 } from '../support/cluster.js';
 import { endWithTest } from '../support/endings.js';
+import { eventually } from '../support/eventually.js';
 import { hasNatsServer } from '../support/nats.js';
 import type { ServiceProcess } from '../support/process.js';
 import { need } from '../support/tools.js';
@@ -115,7 +116,7 @@ async function control(
 
 /** Waits until all nodes have the same record, and gives it. */
 async function commonRecord(): Promise<readonly RecordEntry[]> {
-  return vi.waitFor(async () => {
+  return eventually(async () => {
     const [first = [], ...others] = await Promise.all(cluster.nodes.map(recordOn));
     for (const other of others) expect(other).toEqual(first);
     return first;
@@ -201,7 +202,7 @@ describe('T3: on three nodes that share a log', () => {
     const [{ id = '' } = {}] = await createTimers([AN_HOUR_SECONDS], false);
     const display = await follow(nodeOf(1).url, id);
     const change = await control(nodeOf(2), id, 'start');
-    await vi.waitFor(() => expect(display.timer?.revision).toBe(change?.revision), PATIENCE);
+    await eventually(() => expect(display.timer?.revision).toBe(change?.revision), PATIENCE);
     expect(display.state).toBe('running');
   });
 });
@@ -210,7 +211,7 @@ describe('T3: on three nodes that share a log', () => {
 async function follow(server: string, timerId: string): Promise<TimerDisplay> {
   const display = connectTimer({ server, timer: timerId });
   displays.add(display);
-  await vi.waitFor(() => expect(display.connection).toBe('live'), PATIENCE);
+  await eventually(() => expect(display.connection).toBe('live'), PATIENCE);
   return display;
 }
 
@@ -248,7 +249,7 @@ class Changes {
 /** Waits until every node that lives carries out changes. */
 async function changeable(timerId: string): Promise<readonly Acknowledged[]> {
   const extend = (index: number): Promise<Acknowledged> =>
-    vi.waitFor(async () => {
+    eventually(async () => {
       const change = await control(nodeOf(index), timerId, 'extend');
       if (change === undefined) throw new Error('The change was refused');
       return change;
@@ -279,7 +280,7 @@ describe('T4, T5: when a server, a node and a cable between servers are lost whi
       6,
     );
 
-    const leader = await vi.waitFor(() => cluster.nats.settledLeader(), PATIENCE);
+    const leader = await eventually(() => cluster.nats.settledLeader(), PATIENCE);
     await leader.kill();
     const acknowledged = [...(await changeable(probe))];
     await leader.restart();
@@ -288,22 +289,22 @@ describe('T4, T5: when a server, a node and a cable between servers are lost whi
     if (lost === undefined) throw new Error('There is no node');
     await cluster.killNode(lost);
     acknowledged.push(...(await changeable(probe)));
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (const { connection } of followers) expect(connection).toBe('live');
     }, PATIENCE);
     const change = await control(nodeOf(0), watched, 'extend');
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (const { timer } of followers) expect(timer?.revision).toBe(change?.revision);
     }, PATIENCE);
 
     // The leader still reaches both of them. When it does not, nats-server elects again and again and its
     // copies may differ for good, which docs/scaling.md tells of.
-    const leads = await vi.waitFor(() => cluster.nats.settledLeader(), PATIENCE);
+    const leads = await eventually(() => cluster.nats.settledLeader(), PATIENCE);
     const [one, other] = cluster.nats.servers.filter((server) => server !== leads);
     if (one === undefined || other === undefined) throw new Error('There are three servers');
     cluster.nats.cut(one.name, other.name);
     acknowledged.push(...(await changeable(probe)));
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const ended = await historyOn(nodeOf(0), ending.at(-1)?.id ?? '');
       expect(ended.at(-1)?.type).toBe('expired');
     }, PATIENCE);
@@ -320,7 +321,7 @@ describe('T4, T5: when a server, a node and a cable between servers are lost whi
     const expired = record.filter(({ type }) => type === 'expired');
     expect(expired).toHaveLength(ENDING_TIMERS);
     for (const { child } of cluster.nodes) expect(child.exitCode).toBeNull();
-    await vi.waitFor(() => expect(ends).toHaveLength(6), PATIENCE);
+    await eventually(() => expect(ends).toHaveLength(6), PATIENCE);
     expect(new Set(ends).size).toBe(6);
   });
 });

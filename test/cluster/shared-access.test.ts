@@ -1,7 +1,8 @@
 /** Credentials on two nodes that share one log: what is done at one of them counts at the other. */
 import { once } from 'node:events';
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { eventually } from '../support/eventually.js';
 import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { problemIn, TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -45,9 +46,9 @@ describe('keys of nodes that share a log', () => {
     const closeCode = await connected(other, id);
     expect(await statusOf(other, undefined)).toBe(200);
     await one.protect();
-    await vi.waitFor(async () => expect(await statusOf(other, undefined)).toBe(401));
+    await eventually(async () => expect(await statusOf(other, undefined)).toBe(401));
     expect((await other.request('POST', '/timers', { duration_seconds: 1 })).status).toBe(401);
-    await vi.waitFor(() => expect(closeCode()).toBe(4401));
+    await eventually(() => expect(closeCode()).toBe(4401));
     other.token = one.token;
     expect((await other.create()).id).not.toBe('');
   });
@@ -56,13 +57,13 @@ describe('keys of nodes that share a log', () => {
     const [one, other] = await startNodes();
     await one.protect();
     const key = await one.createKey({ role: 'admin' });
-    await vi.waitFor(async () => expect(await statusOf(other, key.key)).toBe(200));
+    await eventually(async () => expect(await statusOf(other, key.key)).toBe(200));
     other.token = key.key;
     const { id } = await other.create();
     const closeCode = await connected(other, id);
     expect((await one.request('DELETE', `/keys/${key.id}`)).status).toBe(204);
-    await vi.waitFor(async () => expect(await statusOf(other, key.key)).toBe(401));
-    await vi.waitFor(() => expect(closeCode()).toBe(4401));
+    await eventually(async () => expect(await statusOf(other, key.key)).toBe(401));
+    await eventually(() => expect(closeCode()).toBe(4401));
   });
 
   it('A2: are never all taken away, though two nodes revoke the last two at the same moment', async () => {
@@ -70,7 +71,7 @@ describe('keys of nodes that share a log', () => {
     await one.protect();
     const second = await one.createKey({ role: 'admin' });
     const [, firstId] = one.token?.split('_') ?? [];
-    await vi.waitFor(async () => expect(await statusOf(other, second.key)).toBe(200));
+    await eventually(async () => expect(await statusOf(other, second.key)).toBe(200));
     other.token = one.token;
     const answers = await Promise.all([
       one.request('DELETE', `/keys/${firstId}`),
@@ -80,7 +81,7 @@ describe('keys of nodes that share a log', () => {
     expect(refused.length).toBeGreaterThan(0);
     for (const answer of refused) expect(problemIn(answer).code).toBe('admin_key_needed');
     for (const node of [one, other]) {
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         const statuses = [await statusOf(node, one.token), await statusOf(node, second.key)];
         expect(statuses).toContain(200);
       });

@@ -1,8 +1,9 @@
 /** Nodes that share one log sign as one service: with one key, and each day once. */
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Heads } from '../../src/audit/heads.js';
 import { Signer } from '../../src/signing.js';
 import { created, START_MS } from '../support/entries.js';
+import { eventually } from '../support/eventually.js';
 import { readableLog } from '../support/log-lines.js';
 import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -25,7 +26,7 @@ describe('nodes that start at the same moment', () => {
       await journals[0]?.append([created(`t${day}`, START_MS + day * DAY_MS)]);
     }
     for (const journal of journals) {
-      await vi.waitFor(async () => expect(await journal.read(2, 1)).toHaveLength(1));
+      await eventually(async () => expect(await journal.read(2, 1)).toHaveLength(1));
     }
     const signers = await Promise.all(journals.map(({ documents }) => Signer.open(documents, '')));
     for (const { publicKeys } of signers) expect(publicKeys).toEqual(signers[0]?.publicKeys);

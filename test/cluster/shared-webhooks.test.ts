@@ -6,6 +6,7 @@ import {
   webhookSchema,
   webhookWithSecretSchema,
 } from '../../src/protocol/webhooks.js';
+import { eventually } from '../support/eventually.js';
 import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { ServiceProcess } from '../support/process.js';
 import { type Delivery, Receiver, verify } from '../support/receiver.js';
@@ -35,7 +36,7 @@ async function lead(nodes: readonly Asks[]): Promise<string> {
   const { id } = timerSchema.parse(await ask(0, '/timers', { duration_seconds: 300 }));
   for (const [index, action] of STEPS.entries()) {
     // A node that has not heard of the timer yet does not know it.
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       timerSchema.parse(
         await ask(index + 1, `/timers/${id}/control`, { action, extend_seconds: 60 }),
       ),
@@ -73,18 +74,18 @@ describe('webhooks of nodes that share a log', () => {
     const made = webhookWithSecretSchema.parse(
       await other('POST', '/webhooks', { url: receiver.url }),
     );
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(webhookSchema.parse(await one('GET', `/webhooks/${made.id}`)).url).toBe(receiver.url);
     });
     const ids = await Promise.all(Array.from({ length: TIMERS }, () => lead([one, other])));
     await receiver.until(TIMERS * EVENTS.length);
     for (const id of ids) expect(toldOf(receiver.deliveries, id)).toEqual(EVENTS);
     // Simulated time leaves those no time that are under way.
-    await vi.waitFor(() => expect(nodes[0]?.service.webhooks.isIdle).toBe(true));
+    await eventually(() => expect(nodes[0]?.service.webhooks.isIdle).toBe(true));
     // A node that stops hands over, and what comes after is told once as well.
     await nodes[0]?.stop();
     const last = await lead([other]);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await nodes[1]?.clock.advance(500);
       expect(toldOf(receiver.deliveries, last)).toEqual(EVENTS);
     }, PATIENCE);
@@ -101,10 +102,10 @@ describe('webhooks of nodes that share a log', () => {
     );
     const path = `/webhooks/${id}`;
     const shown = async (ask: Asks) => webhookSchema.parse(await ask('GET', path));
-    await vi.waitFor(() => shown(other));
+    await eventually(() => shown(other));
     const { secret } = webhookWithSecretSchema.parse(await other('POST', `${path}/rotate`, {}));
     const create = (ask: Asks) => ask('POST', '/timers', { duration_seconds: 300 });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await create(one);
       await receiver.until(receiver.deliveries.length + 1);
       const last = receiver.deliveries.at(-1);
@@ -113,13 +114,13 @@ describe('webhooks of nodes that share a log', () => {
     // The node that delivers finds out that the receiver is gone, and the other enables the webhook again.
     receiver.answer = () => 410;
     await create(other);
-    await vi.waitFor(async () => expect((await shown(other)).disabled).not.toBeNull());
+    await eventually(async () => expect((await shown(other)).disabled).not.toBeNull());
     receiver.answer = () => 204;
     const before = receiver.received.length;
     expect(webhookSchema.parse(await other('POST', `${path}/enable`)).disabled).toBeNull();
-    await vi.waitFor(() => expect(receiver.received.length).toBe(before + 1));
+    await eventually(() => expect(receiver.received.length).toBe(before + 1));
     const redelivered = receiver.deliveries.at(-1)?.id ?? '';
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const attempts = attemptsSchema.parse(await one('GET', `${path}/deliveries`));
       expect(attempts.map(({ message_id }) => message_id)).toContain(redelivered);
       await other('POST', `${path}/deliveries/${redelivered}/redeliver`);
@@ -127,7 +128,7 @@ describe('webhooks of nodes that share a log', () => {
       expect(after.length).toBe(attempts.length + 1);
     });
     await other('DELETE', path);
-    await vi.waitFor(async () => expect(await one('GET', '/webhooks')).toEqual([]));
+    await eventually(async () => expect(await one('GET', '/webhooks')).toEqual([]));
     const count = receiver.deliveries.length;
     await create(one);
     await create(other);
@@ -173,7 +174,7 @@ describe('the node that delivers', () => {
     await first.kill();
     receiver.answer = () => 204;
     const later = await lead([other]);
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (const id of [...ids, later]) expect(toldOf(receiver.received, id)).toEqual(EVENTS);
     }, PATIENCE);
   });

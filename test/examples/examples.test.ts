@@ -22,6 +22,7 @@ import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { SERVER_MESSAGES } from '../../src/protocol/messages.js';
 import { type TimerResource, timerSchema } from '../../src/protocol/timer.js';
+import { eventually } from '../support/eventually.js';
 import { ServiceProcess } from '../support/process.js';
 import { temporaryFolder } from '../support/sqlite.js';
 import {
@@ -115,7 +116,7 @@ describe('every usage example of the reference runs word for word', () => {
     need(context, 'a Python that can import websockets', python !== undefined);
     const { id } = await post('/timers', { duration_seconds: 3 });
     const client = runText(python ?? '', '-c', exampleText('connect.py', id));
-    const connected = vi.waitFor(async () => {
+    const connected = eventually(async () => {
       expect(await getTimer(id)).toMatchObject({ connected_clients: 1 });
     }, LONGEST_RUN_MS);
     // A client that fails ends the test at once instead of letting it wait for a connection.

@@ -11,6 +11,7 @@ import { receiptSchema } from '../../src/protocol/receipts.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { needBrowser, openPage } from '../support/browser.js';
 import { COMMAND, RunningCommand } from '../support/command.js';
+import { eventually } from '../support/eventually.js';
 import { ServiceProcess } from '../support/process.js';
 import { temporaryFolder } from '../support/sqlite.js';
 import { canRun, LONGEST_RUN_MS, need, pythonThatCan, runText } from '../support/tools.js';
@@ -202,7 +203,7 @@ describe('the examples of the README', () => {
     const script = example('webhook receiver').replace('9000', `${port}, '127.0.0.1'`);
     const args = ['--input-type=module', '-e', script];
     const receiver = new RunningCommand(process.execPath, args, { WEBHOOK_SECRET });
-    await vi.waitFor(() => fetch(`http://127.0.0.1:${port}`), LONGEST_RUN_MS);
+    await eventually(() => fetch(`http://127.0.0.1:${port}`), LONGEST_RUN_MS);
     await createStarted(2, [1]);
     await receiver.until('timer.expired Timer\n');
     expect(receiver.stdout).toBe('timer.warning Timer\ntimer.expired Timer\n');
@@ -214,7 +215,7 @@ describe('the examples of the README', () => {
     need(context, 'a Python that can import websockets', python !== undefined);
     const timerId = await create(1);
     const client = runText(python ?? '', '-c', script, timerId);
-    const connected = vi.waitFor(async () => {
+    const connected = eventually(async () => {
       expect(await timers()).toMatchObject([{ connected_clients: 1 }]);
     }, LONGEST_RUN_MS);
     await Promise.race([connected, client]);

@@ -32,6 +32,7 @@ import { Realtime } from '../../src/realtime/realtime.js';
 import { Signer } from '../../src/signing.js';
 import { Webhooks } from '../../src/webhooks/webhooks.js';
 import { EventReader, headersOf, RefusedError } from '../support/event-reader.js';
+import { eventually } from '../support/eventually.js';
 import { NOBODY, SAMPLES, UNKNOWN_ID } from '../support/samples.js';
 import { type Answer, problemIn, TestService } from '../support/service.js';
 
@@ -335,7 +336,7 @@ async function webhookIn(service: TestService): Promise<string> {
 /** Has a webhook try to send a message, and gives the id of that. */
 async function messageOf(service: TestService, webhookId: string): Promise<string> {
   await service.create();
-  return vi.waitFor(async () => {
+  return eventually(async () => {
     const { body } = await service.request('GET', `/webhooks/${webhookId}/deliveries`);
     const [attempt] = attemptsSchema.parse(body);
     if (attempt === undefined) throw new Error('Nothing was sent yet');

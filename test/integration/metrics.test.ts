@@ -1,10 +1,11 @@
 /** Metrics: what Prometheus is told, and that the dashboard asks for nothing else. */
 import { readFileSync } from 'node:fs';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Entry } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { EventReader } from '../support/event-reader.js';
+import { eventually } from '../support/eventually.js';
 import { ServiceProcess } from '../support/process.js';
 import { Receiver } from '../support/receiver.js';
 import { problemIn, TestService } from '../support/service.js';
@@ -203,9 +204,9 @@ describe('M1: metrics', () => {
     };
     expect(await told(service)).toEqual([2, 0, 0, 0, 0]);
     await service.create();
-    await vi.waitFor(async () => expect(await told(service)).toEqual([2, 0, 1, 1, 0]));
+    await eventually(async () => expect(await told(service)).toEqual([2, 0, 1, 1, 0]));
     await service.advance(10 * SECOND);
-    await vi.waitFor(async () => expect(await told(service)).toEqual([1, 1, 1, 2, 10]));
+    await eventually(async () => expect(await told(service)).toEqual([1, 1, 1, 2, 10]));
     await service.stop();
     const restarted = await TestService.start({ journal, settings, clock: service.clock });
     service.clock.stall(60 * SECOND);

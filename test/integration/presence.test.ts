@@ -1,5 +1,5 @@
 /** Several nodes show the displays of all of them; each is a service of its own, on one log and one clock. */
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Entry } from '../../src/journal/journal.js';
 import { consoleMessageSchema } from '../../src/protocol/console.js';
@@ -12,6 +12,7 @@ import { EVENT_MESSAGES } from '../../src/protocol/messages.js';
 import { newsSchema } from '../../src/protocol/presence.js';
 import { type OwnDisplays, Presence } from '../../src/realtime/presence.js';
 import { EventReader } from '../support/event-reader.js';
+import { eventually } from '../support/eventually.js';
 import { LocalBus, NodeJournal, SharedJournal } from '../support/local-bus.js';
 import { problemIn, TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -70,7 +71,7 @@ describe('D5: displays of another node', () => {
       });
     }
     await display.leave();
-    await vi.waitFor(async () => expect((await near.get(id)).connected_clients).toBe(1));
+    await eventually(async () => expect((await near.get(id)).connected_clients).toBe(1));
     await near.advance(NEWS_MS);
     expect((await far.get(id)).connected_clients).toBe(1);
     expect((await displaysOf(far, id)).displays).toHaveLength(1);
@@ -103,14 +104,14 @@ describe('D5: displays of another node', () => {
     expect(summary).toMatchObject({ timer_id: id, connected: 1, current: 0 });
     const url = `${far.service.url}/timers/${id}/displays/events`;
     const displays = await EventReader.open(url, displaysSchema);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await far.advance(NEWS_MS);
       expect(displays.data.at(-1)?.displays).toHaveLength(1);
     });
     const { displayId } = await follow(near, id);
     const said = { revision: 1, error_bound_ms: 7 };
     await near.request('POST', acknowledgement(id, displayId), said);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await far.advance(NEWS_MS);
       expect(displays.data.at(-1)).toMatchObject({ connected: 2, current: 1 });
       const told = console.data.flatMap((message) =>
@@ -156,7 +157,7 @@ describe('D5: displays of another node', () => {
     await near.advance(SECOND);
     journal.bus.isCut = false;
     await near.advance(2 * SECOND);
-    await vi.waitFor(async () => expect((await far.get(id)).connected_clients).toBe(2));
+    await eventually(async () => expect((await far.get(id)).connected_clients).toBe(2));
   });
 
   it('are known again after news got lost, because the numbers of messages have a gap', async () => {
@@ -168,7 +169,7 @@ describe('D5: displays of another node', () => {
     journal.bus.isCut = false;
     expect((await far.get(id)).connected_clients).toBe(0);
     await near.advance(SECOND);
-    await vi.waitFor(async () => expect((await far.get(id)).connected_clients).toBe(1));
+    await eventually(async () => expect((await far.get(id)).connected_clients).toBe(1));
   });
 
   it('are gone with a node that stops, at once', async () => {
@@ -179,7 +180,7 @@ describe('D5: displays of another node', () => {
     expect((await far.get(id)).connected_clients).toBe(1);
     const nowMs = near.clock.now();
     const stopping = near.service.stop();
-    await vi.waitFor(async () => expect((await far.get(id)).connected_clients).toBe(0));
+    await eventually(async () => expect((await far.get(id)).connected_clients).toBe(0));
     expect(near.clock.now()).toBe(nowMs);
     await stopping;
   });

@@ -12,6 +12,7 @@ import {
 } from '../../src/protocol/webhooks.js';
 import { eventsOf, messageIdOf, messageOf } from '../../src/webhooks/events.js';
 import { DisturbedJournal } from '../support/disturbed-journal.js';
+import { eventually } from '../support/eventually.js';
 import { type Delivery, Receiver, typesOf, verify } from '../support/receiver.js';
 import { problemIn, TestService, type TestServiceOptions } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -553,7 +554,7 @@ describe('W4: what fails is tried again on a schedule, and a webhook that never 
     receiver.answer = () => 410;
     const { id: timerId } = await service.create();
     await settle(service);
-    await vi.waitFor(async () => expect((await show(service, id)).disabled).not.toBeNull());
+    await eventually(async () => expect((await show(service, id)).disabled).not.toBeNull());
     expect((await show(service, id)).disabled?.why).toContain('410');
     receiver.answer = () => 204;
     await service.act(timerId, 'start');
@@ -574,7 +575,7 @@ describe('W4: what fails is tried again on a schedule, and a webhook that never 
     const { id: timerId } = await service.create();
     await settle(service);
     await advance(service, HOUR);
-    await vi.waitFor(async () => expect((await show(service, id)).disabled).not.toBeNull());
+    await eventually(async () => expect((await show(service, id)).disabled).not.toBeNull());
     expect((await show(service, id)).disabled?.why).toContain('3 attempts failed');
     await receiver.listen();
     await service.stop();
@@ -600,7 +601,7 @@ describe('W4: what fails is tried again on a schedule, and a webhook that never 
     await settle(restarted);
     expect((await attempts(restarted, id))[0]).toMatchObject({ attempt: sent + 1 });
     await advance(restarted, HOUR);
-    await vi.waitFor(async () => expect((await show(restarted, id)).disabled).not.toBeNull());
+    await eventually(async () => expect((await show(restarted, id)).disabled).not.toBeNull());
     expect(receiver.deliveries).toHaveLength(3);
     await restarted.request('POST', `/webhooks/${id}/enable`);
     await settle(restarted);
@@ -694,7 +695,7 @@ describe('W4: a receiver that is back is told at once', () => {
     const [last] = (await attempts(service, webhookId)).filter(({ success }) => !success);
     expect(last?.attempt).toBe(2);
     await advance(service, 2 * HOUR);
-    await vi.waitFor(async () => expect((await show(service, webhookId)).disabled).not.toBeNull());
+    await eventually(async () => expect((await show(service, webhookId)).disabled).not.toBeNull());
     expect((await show(service, webhookId)).disabled?.why).toContain('3 attempts failed');
   });
 

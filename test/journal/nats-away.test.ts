@@ -1,5 +1,5 @@
 /** What is promised of changes while the engine is away, or the clock of a node is wrong; on real servers. */
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { readConfig } from '../../src/config.js';
 import { DoubtError, type Journal, JournalError } from '../../src/journal/journal.js';
@@ -12,6 +12,7 @@ import { AlteredClock } from '../support/altered-clock.js';
 import { TestDisplay } from '../support/display.js';
 import { endWithTest } from '../support/endings.js';
 import { created, started } from '../support/entries.js';
+import { eventually } from '../support/eventually.js';
 import { readableLog } from '../support/log-lines.js';
 import { AnswerProxy, hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { need } from '../support/tools.js';
@@ -68,7 +69,7 @@ async function missingParts(service: Service): Promise<string[]> {
 
 function untilMissing(service: Service, ...parts: string[]): Promise<void> {
   const asItIs = async () => expect(await missingParts(service)).toEqual(parts);
-  return vi.waitFor(asItIs, { timeout: 20_000, interval: 50 });
+  return eventually(asItIs, { timeout: 20_000, interval: 50 });
 }
 
 /** What the engine has shown before counts no more; nothing that a clock of ours could hasten. */
@@ -147,13 +148,13 @@ describe('while the engine is away', () => {
       const { body } = await ask(service, 'GET', `/timers/${id}`);
       expect(timerSchema.parse(body).state).toBe('expired');
     };
-    await vi.waitFor(isOver, { timeout: 10_000, interval: 50 });
+    await eventually(isOver, { timeout: 10_000, interval: 50 });
     const { body } = await ask(service, 'GET', `/timers/${id}/history`);
     const [creation, end, ...others] = historySchema.parse(body);
     expect([creation?.type, end?.type, others]).toEqual(['created', 'expired', []]);
     expect(Date.parse(end?.at ?? '')).toBe(Date.parse(creation?.at ?? '') + 3000);
     const told = () => expect(lines.join('')).toMatch(/is not connected[\s\S]*what was missing/);
-    await vi.waitFor(told, { timeout: 10_000 });
+    await eventually(told, { timeout: 10_000 });
   });
 
   it('J1: a change is not even sent to an engine that has stopped answering', async () => {
@@ -179,7 +180,7 @@ describe('while the engine is away', () => {
     // What the engine does not answer is never taken for a fault of the service.
     for (const ask of questions) await expect(ask()).rejects.toBeInstanceOf(JournalError);
     proxy.release();
-    await vi.waitFor(() => journal.append([created('b')]), { timeout: 10_000 });
+    await eventually(() => journal.append([created('b')]), { timeout: 10_000 });
     expect(journal.engine.lacks).toEqual([]);
     const recorded = await journal.read(0, 10);
     expect(recorded.map(({ timerId, type }) => `${timerId} ${type}`)).toEqual([
@@ -195,7 +196,7 @@ describe('while the engine is away', () => {
     await journal.append([created('a')]);
     proxy.hold();
     const appended = journal.append([started('a', 2)]);
-    await vi.waitFor(() => expect(journal.engine.lacks).toHaveLength(1), { timeout: 10_000 });
+    await eventually(() => expect(journal.engine.lacks).toHaveLength(1), { timeout: 10_000 });
     proxy.release();
     expect(await appended).toEqual(['committed']);
     expect(await journal.read(0, 10)).toHaveLength(2);
@@ -210,8 +211,8 @@ describe('while the engine is away', () => {
     await journal.append([created('a')]);
     proxy.holdAll();
     const appended = journal.append([started('a', 2)]);
-    await vi.waitFor(() => other.append([started('a', 2)]));
-    await vi.waitFor(() => expect(journal.engine.lacks).toHaveLength(1), { timeout: 10_000 });
+    await eventually(() => other.append([started('a', 2)]));
+    await eventually(() => expect(journal.engine.lacks).toHaveLength(1), { timeout: 10_000 });
     proxy.release();
     expect(await appended).toEqual(['conflict']);
     expect(await other.read(0, 10)).toHaveLength(2);
@@ -222,14 +223,14 @@ describe('while the engine is away', () => {
     const proxy = await AnswerProxy.start(server);
     const clock = new AlteredClock({ speed: 10 });
     const journal = await openNats(server, { access: { servers: [proxy.url] }, clock });
-    await vi.waitFor(() => journal.append([created('a')]));
+    await eventually(() => journal.append([created('a')]));
     const sent = started('a', 2);
     proxy.hold();
     const doubt = await journal.append([sent]).catch((error: unknown) => error);
     expect(doubt).toBeInstanceOf(DoubtError);
     expect(doubt).toMatchObject({ entries: [sent], message: expect.stringMatching(/did not say/) });
     proxy.release();
-    await vi.waitFor(() => journal.append([created('b')]), { timeout: 10_000 });
+    await eventually(() => journal.append([created('b')]), { timeout: 10_000 });
     expect(await journal.append([started('a', 2)])).toEqual(['conflict']);
   });
 
@@ -237,12 +238,12 @@ describe('while the engine is away', () => {
     const { servers: cluster } = await NatsServer.startCluster();
     const access = { servers: cluster.map(({ url }) => url) };
     const open = () => openNats(cluster[0], { access, replicas: 3 });
-    const journal = await vi.waitFor(open, { timeout: 15_000, interval: 100 });
+    const journal = await eventually(open, { timeout: 15_000, interval: 100 });
     const service = await serve(journal);
     const id = await create(service, 300);
     const writers = await Promise.all(Array.from({ length: 5 }, () => Writer.start(service)));
     await Promise.all([cluster[1]?.kill(), cluster[2]?.kill()]);
-    await vi.waitFor(
+    await eventually(
       async () => expect((await missingParts(service)).length).toBeGreaterThan(0),
       15_000,
     );

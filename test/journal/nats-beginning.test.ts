@@ -1,11 +1,12 @@
 /** Streams that entries were taken out of, on a real server: every node agrees on where they begin. */
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeBeginning } from '../../src/journal/nats-beginning.js';
 import { StreamIndex } from '../../src/journal/nats-index.js';
 import { endWithFile } from '../support/endings.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
+import { eventually } from '../support/eventually.js';
 import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { need } from '../support/tools.js';
 import { shortened } from './contract.js';
@@ -36,7 +37,7 @@ describe('R6: a stream that entries were taken out of', () => {
     const other = await openNats(server, { stream, entriesBetweenSnapshots });
     const { before, upTo } = await shortened(node);
     const rest = before.slice(upTo.position);
-    await vi.waitFor(async () => expect(await other.read(0, 10)).toEqual(rest));
+    await eventually(async () => expect(await other.read(0, 10)).toEqual(rest));
     const late = await openNats(server, { stream, entriesBetweenSnapshots });
     for (const [index, journal] of [node, other, late].entries()) {
       expect(await journal.beginning()).toEqual(upTo);

@@ -1,8 +1,9 @@
 /** Documents that several nodes share: on a real server of NATS, and on a cluster of three. */
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Document } from '../../src/journal/journal.js';
 import type { NatsJournal } from '../../src/journal/nats.js';
 import { START_MS } from '../support/entries.js';
+import { eventually } from '../support/eventually.js';
 import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { need } from '../support/tools.js';
 
@@ -26,16 +27,16 @@ describe('documents in NATS', () => {
     const told = await toldBy(other);
     await one.documents.put('keys', { name: 'a', text: '1' }, null);
     await one.documents.put('keys', { name: 'b', text: '2' }, null);
-    await vi.waitFor(() => expect(told.at(-1)).toHaveLength(2));
+    await eventually(() => expect(told.at(-1)).toHaveLength(2));
     await one.documents.remove('keys', 'a');
-    await vi.waitFor(() => expect(told.at(-1)).toEqual([{ name: 'b', text: '2' }]));
+    await eventually(() => expect(told.at(-1)).toEqual([{ name: 'b', text: '2' }]));
     // Whoever listened is forgotten by a server that ends.
     await server.kill();
     await server.restart();
-    await vi.waitFor(() => one.documents.remove('keys', 'b'), PATIENCE);
-    await vi.waitFor(() => expect(told.at(-1)).toEqual([]), PATIENCE);
+    await eventually(() => one.documents.remove('keys', 'b'), PATIENCE);
+    await eventually(() => expect(told.at(-1)).toEqual([]), PATIENCE);
     await one.documents.put('keys', { name: 'c', text: '3' }, null);
-    await vi.waitFor(() => expect(told.at(-1)).toEqual([{ name: 'c', text: '3' }]), PATIENCE);
+    await eventually(() => expect(told.at(-1)).toEqual([{ name: 'c', text: '3' }]), PATIENCE);
   });
 
   it('A5: are replaced by one of the nodes that try at the same moment, also where they have copies', async () => {

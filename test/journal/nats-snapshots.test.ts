@@ -2,11 +2,12 @@
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { type ObjectStore, Objm } from '@nats-io/obj';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Entry, Journal, TimerRecord } from '../../src/journal/journal.js';
 import { KeptHashes } from '../../src/journal/nats-hashes.js';
 import { endWithFile } from '../support/endings.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
+import { eventually } from '../support/eventually.js';
 import { readableLog } from '../support/log-lines.js';
 import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -210,7 +211,7 @@ describe('snapshots of the journal in NATS', () => {
     });
     const clock = new SimulatedClock();
     const opening = opened(stream, { clock });
-    const { from } = await vi.waitFor(async () => {
+    const { from } = await eventually(async () => {
       await clock.advance(5000);
       const late = new Promise<never>((_, reject) => setImmediate(() => reject(new Error('late'))));
       return Promise.race([opening, late]);
@@ -224,7 +225,7 @@ describe('snapshots of the journal in NATS', () => {
     const nodes = await Promise.all([1, 2, 3].map(() => openNats(server, options)));
     for (let round = 0; round < 5; round += 1) {
       await nodes[round % 3]?.append(someEntries(round * TIMERS));
-      await vi.waitFor(async () => expect(await namesIn(stream)).not.toEqual([]));
+      await eventually(async () => expect(await namesIn(stream)).not.toEqual([]));
     }
     await Promise.all(nodes.map((node) => node.close()));
     const names = await namesIn(stream);

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createUser } from '@nats-io/nkeys';
 import { connect } from '@nats-io/transport-node';
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { recordOf } from '../../machines/record.js';
 import type { Entry, Journal, TimerRecord } from '../../src/journal/journal.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
+import { eventually } from '../support/eventually.js';
 import { readableLog } from '../support/log-lines.js';
 import { AnswerProxy, hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { TestService } from '../support/service.js';
@@ -35,7 +36,7 @@ async function replayedBy(journal: Journal): Promise<TimerRecord[]> {
 
 /** Appends one entry as soon as the engine is there again, and gives what became of it. */
 function appendAgain(journal: Journal, proposed: Entry): Promise<readonly string[]> {
-  return vi.waitFor(() => journal.append([proposed]), { timeout: 15_000, interval: 50 });
+  return eventually(() => journal.append([proposed]), { timeout: 15_000, interval: 50 });
 }
 
 beforeEach((context) => need(context, 'nats-server', isThere));
@@ -57,7 +58,7 @@ describe('the journal in NATS', () => {
       Array.from({ length: 50 }, (_, index) => node.append([created(`t${which}_${index}`)])),
     );
     await Promise.all(appends);
-    await vi.waitFor(() => expect(delivered.map(({ length }) => length)).toEqual([100, 100]));
+    await eventually(() => expect(delivered.map(({ length }) => length)).toEqual([100, 100]));
     expect(delivered[0]).toEqual(delivered[1]);
     const [ours, theirs] = await Promise.all(nodes.map((node) => node.read(0, 1000)));
     expect(ours).toEqual(theirs);
@@ -71,7 +72,7 @@ describe('the journal in NATS', () => {
     const nodes = await Promise.all([1, 2, 3].map(() => openNats(server, { stream })));
     await nodes[0]?.append([created('a')]);
     for (const node of nodes) {
-      await vi.waitFor(async () => expect(await node.history('a')).toHaveLength(1));
+      await eventually(async () => expect(await node.history('a')).toHaveLength(1));
     }
     const outcomes = nodes.map(async (node, index) => {
       const delivered = deliveredBy(node);
@@ -89,14 +90,14 @@ describe('the journal in NATS', () => {
     const node = await openNats(server, { stream });
     const other = await openNats(server, { stream });
     await node.append(Array.from({ length: 600 }, (_, index) => created(`t${index}`)));
-    await vi.waitFor(async () => expect(await other.read(599, 1)).toHaveLength(1));
+    await eventually(async () => expect(await other.read(599, 1)).toHaveLength(1));
     const delivered = deliveredBy(other);
     const records: TimerRecord[] = [];
     for await (const batch of other.replay(0)) {
       records.push(...batch.records);
       if (batch.timersLeft === 0) continue;
       await node.append([started('t599', 2)]);
-      await vi.waitFor(() => expect(delivered).toEqual([started('t599', 2)]));
+      await eventually(() => expect(delivered).toEqual([started('t599', 2)]));
     }
     expect(records.at(-1)).toEqual(recordOf([created('t599')]));
     expect(delivered).toEqual([started('t599', 2)]);
@@ -112,7 +113,7 @@ describe('the journal in NATS', () => {
     for await (const { name } of consumers.list(stream)) await consumers.delete(stream, name);
     await connection.close();
     expect(await journal.append([started('a', 2)])).toEqual(['committed']);
-    await vi.waitFor(() => expect(delivered).toEqual([created('a'), started('a', 2)]), 10_000);
+    await eventually(() => expect(delivered).toEqual([created('a'), started('a', 2)]), 10_000);
   });
 
   it('counts of all messages of one revision the first, whatever the engine lets in', async () => {
@@ -203,7 +204,7 @@ describe('the journal in NATS', () => {
       if (one === undefined || two === undefined) throw new Error('two services were started');
       const { id } = await one.create();
       await one.display(id, '?label=Seat%201');
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         await clock.advance(250);
         expect((await two.get(id)).connected_clients).toBe(1);
       });
@@ -256,14 +257,14 @@ describe('the journal in NATS', () => {
       );
       if (one === undefined || two === undefined) throw new Error('two services were started');
       const { id } = await one.create({ duration_seconds: 60 });
-      await vi.waitFor(async () => expect(await two.get(id)).toMatchObject({ state: 'created' }));
+      await eventually(async () => expect(await two.get(id)).toMatchObject({ state: 'created' }));
       await two.act(id, 'start');
-      await vi.waitFor(async () => expect(await one.get(id)).toMatchObject({ state: 'running' }));
+      await eventually(async () => expect(await one.get(id)).toMatchObject({ state: 'running' }));
       await clock.advance(60_000, async () => {
         await Promise.all([one.settle(), two.settle()]);
       });
       for (const service of [one, two]) {
-        await vi.waitFor(async () =>
+        await eventually(async () =>
           expect(await service.get(id)).toMatchObject({ state: 'expired', revision: 3 }),
         );
       }
@@ -346,7 +347,7 @@ describe('the journal in NATS', () => {
     expect(await journal.documents.list('keys')).toHaveLength(1);
     const heard: unknown[] = [];
     journal.bus.listen('topic', (message) => heard.push(message));
-    await vi.waitFor(() => {
+    await eventually(() => {
       journal.bus.tell('topic', 'news');
       expect(heard).toContain('news');
     });
@@ -399,7 +400,7 @@ async function expectOneWinnerEach(nodes: readonly Journal[]): Promise<void> {
   const [first] = nodes;
   await first?.append(ids.map((id) => created(id)));
   for (const node of nodes) {
-    await vi.waitFor(async () => expect(await node.history('raced49')).toHaveLength(1));
+    await eventually(async () => expect(await node.history('raced49')).toHaveLength(1));
   }
   const races = nodes.map((node, index) =>
     node.append(ids.map((id) => started(id, 2, START_MS + index))),
@@ -444,11 +445,11 @@ describe('in a cluster of three servers, the journal in NATS', () => {
     const delivered = deliveredBy(other);
     const entries = Array.from({ length: 200 }, (_, index) => created(`t${index}`));
     expect(await journal.append(entries)).toEqual(entries.map(() => 'committed'));
-    await vi.waitFor(() => expect(delivered).toEqual(entries));
+    await eventually(() => expect(delivered).toEqual(entries));
     await lost?.kill();
     expect(await appendAgain(journal, started('t0', 2))).toEqual(['committed']);
-    await vi.waitFor(() => expect(delivered.at(-1)).toEqual(started('t0', 2)), 15_000);
-    const recorded = await vi.waitFor(() => other.read(0, 1000), 15_000);
+    await eventually(() => expect(delivered.at(-1)).toEqual(started('t0', 2)), 15_000);
+    const recorded = await eventually(() => other.read(0, 1000), 15_000);
     expect(recorded).toHaveLength(301);
     expectChained(recorded);
   });
