@@ -2,7 +2,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { readConfig } from '../../src/config.js';
-import { DoubtError, type Journal, JournalError } from '../../src/journal/journal.js';
+import {
+  DoubtError,
+  type Entry,
+  type Journal,
+  type JournalAnswer,
+  JournalError,
+} from '../../src/journal/journal.js';
+import type { NatsJournal } from '../../src/journal/nats.js';
 import { createLog } from '../../src/log.js';
 import { problemSchema } from '../../src/protocol/problems.js';
 import { historySchema } from '../../src/protocol/record.js';
@@ -127,6 +134,31 @@ class Writer {
   }
 }
 
+/**
+ * Has a change sent right before the engine stops answering. It is sent only within 25 ms after a sign of the
+ * engine, so on a busy machine it may come too late and be refused; then it is tried again.
+ */
+async function sentBefore(
+  journal: NatsJournal,
+  proxy: AnswerProxy,
+  hold: () => void,
+  change: Entry,
+): Promise<{ readonly appended: Promise<readonly JournalAnswer[]> }> {
+  for (let round = 1; ; round += 1) {
+    await eventually(() => journal.append([created(`sign${round}`)]));
+    hold();
+    let isRefused = false;
+    const appended = journal.append([change]);
+    appended.catch(() => {
+      isRefused = true;
+    });
+    await eventually(() => expect(journal.engine.lacks).toHaveLength(1));
+    await new Promise((resume) => setImmediate(resume));
+    if (!isRefused) return { appended };
+    proxy.release();
+  }
+}
+
 describe('while the engine is away', () => {
   it('J1, J2, T4: displays count on, changes are refused for good, and the end is recorded once it is back', async () => {
     const server = await NatsServer.start();
@@ -194,12 +226,11 @@ describe('while the engine is away', () => {
     const proxy = await AnswerProxy.start(server);
     const journal = await openNats(server, { access: { servers: [proxy.url] } });
     await journal.append([created('a')]);
-    proxy.hold();
-    const appended = journal.append([started('a', 2)]);
-    await eventually(() => expect(journal.engine.lacks).toHaveLength(1), { timeout: 10_000 });
+    const hold = (): void => proxy.hold();
+    const { appended } = await sentBefore(journal, proxy, hold, started('a', 2));
     proxy.release();
     expect(await appended).toEqual(['committed']);
-    expect(await journal.read(0, 10)).toHaveLength(2);
+    expect(await journal.history('a')).toHaveLength(2);
   });
 
   it('J1: a change that was sent and came too late is answered as what it is', async () => {
@@ -209,13 +240,12 @@ describe('while the engine is away', () => {
     const other = await openNats(server, { stream });
     const journal = await openNats(server, { stream, access: { servers: [proxy.url] } });
     await journal.append([created('a')]);
-    proxy.holdAll();
-    const appended = journal.append([started('a', 2)]);
+    const hold = (): void => proxy.holdAll();
+    const { appended } = await sentBefore(journal, proxy, hold, started('a', 2));
     await eventually(() => other.append([started('a', 2)]));
-    await eventually(() => expect(journal.engine.lacks).toHaveLength(1), { timeout: 10_000 });
     proxy.release();
     expect(await appended).toEqual(['conflict']);
-    expect(await other.read(0, 10)).toHaveLength(2);
+    expect(await other.history('a')).toHaveLength(2);
   });
 
   it('J1: a change that was sent to an engine that stays away is said to be in doubt', async () => {
@@ -226,7 +256,7 @@ describe('while the engine is away', () => {
     await eventually(() => journal.append([created('a')]));
     const sent = started('a', 2);
     let round = 0;
-    // It is sent only right after a sign of the engine; on a busy machine it may come too late, and is refused.
+    // As above, but it is in doubt sooner than the engine is known to be away.
     const doubt = await eventually(async () => {
       proxy.release();
       round += 1;
@@ -260,8 +290,11 @@ describe('while the engine is away', () => {
     await Promise.all([cluster[1]?.restart(), cluster[2]?.restart()]);
     await untilMissing(service);
     const extension = { action: 'extend', extend_seconds: 5 };
-    const extended = await ask(service, 'POST', `/timers/${id}/control`, extension);
-    expect(extended.body).toMatchObject({ state: 'running', revision: 2 });
+    // Another server may lead the stream a moment later, and then one more change be refused.
+    await eventually(async () => {
+      const extended = await ask(service, 'POST', `/timers/${id}/control`, extension);
+      expect(extended.body).toMatchObject({ state: 'running' });
+    });
     const outcomes = await Promise.all(writers.map((writer) => writer.stop()));
     const told = outcomes.flat();
     expect(told.filter(({ code }) => code === 'done').length).toBeGreaterThan(0);
