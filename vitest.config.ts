@@ -11,7 +11,8 @@ export default defineConfig({
     // Files share what they load; loading it anew for each took as long as half of the tests.
     isolate: false,
     // Many tests wait for processes, browsers and real time, and leave the processor to others meanwhile.
-    maxWorkers: 4,
+    // A machine of CI is shared and slow: fewer at a time leave those that run their real time.
+    maxWorkers: process.env.CI === 'true' ? 2 : 4,
     testTimeout: 30_000,
     hookTimeout: 20_000,
     // What comes by itself may take long on a busy machine.
