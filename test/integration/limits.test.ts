@@ -32,6 +32,14 @@ async function tokenFor(service: TestService, timerId: string): Promise<string> 
   return tokenSchema.parse(body).token;
 }
 
+/** A timer that runs at once, for a minute. */
+const definition = {
+  name: '',
+  durationMs: 60 * SECOND,
+  warningThresholdsMs: [],
+  autoStart: true,
+};
+
 const from = (address: string) => ({ 'X-Forwarded-For': address });
 
 /** Asks until it is refused, and gives the number of requests that were not, and the refusal. */
@@ -556,12 +564,6 @@ describe('A4: a credential', () => {
   it('A4: cannot push ended timers of others out of memory by creating and ending many', async () => {
     const service = await TestService.start({ settings: { MAX_TIMERS: '4' } });
     const { registry } = service.service;
-    const definition = {
-      name: '',
-      durationMs: 60 * SECOND,
-      warningThresholdsMs: [],
-      autoStart: true,
-    };
     const { role, label } = caller;
     const createdAndEnded = async (credential: string) => {
       const cause = { by: { credential, role, label, address }, reason: null, requestId: null };
@@ -583,12 +585,6 @@ describe('A4: a credential', () => {
   it('A4: can have so many timers that have not ended, however many are created at once', async () => {
     const service = await TestService.start({ settings: { MAX_TIMERS_PER_CREDENTIAL: '3' } });
     const { registry } = service.service;
-    const definition = {
-      name: '',
-      durationMs: 60 * SECOND,
-      warningThresholdsMs: [],
-      autoStart: true,
-    };
     const { credential, role, label } = caller;
     const cause = (id: string) => ({
       by: { credential: id, role, label, address },

@@ -44,6 +44,14 @@ async function startOn(journal: DisturbedJournal, clock = new SimulatedClock()):
   return registry;
 }
 
+/** Creates a timer, and gives its id. */
+async function createdOn(registry: Registry): Promise<string> {
+  const [creation] = creations(1);
+  if (creation === undefined) throw new Error('there is one');
+  await registry.execute(creation, BY_TEST);
+  return creation.timerId;
+}
+
 /** Waits until everything has happened that can without the disk. */
 const quiet = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -108,10 +116,7 @@ describe('while an append is under way', () => {
     const journal = new DisturbedJournal();
     const clock = new SimulatedClock();
     const registry = await startOn(journal, clock);
-    const [creation] = creations(1);
-    if (creation === undefined) throw new Error('there is one');
-    const { timerId } = creation;
-    await registry.execute(creation, BY_TEST);
+    const timerId = await createdOn(registry);
     journal.isHeld = true;
     const starting = registry.execute({ type: 'start', timerId }, BY_TEST);
     const pausing = registry.execute({ type: 'pause', timerId }, BY_TEST);
@@ -131,10 +136,7 @@ describe('while an append is under way', () => {
     const journal = new DisturbedEngine();
     const clock = new SimulatedClock();
     const registry = await startOn(journal, clock);
-    const [creation] = creations(1);
-    if (creation === undefined) throw new Error('there is one');
-    const { timerId } = creation;
-    await registry.execute(creation, BY_TEST);
+    const timerId = await createdOn(registry);
     await registry.execute({ type: 'start', timerId }, BY_TEST);
     await clock.advance(9000, quiet);
     journal.isHeld = true;
