@@ -1,14 +1,15 @@
 /** `audit`: exports the record, verifies that it is as it was written, and takes old entries out. */
-import type { Command } from 'commander';
 import { z } from 'zod';
 import type { Verdict } from '../audit/verify.js';
 import type { DayHead, ExportHead } from '../protocol/audit.js';
 import { isoTime } from '../protocol/timer.js';
 import { Api } from './api.js';
+import type { Command } from './command.js';
 import { addCompact } from './compact.js';
+import type { Context } from './context.js';
 import { RefusedError, UsageError } from './errors.js';
 import { addExamples, connectionOf, serverOf } from './options.js';
-import { onOneLine, print, printJson, tell } from './output.js';
+import { onOneLine } from './output.js';
 import { bytesOf, isUrl, readJson, verifierFrom } from './sources.js';
 import { type Material, verdictOn } from './verdict.js';
 
@@ -66,10 +67,11 @@ function withSource(text: string, before: readonly string[] = []): readonly stri
 
 async function exportRecord({ from, to }: ExportOptions, command: Command): Promise<void> {
   const query = new URLSearchParams({ ...(from && { from }), ...(to && { to }) });
-  const { api } = connectionOf(command);
+  const { api, output } = connectionOf(command);
+  const { stdout } = output;
   for await (const piece of api.audit(query)) {
-    if (process.stdout.write(piece)) continue;
-    await new Promise((resolve) => process.stdout.once('drain', resolve));
+    if (stdout.write(piece)) continue;
+    await new Promise<void>((resolve) => stdout.once('drain', resolve));
   }
 }
 
@@ -78,26 +80,27 @@ async function verify(
   options: VerifyOptions,
   command: Command,
 ): Promise<void> {
-  const { api, json } = connectionOf(command);
-  const material = await materialOf(sources, api, options);
-  const verdict = await verdictOn(material);
+  const { json, output } = connectionOf(command);
+  const material = await materialOf(sources, options, command);
+  const verdict = await verdictOn(material, output);
   const areSigned = material.verify !== undefined;
-  if (json) printJson(reportOf(verdict, areSigned));
+  if (json) output.printJson(reportOf(verdict, areSigned));
   if (verdict.finding !== undefined)
     throw new RefusedError(json ? '' : onOneLine(verdict.finding.words));
   if (json) return;
-  print(praiseOf(verdict, areSigned));
-  if (verdict.lateHeads.length > 0) tell(warningOf(verdict.lateHeads));
+  output.print(praiseOf(verdict, areSigned));
+  if (verdict.lateHeads.length > 0) output.tell(warningOf(verdict.lateHeads));
 }
 
 function materialOf(
   sources: readonly string[],
-  api: Api,
   options: VerifyOptions,
+  command: Command,
 ): Promise<Material> {
+  const { api } = connectionOf(command);
   const [url] = sources.filter(isUrl);
   if (sources.length === 0) return ofService(api, options);
-  if (url === undefined) return ofFiles(sources, api, options);
+  if (url === undefined) return ofFiles(sources, api, options, command.context);
   if (sources.length > 1) throw new UsageError('A service is verified by itself; export it first.');
   return ofService(new Api(url, api.token), options);
 }
@@ -106,9 +109,10 @@ async function ofFiles(
   paths: readonly string[],
   api: Api,
   { keys, heads }: VerifyOptions,
+  { stdin }: Context,
 ): Promise<Material> {
   return {
-    parts: paths.map(bytesOf),
+    parts: paths.map((path) => bytesOf(path, stdin)),
     verify: keys === undefined ? undefined : await verifierFrom(keys, api),
     heads: heads === undefined ? [] : await keptHeads(heads),
   };

@@ -1,8 +1,9 @@
 /** One command for many timers, and what is said of those it was refused for. */
 import type { Action } from '../registry.js';
-import type { Api, BulkResults, ChangeDetails } from './api.js';
+import type { BulkResults, ChangeDetails } from './api.js';
 import { CommandError, RefusedError } from './errors.js';
-import { onOneLine, tell } from './output.js';
+import type { Connection } from './options.js';
+import { onOneLine } from './output.js';
 
 /** Said of timers whose command may have been carried out, although no answer came. */
 const UNANSWERED = 'no answer came';
@@ -10,7 +11,7 @@ const NOT_ASKED = 'not asked for after that';
 
 /** Bulk commands for however many timers; says so when they cannot have one common instant. */
 export async function bulkInParts(
-  api: Api,
+  { api, output }: Connection,
   action: Action,
   timerIds: readonly string[],
   details: ChangeDetails = {},
@@ -18,7 +19,9 @@ export async function bulkInParts(
   const size = timerIds.length > 1 ? await api.largestBulk() : 1;
   const partCount = Math.ceil(timerIds.length / size);
   if (partCount > 1) {
-    tell(`${timerIds.length} timers take ${partCount} commands, each with an instant of its own.`);
+    output.tell(
+      `${timerIds.length} timers take ${partCount} commands, each with an instant of its own.`,
+    );
   }
   const results: BulkResults = [];
   for (let from = 0; from < timerIds.length; from += size) {
@@ -30,7 +33,7 @@ export async function bulkInParts(
       const isRefused = error instanceof RefusedError;
       // When nothing was done, that it failed is all there is to say.
       if (from === 0 && isRefused) throw error;
-      tell(error.message);
+      output.tell(error.message);
       const why = isRefused ? error.message : UNANSWERED;
       const rest = timerIds.slice(from + size);
       return [...results, ...failed(part, why), ...failed(rest, NOT_ASKED)];

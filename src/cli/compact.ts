@@ -4,11 +4,12 @@
  */
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { InvalidArgumentError } from 'commander';
 import type { Cut } from '../audit/compaction.js';
+import type { Command } from './command.js';
 import { RefusedError } from './errors.js';
 import { addExamples, connectionOf } from './options.js';
-import { onOneLine, print, printJson } from './output.js';
+import { onOneLine } from './output.js';
 import { bytesOf } from './sources.js';
 import { verdictOn } from './verdict.js';
 
@@ -43,16 +44,16 @@ function midnightOf(text: string): number {
 }
 
 async function compact(options: CompactOptions, command: Command): Promise<void> {
-  const { json } = connectionOf(command);
+  const { json, output } = connectionOf(command);
   const { explainFailure } = await import('../run.js');
   try {
-    const done = await compactJournal(options);
+    const done = await compactJournal(options, command);
     const { firstPosition, head } = done;
     if (json) {
       const taken = { first_position: firstPosition, last_position: head.position };
-      return printJson({ ...taken, last_hash: head.hash, export: options.export });
+      return output.printJson({ ...taken, last_hash: head.hash, export: options.export });
     }
-    print(
+    output.print(
       `Entries ${firstPosition} to ${head.position}, until the end of ${head.date}, are in ${options.export} and no ` +
         'longer in the journal. Keep the file: it belongs to the record.',
     );
@@ -61,7 +62,10 @@ async function compact(options: CompactOptions, command: Command): Promise<void>
   }
 }
 
-async function compactJournal({ before, export: path, dataDir }: CompactOptions): Promise<Cut> {
+async function compactJournal(
+  { before, export: path, dataDir }: CompactOptions,
+  { context, output }: Command,
+): Promise<Cut> {
   const [{ openJournal }, { readConfig }, { createLog }, { systemClock: clock }] =
     await Promise.all([
       import('../run.js'),
@@ -75,7 +79,7 @@ async function compactJournal({ before, export: path, dataDir }: CompactOptions)
     import('../audit/heads.js'),
     import('../signing.js'),
   ]);
-  const config = readConfig({ ...process.env, ...(dataDir && { DATA_DIR: dataDir }) });
+  const config = readConfig({ ...context.env, ...(dataDir && { DATA_DIR: dataDir }) });
   const log = createLog('silent');
   const { signal } = new AbortController();
   const journal = await openJournal(config, log, signal, () => {});
@@ -89,7 +93,10 @@ async function compactJournal({ before, export: path, dataDir }: CompactOptions)
     if ('why' in cut) throw new RefusedError(`Nothing can be taken out: ${onOneLine(cut.why)}.`);
     await write(path, compaction.export(cut));
     const { verify } = signer;
-    const verdict = await verdictOn({ parts: [bytesOf(path)], verify, heads: await audit.heads() });
+    const verdict = await verdictOn(
+      { parts: [bytesOf(path, context.stdin)], verify, heads: await audit.heads() },
+      output,
+    );
     const { position, hash } = cut.head;
     const isWhole = verdict.lastPosition === position && verdict.lastHash === hash;
     const fault =

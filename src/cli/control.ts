@@ -1,16 +1,16 @@
 /** `start`, `pause`, `resume`, `stop` and `extend`: one timer by its id, or many at one instant. */
-import type { Command } from 'commander';
 import type { Action } from '../registry.js';
-import type { Api, ChangeDetails } from './api.js';
+import type { ChangeDetails } from './api.js';
 import { bulkInParts, refuseFailures } from './bulk.js';
+import type { Command } from './command.js';
 import {
   addExamples,
   addSelection,
+  type Connection,
   connectionOf,
   type SelectionOptions,
   secondsOf,
 } from './options.js';
-import { print, printJson, standingOf, tell } from './output.js';
 import { addReason, type ReasonOptions, reasonOf } from './reason.js';
 import { selectTimers } from './selection.js';
 
@@ -75,30 +75,31 @@ async function control(
   options: ControlOptions,
   command: Command,
 ): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const connection = connectionOf(command);
+  const { api, json, output } = connection;
   const selected = await selectTimers(api, ids, options, 'unfinished');
   const [only] = selected;
   const isOne = options.all === undefined && selected.length === 1 && only !== undefined;
   const details = { seconds: options.by, reason: reasonOf(options) };
-  if (isOne) return controlOne(api, verb, only, details, json);
-  const results = await bulkInParts(api, verb.action, selected, details);
-  if (json) printJson(results);
+  if (isOne) return controlOne(connection, verb, only, details);
+  const results = await bulkInParts(connection, verb.action, selected, details);
+  if (json) output.printJson(results);
   else
-    for (const result of results) if (result.success) print(`${result.timer_id}: ${result.status}`);
-  if (results.length === 0) tell('No timer is like that; nothing was done.');
+    for (const result of results)
+      if (result.success) output.print(`${result.timer_id}: ${result.status}`);
+  if (results.length === 0) output.tell('No timer is like that; nothing was done.');
   refuseFailures(results, verb.done);
 }
 
 async function controlOne(
-  api: Api,
+  { api, json, output }: Connection,
   { action }: Verb,
   timerId: string,
   { seconds = 0, reason }: ChangeDetails,
-  json: boolean,
 ): Promise<void> {
   const body =
     action === 'extend' ? { action, extend_seconds: seconds, reason } : { action, reason };
   const timer = await api.control(timerId, body);
-  if (json) printJson(timer);
-  else print(`${timer.id}: ${standingOf(timer)}`);
+  if (json) output.printJson(timer);
+  else output.print(`${timer.id}: ${output.standingOf(timer)}`);
 }

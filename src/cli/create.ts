@@ -1,10 +1,9 @@
 /** `create`: one timer, or many that are numbered. */
-import type { Command } from 'commander';
 import type { TimerResource } from '../protocol/timer.js';
 import type { Api, TimerDefinition } from './api.js';
 import { bulkInParts, isInDoubt, refuseFailures } from './bulk.js';
-import { addExamples, connectionOf, countOf, secondsOf } from './options.js';
-import { print, printJson, tell } from './output.js';
+import type { Command } from './command.js';
+import { addExamples, type Connection, connectionOf, countOf, secondsOf } from './options.js';
 
 const DEFAULT_NAME = 'Timer';
 
@@ -37,24 +36,28 @@ function collect(text: string, before: readonly number[] = []): number[] {
 }
 
 async function create(name: string, options: CreateOptions, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const connection = connectionOf(command);
+  const { api, json, output } = connection;
   const { duration, warn, start = false, count } = options;
   const definition = { duration_seconds: duration, name, warning_thresholds: warn };
-  if (count !== undefined) return createMany(api, definition, { count, start, json });
+  if (count !== undefined) return createMany(connection, definition, { count, start });
   const timer = await api.create({ ...definition, auto_start: start });
-  if (json) printJson(timer);
-  else print(timer.id);
+  if (json) output.printJson(timer);
+  else output.print(timer.id);
 }
 
 interface Many {
   readonly count: number;
   readonly start: boolean;
-  readonly json: boolean;
 }
 
 /** Whatever goes wrong, what was created is told, for it is there. */
-async function createMany(api: Api, definition: TimerDefinition, many: Many): Promise<void> {
-  const { count, start, json } = many;
+async function createMany(
+  connection: Connection,
+  definition: TimerDefinition,
+  { count, start }: Many,
+): Promise<void> {
+  const { api, json, output } = connection;
   let timers: TimerResource[] = [];
   try {
     for (let number = 1; number <= count; number += 1) {
@@ -63,14 +66,14 @@ async function createMany(api: Api, definition: TimerDefinition, many: Many): Pr
     if (start) {
       // Created one after the other, they are started by one command, so that nobody has more time.
       const ids = timers.map(({ id }) => id);
-      const results = await bulkInParts(api, 'start', ids);
+      const results = await bulkInParts(connection, 'start', ids);
       if (!isInDoubt(results)) timers = await readAll(api, ids);
       refuseFailures(results, 'started');
     }
   } finally {
-    if (json) printJson(timers);
-    else for (const { id } of timers) print(id);
-    if (timers.length < count) tell(`${timers.length} of ${count} timers were created.`);
+    if (json) output.printJson(timers);
+    else for (const { id } of timers) output.print(id);
+    if (timers.length < count) output.tell(`${timers.length} of ${count} timers were created.`);
   }
 }
 

@@ -1,12 +1,12 @@
 /** `delete`: removes timers for good, after it has asked. */
 import { createInterface } from 'node:readline/promises';
-import type { Command } from 'commander';
 import type { ReasonBody } from '../protocol/requests.js';
 import type { Api, BulkResults } from './api.js';
 import { refuseFailures } from './bulk.js';
+import type { Command } from './command.js';
+import type { Context } from './context.js';
 import { RefusedError, UsageError } from './errors.js';
 import { addExamples, addSelection, connectionOf, type SelectionOptions } from './options.js';
-import { print, printJson, tell } from './output.js';
 import { addReason, type ReasonOptions, reasonOf } from './reason.js';
 import { selectTimers } from './selection.js';
 
@@ -32,33 +32,35 @@ async function deleteTimers(
   options: DeleteOptions,
   command: Command,
 ): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const isSure = options.yes === true;
-  if (!isSure && !process.stdin.isTTY) {
+  if (!isSure && command.context.stdin.isTTY !== true) {
     throw new UsageError('Nobody is there to be asked; say --yes to delete without being asked.');
   }
   const selected = await selectTimers(api, ids, options, 'every');
-  if (selected.length > 0 && !isSure) await confirm(selected);
+  if (selected.length > 0 && !isSure) await confirm(selected, command.context);
   const reason = reasonOf(options);
   const results: BulkResults = [];
   try {
     for (const timerId of selected) results.push(await deleteOne(api, timerId, reason));
   } finally {
-    if (json) printJson(results);
-    else for (const result of results) if (result.success) print(`${result.timer_id}: deleted`);
+    if (json) output.printJson(results);
+    else
+      for (const result of results) if (result.success) output.print(`${result.timer_id}: deleted`);
   }
-  if (results.length === 0) tell('No timer is like that; nothing was done.');
+  if (results.length === 0) output.tell('No timer is like that; nothing was done.');
   refuseFailures(results, 'deleted');
 }
 
 /** @throws {RefusedError} unless the answer is yes */
-async function confirm(timerIds: readonly string[]): Promise<void> {
+async function confirm(timerIds: readonly string[], { stdin, stderr }: Context): Promise<void> {
   const what = timerIds.length === 1 ? timerIds[0] : `${timerIds.length} timers`;
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const terminal = createInterface({ input: stdin, output: stderr });
   const answer = await new Promise<string>((resolve) => {
-    // Ctrl-C and Ctrl-D close the terminal without an answer, which is none of yes.
-    terminal.once('close', () => resolve(''));
-    void terminal.question(`Delete ${what}? [y/N] `).then(resolve);
+    const resolveUnanswered = (): void => resolve('');
+    // What ends without an answer, as by Ctrl-C, is none of yes.
+    terminal.once('close', resolveUnanswered);
+    terminal.question(`Delete ${what}? [y/N] `).then(resolve, resolveUnanswered);
   });
   terminal.close();
   if (!/^y(es)?$/i.test(answer.trim())) throw new RefusedError('Nothing was deleted.');

@@ -1,5 +1,6 @@
 /** What ends a command early, each with the exit code that the help documents. Messages are for people. */
 import { constants } from 'node:os';
+import type { Signal } from './context.js';
 
 export const EXIT_CODES = { done: 0, refused: 1, usage: 2, unreachable: 3 } as const;
 
@@ -43,7 +44,7 @@ export class InterruptedError extends CommandError {
   override readonly name = 'InterruptedError';
   override readonly exitCode: number;
 
-  constructor(signal: 'SIGINT' | 'SIGTERM') {
+  constructor(signal: Signal) {
     super('');
     // As a shell tells of a program that a signal has ended.
     this.exitCode = 128 + constants.signals[signal];

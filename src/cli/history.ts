@@ -1,7 +1,7 @@
 /** `history`: everything that ever happened to a timer, by whom and why. */
-import type { Command } from 'commander';
+import type { Command } from './command.js';
 import { addExamples, connectionOf, timerIdOf } from './options.js';
-import { columns, onOneLine, print, printJson } from './output.js';
+import { columns, onOneLine } from './output.js';
 
 export function addHistory(program: Command): void {
   const command = program
@@ -16,9 +16,9 @@ export function addHistory(program: Command): void {
 }
 
 async function tellHistory(timerId: string, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const history = await api.history(timerId);
-  if (json) return printJson(history);
+  if (json) return output.printJson(history);
   const rows = history.map(({ at, summary }) => [at, onOneLine(summary)]);
-  for (const row of columns(rows)) print(row.join('  '));
+  for (const row of columns(rows)) output.print(row.join('  '));
 }

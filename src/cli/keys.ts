@@ -1,12 +1,13 @@
 /** `keys` and `token`: who may use the service, and what. The first key can be made while no service runs. */
-import { type Command, Option } from 'commander';
+import { Option } from 'commander';
 import { CALLER_ROLES, type CallerRole } from '../access/caller.js';
 import { JournalError } from '../journal/journal.js';
 import { type KeyResource, keyResource, type NewKey } from '../protocol/credentials.js';
 import { Problem } from '../protocol/problems.js';
+import type { Command } from './command.js';
 import { RefusedError } from './errors.js';
 import { addExamples, connectionOf, secondsOf, timerIdOf } from './options.js';
-import { onOneLine, print, printJson, printTable, tell } from './output.js';
+import { onOneLine } from './output.js';
 
 interface KeyOptions {
   readonly role: CallerRole;
@@ -69,14 +70,14 @@ function timersOf(text: string): '*' | string[] {
 }
 
 async function createKey(options: KeyOptions, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const { role, label, timers, expiresIn: expires_in_seconds, dataDir } = options;
   const made =
     dataDir === undefined
       ? await api.createKey({ role, label, timers, expires_in_seconds })
       : await createInFolder(dataDir, options);
-  if (json) printJson(made);
-  else print(made.key);
+  if (json) output.printJson(made);
+  else output.print(made.key);
 }
 
 /** A service that runs on the folder has it locked, so that nothing is changed behind its back. */
@@ -105,11 +106,12 @@ async function createInFolder(directory: string, options: KeyOptions): Promise<N
 }
 
 async function listKeys(command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const keys = await api.keys();
-  if (json) return printJson(keys);
-  if (keys.length === 0) return tell('There are no keys: whoever reaches the service may do all.');
-  printTable(['ID', 'ROLE', 'LABEL', 'TIMERS', 'MADE', 'BY', 'EXPIRES'], keys.map(cellsOf));
+  if (json) return output.printJson(keys);
+  if (keys.length === 0)
+    return output.tell('There are no keys: whoever reaches the service may do all.');
+  output.printTable(['ID', 'ROLE', 'LABEL', 'TIMERS', 'MADE', 'BY', 'EXPIRES'], keys.map(cellsOf));
 }
 
 function cellsOf(key: KeyResource): string[] {
@@ -121,10 +123,10 @@ function cellsOf(key: KeyResource): string[] {
 }
 
 async function revokeKey(keyId: string, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   await api.revokeKey(keyId);
-  if (json) printJson({ id: keyId, status: 'revoked' });
-  else print(`${keyId}: revoked`);
+  if (json) output.printJson({ id: keyId, status: 'revoked' });
+  else output.print(`${keyId}: revoked`);
 }
 
 async function createToken(
@@ -132,8 +134,8 @@ async function createToken(
   { label, expiresIn: expires_in_seconds }: TokenOptions,
   command: Command,
 ): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const made = await api.createToken(timerId, { label, expires_in_seconds });
-  if (json) printJson(made);
-  else print(made.token);
+  if (json) output.printJson(made);
+  else output.print(made.token);
 }

@@ -1,35 +1,55 @@
 /** Options and arguments that several commands share, and how their texts are understood. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { TIMER_STATES, type WireTimerState } from '../protocol/timer.js';
 import { Api } from './api.js';
+import type { Command } from './command.js';
+import type { Context } from './context.js';
 import { DURATION_FORMS, parseDuration } from './duration.js';
 import { UsageError } from './errors.js';
+import type { Output } from './output.js';
 
 const DEFAULT_SERVER = 'http://127.0.0.1:8003';
 
 interface GlobalOptions {
-  readonly server: string;
+  readonly server?: string;
   readonly token?: string;
   readonly json?: true;
 }
 
 export function addGlobalOptions(program: Command): void {
-  const server = new Option('--server <url>', 'the service to talk to')
-    .env('SYNCHRONIZED_TIMER_SERVER')
-    .default(DEFAULT_SERVER)
-    .argParser(serverOf);
+  const server = `the service to talk to (default: ${DEFAULT_SERVER}, env: SYNCHRONIZED_TIMER_SERVER)`;
   // Other users of a machine see the arguments of a command, but not its environment.
-  const token = new Option('--token <token>', 'the key or token to show; safer in the environment');
+  const token =
+    'the key or token to show; safer in the environment (env: SYNCHRONIZED_TIMER_TOKEN)';
   program
-    .addOption(server)
-    .addOption(token.env('SYNCHRONIZED_TIMER_TOKEN'))
+    .option('--server <url>', server, serverOf)
+    .option('--token <token>', token)
     .option('--json', 'write results as JSON, for programs');
 }
 
-/** The service that a command talks to, and whether a program reads what it says. */
-export function connectionOf(command: Command): { readonly api: Api; readonly json: boolean } {
-  const { server, token = '', json = false } = command.optsWithGlobals<GlobalOptions>();
-  return { api: new Api(server, credentialOf(token)), json };
+/** What a command stands between: a service, and whoever reads what is said of it. */
+export interface Connection {
+  readonly api: Api;
+  readonly output: Output;
+  /** Whether a program reads it. */
+  readonly json: boolean;
+}
+
+export function connectionOf(command: Command): Connection {
+  const { output, context } = command;
+  const { env } = context;
+  const options = command.optsWithGlobals<GlobalOptions>();
+  const { server = serverIn(env), token = env.SYNCHRONIZED_TIMER_TOKEN ?? '' } = options;
+  return { api: new Api(server, credentialOf(token)), output, json: options.json === true };
+}
+
+function serverIn({ SYNCHRONIZED_TIMER_SERVER: text = DEFAULT_SERVER }: Context['env']): string {
+  try {
+    return serverOf(text);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new UsageError(`SYNCHRONIZED_TIMER_SERVER is wrong. ${error.message}`);
+  }
 }
 
 /** Not checked where options are, because what is wrong with one is told with its value. */

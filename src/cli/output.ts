@@ -1,8 +1,8 @@
 /** What commands write: results to standard output, everything said about them to standard error. */
-import type { WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
 import { clockText } from '../client/digits.js';
 import type { TimerResource, WireTimerState } from '../protocol/timer.js';
+import type { Context, OutputStream } from './context.js';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -14,26 +14,58 @@ const STATE_STYLES: Readonly<Record<WireTimerState, Style>> = {
   completed: 'gray',
 };
 
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
+export class Output {
+  /** For what is no line. */
+  readonly stdout: OutputStream;
+  readonly #stderr: OutputStream;
+  readonly #areColoursWanted: boolean;
 
-export function printJson(value: unknown): void {
-  print(JSON.stringify(value));
-}
+  constructor({ stdout, stderr, env }: Context) {
+    this.stdout = stdout;
+    this.#stderr = stderr;
+    this.#areColoursWanted = (env.NO_COLOR ?? '') === '';
+  }
 
-export function tell(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
+  print(line: string): void {
+    this.stdout.write(`${line}\n`);
+  }
 
-/** Colours are for people at a terminal who have not asked for none (https://no-color.org). */
-export function styled(style: Style, text: string, stream: WriteStream = process.stdout): string {
-  const isWanted = stream.isTTY && (process.env.NO_COLOR ?? '') === '';
-  return isWanted ? styleText(style, text, { validateStream: false }) : text;
-}
+  printJson(value: unknown): void {
+    this.print(JSON.stringify(value));
+  }
 
-export function styledState(state: WireTimerState, text: string = state): string {
-  return styled(STATE_STYLES[state], text);
+  printTable(headings: readonly string[], rows: readonly string[][]): void {
+    const [first = [], ...others] = columns([headings, ...rows]);
+    this.print(this.styled('bold', first.join('  ')));
+    for (const row of others) this.print(row.join('  '));
+  }
+
+  tell(line: string): void {
+    this.#stderr.write(`${line}\n`);
+  }
+
+  tellFailure(words: string): void {
+    this.tell(this.#styledFor(this.#stderr, 'red', words));
+  }
+
+  styled(style: Style, text: string): string {
+    return this.#styledFor(this.stdout, style, text);
+  }
+
+  styledState(state: WireTimerState, text: string = state): string {
+    return this.styled(STATE_STYLES[state], text);
+  }
+
+  /** Where a timer stands, in one line. */
+  standingOf({ state, remaining_seconds }: TimerResource): string {
+    return `${this.styledState(state)}, ${clockText(remaining_seconds)} remaining`;
+  }
+
+  /** Colours are for people at a terminal who have not asked for none (https://no-color.org). */
+  #styledFor({ isTTY = false }: OutputStream, style: Style, text: string): string {
+    const isWanted = isTTY && this.#areColoursWanted;
+    return isWanted ? styleText(style, text, { validateStream: false }) : text;
+  }
 }
 
 /**
@@ -42,11 +74,6 @@ export function styledState(state: WireTimerState, text: string = state): string
  */
 export function onOneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, '\ufffd');
-}
-
-/** Where a timer stands, in one line. */
-export function standingOf({ state, remaining_seconds }: TimerResource): string {
-  return `${styledState(state)}, ${clockText(remaining_seconds)} remaining`;
 }
 
 /** Rows in columns as wide as their widest cell; the last column is left ragged. */
@@ -63,10 +90,4 @@ export function columns(rows: readonly (readonly string[])[]): string[][] {
       return isLast ? cell : cell + ' '.repeat((widths[column] ?? 0) - widthOf(cell));
     }),
   );
-}
-
-export function printTable(headings: readonly string[], rows: readonly string[][]): void {
-  const [first = [], ...others] = columns([headings, ...rows]);
-  print(styled('bold', first.join('  ')));
-  for (const row of others) print(row.join('  '));
 }

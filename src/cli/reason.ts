@@ -1,7 +1,8 @@
 /** `--reason-category` and `--reason`: why timers are changed, for the record. */
-import { type Command, Option } from 'commander';
+import { Option } from 'commander';
 import { REASON_CATEGORIES } from '../../machines/entry.js';
 import type { ReasonBody } from '../protocol/requests.js';
+import type { Command } from './command.js';
 
 export interface ReasonOptions {
   readonly reasonCategory?: ReasonBody['category'];

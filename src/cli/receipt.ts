@@ -1,11 +1,11 @@
 /** `receipt`: checks what the service signed about a timer. */
-import type { Command } from 'commander';
 import { type ReceiptClaims, receiptClaimsSchema } from '../protocol/receipts.js';
 import { isoTime } from '../protocol/timer.js';
 import type { Verify } from '../signing.js';
+import type { Command } from './command.js';
 import { RefusedError } from './errors.js';
 import { addExamples, connectionOf } from './options.js';
-import { columns, onOneLine, print, printJson } from './output.js';
+import { columns, onOneLine } from './output.js';
 import { verifierFrom } from './sources.js';
 
 interface ReceiptOptions {
@@ -26,10 +26,10 @@ export function addReceipt(program: Command): void {
 }
 
 async function verify(text: string, { keys }: ReceiptOptions, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const claims = await claimsOf(text, await verifierFrom(keys, api));
-  if (json) return printJson(claims);
-  for (const line of columns(factsOf(claims))) print(line.join('  '));
+  if (json) return output.printJson(claims);
+  for (const line of columns(factsOf(claims))) output.print(line.join('  '));
 }
 
 async function claimsOf(text: string, check: Verify): Promise<ReceiptClaims> {

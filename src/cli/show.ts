@@ -1,19 +1,10 @@
 /** `list` and `show`: timers as they are. */
-import type { Command } from 'commander';
 import { clockText } from '../client/digits.js';
 import type { TimerResource, WireTimerState } from '../protocol/timer.js';
+import type { Command } from './command.js';
 import { durationText } from './duration.js';
 import { addExamples, connectionOf, stateOption, timerIdOf } from './options.js';
-import {
-  columns,
-  onOneLine,
-  print,
-  printJson,
-  standingOf,
-  styled,
-  styledState,
-  tell,
-} from './output.js';
+import { columns, type Output, onOneLine } from './output.js';
 
 export function addList(program: Command): void {
   const command = program
@@ -40,18 +31,18 @@ export function addShow(program: Command): void {
 }
 
 async function list(state: WireTimerState | undefined, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const timers: TimerResource[] = [];
   for await (const timer of api.list(state)) timers.push(timer);
-  if (json) return printJson(timers);
-  if (timers.length === 0) return tell('There are no such timers.');
-  for (const line of tableOf(timers)) print(line);
+  if (json) return output.printJson(timers);
+  if (timers.length === 0) return output.tell('There are no such timers.');
+  for (const line of tableOf(timers, output)) output.print(line);
 }
 
 const HEADINGS = ['ID', 'NAME', 'STATE', 'REMAINING', 'DISPLAYS'];
 
 /** Colours come last, for they have no width. */
-function tableOf(timers: readonly TimerResource[]): string[] {
+function tableOf(timers: readonly TimerResource[], output: Output): string[] {
   const cells = timers.map((timer) => [
     timer.id,
     onOneLine(timer.name),
@@ -61,24 +52,24 @@ function tableOf(timers: readonly TimerResource[]): string[] {
   ]);
   const [headings = [], ...rows] = columns([HEADINGS, ...cells]);
   const lines = rows.map(([id, name, state, ...rest], index) =>
-    [id, name, styledState(timers[index]?.state ?? 'created', state), ...rest].join('  '),
+    [id, name, output.styledState(timers[index]?.state ?? 'created', state), ...rest].join('  '),
   );
-  return [styled('bold', headings.join('  ')), ...lines];
+  return [output.styled('bold', headings.join('  ')), ...lines];
 }
 
 async function show(timerId: string, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const timer = await api.get(timerId);
-  if (json) return printJson(timer);
-  for (const line of columns(factsOf(timer))) print(line.join('  '));
+  if (json) return output.printJson(timer);
+  for (const line of columns(factsOf(timer, output))) output.print(line.join('  '));
 }
 
-function factsOf(timer: TimerResource): [string, string][] {
+function factsOf(timer: TimerResource, output: Output): [string, string][] {
   const warnings = timer.warning_thresholds.map(durationText).join(', ');
   return [
     ['id', timer.id],
     ['name', onOneLine(timer.name)],
-    ['state', standingOf(timer)],
+    ['state', output.standingOf(timer)],
     ['duration', durationText(timer.duration_seconds)],
     ['warns at', warnings || 'no time'],
     ['displays', `${timer.connected_clients}`],

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Verify } from '../signing.js';
 import type { Api } from './api.js';
+import type { InputStream } from './context.js';
 import { UnreadableError } from './errors.js';
 
 /** A line of an entry has about 1 KB; one that is longer than this is none. */
@@ -18,9 +19,9 @@ export function isUrl(source: string): boolean {
 }
 
 /** The bytes of a file, or of standard input for `-`. */
-export async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
+export async function* bytesOf(path: string, stdin: InputStream): AsyncGenerator<Uint8Array> {
   try {
-    yield* path === '-' ? process.stdin : createReadStream(path);
+    yield* path === '-' ? stdin : createReadStream(path);
   } catch (error) {
     throw unreadable(path, error);
   }

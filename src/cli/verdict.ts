@@ -4,7 +4,7 @@ import { type Verdict, Verification } from '../audit/verify.js';
 import type { DayHead } from '../protocol/audit.js';
 import type { Verify } from '../signing.js';
 import { RefusedError } from './errors.js';
-import { tell } from './output.js';
+import type { Output } from './output.js';
 import { linesIn } from './sources.js';
 
 /** A record that is longer says now and then how far it is. */
@@ -17,7 +17,10 @@ export interface Material {
   readonly heads: readonly { readonly head: string }[];
 }
 
-export async function verdictOn({ parts, verify, heads }: Material): Promise<Verdict> {
+export async function verdictOn(
+  { parts, verify, heads }: Material,
+  output: Output,
+): Promise<Verdict> {
   const verification = new Verification(await dayHeadsOf(heads, verify));
   let number = 0;
   for (const [index, part] of parts.entries()) {
@@ -26,7 +29,7 @@ export async function verdictOn({ parts, verify, heads }: Material): Promise<Ver
       number += 1;
       verification.take(await readLine(bytes, number, verify));
       if (verification.isDecided) return verification.end();
-      if (number % LINES_BETWEEN_NEWS === 0) tell(`${number} lines are checked.`);
+      if (number % LINES_BETWEEN_NEWS === 0) output.tell(`${number} lines are checked.`);
     }
   }
   return verification.end();

@@ -3,7 +3,7 @@ import { type Options, Presets, SingleBar } from 'cli-progress';
 import type { ServerMessage, TimerDisplay } from '../client/api.js';
 import { clockText } from '../client/digits.js';
 import type { TimerResource } from '../protocol/timer.js';
-import { print, printJson, styled, styledState } from './output.js';
+import type { Output } from './output.js';
 import { announcementLine, barOf, isMark, messageLine } from './watch-text.js';
 
 /** Shows until it is called, which leaves the terminal as it was. */
@@ -27,14 +27,14 @@ function onChanges(display: TimerDisplay, listener: (message: ServerMessage) => 
   for (const type of CHANGES) display.on(type, listener);
 }
 
-export function showJson(display: TimerDisplay): EndView {
-  onChanges(display, printJson);
+export function showJson(display: TimerDisplay, output: Output): EndView {
+  onChanges(display, (message) => output.printJson(message));
   return () => {};
 }
 
 /** One line for each change, each warning, and the marks on the way to the end. */
-export function showLines(display: TimerDisplay): EndView {
-  tellLines(display, print);
+export function showLines(display: TimerDisplay, output: Output): EndView {
+  tellLines(display, (line) => output.print(line));
   let shownSeconds: number | undefined;
   onChanges(display, () => {
     shownSeconds = secondsLeft(display);
@@ -44,7 +44,7 @@ export function showLines(display: TimerDisplay): EndView {
     const seconds = secondsLeft(display);
     if (timer?.state !== 'running' || seconds === undefined || seconds === shownSeconds) return;
     shownSeconds = seconds;
-    if (isMark(seconds, timer)) print(`${clockText(seconds)} remaining`);
+    if (isMark(seconds, timer)) output.print(`${clockText(seconds)} remaining`);
   }, LOOK_INTERVAL_MS);
   return () => clearInterval(looking);
 }
@@ -75,7 +75,6 @@ function secondsLeft(display: TimerDisplay): number | undefined {
 
 const BAR_OPTIONS: Options = {
   format: '{bar} {clock}  {state}  {note}',
-  stream: process.stdout,
   hideCursor: true,
   forceRedraw: true,
   // The end of the command restores the terminal, however it ends.
@@ -87,15 +86,17 @@ const WIDEST_BAR = 40;
 const NARROWEST_BAR = 10;
 
 /** `known` is the timer as it was before the display had its first contact. */
-export function showBar(display: TimerDisplay, known: TimerResource): EndView {
-  const room = process.stdout.columns - WORDS_WIDTH;
+export function showBar(display: TimerDisplay, known: TimerResource, output: Output): EndView {
+  const { stdout: stream } = output;
+  const room = (stream.columns ?? 0) - WORDS_WIDTH;
   const barsize = Math.max(NARROWEST_BAR, Math.min(WIDEST_BAR, room));
-  const bar = new SingleBar({ ...BAR_OPTIONS, barsize }, Presets.shades_classic);
-  bar.start(known.duration_seconds, known.elapsed_seconds, payloadOf(display, known));
+  const bar = new SingleBar({ ...BAR_OPTIONS, stream, barsize }, Presets.shades_classic);
+  const payload = () => payloadOf(display, known, output);
+  bar.start(known.duration_seconds, known.elapsed_seconds, payload());
   const draw = (): void => {
     const { totalSeconds, elapsedSeconds } = viewOf(display, known);
     bar.setTotal(totalSeconds);
-    bar.update(elapsedSeconds, payloadOf(display, known));
+    bar.update(elapsedSeconds, payload());
   };
   display.on('change', draw);
   const drawing = setInterval(draw, LOOK_INTERVAL_MS);
@@ -113,8 +114,12 @@ function viewOf(display: TimerDisplay, known: TimerResource) {
 }
 
 /** What stands around the bar. */
-function payloadOf(display: TimerDisplay, known: TimerResource) {
+function payloadOf(display: TimerDisplay, known: TimerResource, output: Output) {
   const { clock, note, isLate } = viewOf(display, known);
   const { state } = display.timer ?? known;
-  return { clock: styled(isLate ? 'yellow' : 'bold', clock), state: styledState(state), note };
+  return {
+    clock: output.styled(isLate ? 'yellow' : 'bold', clock),
+    state: output.styledState(state),
+    note,
+  };
 }

@@ -1,10 +1,11 @@
 /** `watch`: follows a timer until it ends. It shows the time and changes nothing. */
-import type { Command } from 'commander';
 import type { TimerDisplay } from '../client/api.js';
 import { isOver } from '../client/timer-state.js';
 import type { TimerResource } from '../protocol/timer.js';
+import type { Command } from './command.js';
+import type { Context } from './context.js';
 import { InterruptedError, RefusedError } from './errors.js';
-import { addExamples, connectionOf, timerIdOf } from './options.js';
+import { addExamples, type Connection, connectionOf, timerIdOf } from './options.js';
 import type { EndView } from './watch-view.js';
 
 export function addWatch(program: Command): void {
@@ -20,7 +21,8 @@ export function addWatch(program: Command): void {
 }
 
 async function watch(timerId: string, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const connection = connectionOf(command);
+  const { api } = connection;
   // A display would try to connect again and again; a wrong id or address is better told at once.
   const known = await api.get(timerId);
   // The other commands start faster without these. All is there before the display connects, so that
@@ -31,8 +33,8 @@ async function watch(timerId: string, command: Command): Promise<void> {
   ]);
   const display = client.connectTimer({ server: api.server, timer: timerId, token: api.token });
   // Signals are caught before the view hides the cursor, or it could stay hidden.
-  const ended = untilEnd(display);
-  const endView = show(view, display, known, json);
+  const ended = untilEnd(display, command.context);
+  const endView = show(view, display, known, connection);
   try {
     await ended;
   } finally {
@@ -45,14 +47,16 @@ function show(
   { showBar, showJson, showLines }: typeof import('./watch-view.js'),
   display: TimerDisplay,
   known: TimerResource,
-  json: boolean,
+  { json, output }: Connection,
 ): EndView {
-  if (json) return showJson(display);
-  return process.stdout.isTTY ? showBar(display, known) : showLines(display);
+  if (json) return showJson(display, output);
+  return output.stdout.isTTY === true
+    ? showBar(display, known, output)
+    : showLines(display, output);
 }
 
 /** Settles when the service has said that the timer ended; rejects when that cannot come any more. */
-function untilEnd(display: TimerDisplay): Promise<void> {
+function untilEnd(display: TimerDisplay, context: Context): Promise<void> {
   return new Promise((resolve, reject) => {
     display.on('change', () => {
       if (display.state !== undefined && isOver(display.state)) resolve();
@@ -64,7 +68,7 @@ function untilEnd(display: TimerDisplay): Promise<void> {
       reject(new RefusedError(`The service ended the connection: ${reason}`));
     });
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => reject(new InterruptedError(signal)));
+      context.once(signal, () => reject(new InterruptedError(signal)));
     }
   });
 }

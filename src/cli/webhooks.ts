@@ -1,5 +1,5 @@
 /** `webhooks`: receivers that are told what happens to timers, and what became of it. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import {
   type Attempt,
   WEBHOOK_EVENTS,
@@ -7,9 +7,10 @@ import {
   type WebhookResource,
   type WebhookWithSecret,
 } from '../protocol/webhooks.js';
+import type { Command } from './command.js';
 import { RefusedError } from './errors.js';
-import { addExamples, connectionOf, countOf, timerIdOf } from './options.js';
-import { onOneLine, print, printJson, printTable, tell } from './output.js';
+import { addExamples, type Connection, connectionOf, countOf, timerIdOf } from './options.js';
+import { onOneLine } from './output.js';
 
 const MOST_ATTEMPTS = 1000;
 
@@ -99,26 +100,26 @@ async function createWebhook(
   { events, timers }: CreateOptions,
   command: Command,
 ): Promise<void> {
-  const { api, json } = connectionOf(command);
-  printWithSecret(await api.createWebhook({ url, events, timers }), json);
+  const connection = connectionOf(command);
+  printWithSecret(await connection.api.createWebhook({ url, events, timers }), connection);
 }
 
 async function rotateWebhook(webhookId: string, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
-  printWithSecret(await api.rotateWebhook(webhookId), json);
+  const connection = connectionOf(command);
+  printWithSecret(await connection.api.rotateWebhook(webhookId), connection);
 }
 
-function printWithSecret(webhook: WebhookWithSecret, json: boolean): void {
-  if (json) printJson(webhook);
-  else print(`${webhook.id} ${webhook.secret}`);
+function printWithSecret(webhook: WebhookWithSecret, { json, output }: Connection): void {
+  if (json) output.printJson(webhook);
+  else output.print(`${webhook.id} ${webhook.secret}`);
 }
 
 async function listWebhooks(command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const webhooks = await api.webhooks();
-  if (json) return printJson(webhooks);
-  if (webhooks.length === 0) return tell('There are no webhooks.');
-  printTable(['ID', 'URL', 'EVENTS', 'STATE'], webhooks.map(cellsOf));
+  if (json) return output.printJson(webhooks);
+  if (webhooks.length === 0) return output.tell('There are no webhooks.');
+  output.printTable(['ID', 'URL', 'EVENTS', 'STATE'], webhooks.map(cellsOf));
 }
 
 function cellsOf({ id, url, events, timers, disabled }: WebhookResource): string[] {
@@ -129,26 +130,26 @@ function cellsOf({ id, url, events, timers, disabled }: WebhookResource): string
 }
 
 async function deleteWebhook(webhookId: string, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   await api.deleteWebhook(webhookId);
-  if (json) printJson({ webhook_id: webhookId, status: 'deleted' });
-  else print(`${webhookId}: deleted`);
+  if (json) output.printJson({ webhook_id: webhookId, status: 'deleted' });
+  else output.print(`${webhookId}: deleted`);
 }
 
 async function enableWebhook(webhookId: string, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const webhook = await api.enableWebhook(webhookId);
-  if (json) printJson(webhook);
-  else print(`${webhookId}: enabled`);
+  if (json) output.printJson(webhook);
+  else output.print(`${webhookId}: enabled`);
 }
 
 async function listDeliveries(id: string, limit: number, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const attempts = await api.deliveries(id, limit);
-  if (json) return printJson(attempts);
-  if (attempts.length === 0) return tell('Nothing was sent yet.');
+  if (json) return output.printJson(attempts);
+  if (attempts.length === 0) return output.tell('Nothing was sent yet.');
   const headings = ['AT', 'MESSAGE', 'EVENT', 'TIMER', 'ATTEMPT', 'TOOK', 'RESULT'];
-  printTable(headings, attempts.map(attemptCells));
+  output.printTable(headings, attempts.map(attemptCells));
 }
 
 function attemptCells(attempt: Attempt): string[] {
@@ -163,9 +164,9 @@ function resultOf({ success, status, error }: Attempt): string {
 }
 
 async function redeliverMessage(id: string, messageId: string, command: Command): Promise<void> {
-  const { api, json } = connectionOf(command);
+  const { api, json, output } = connectionOf(command);
   const attempt = await api.redeliver(id, messageId);
-  if (json) printJson(attempt);
-  else if (attempt.success) print(`${messageId}: delivered`);
+  if (json) output.printJson(attempt);
+  else if (attempt.success) output.print(`${messageId}: delivered`);
   if (!attempt.success) throw new RefusedError(onOneLine(`${messageId}: ${resultOf(attempt)}`));
 }
