@@ -1,11 +1,11 @@
-/** `audit` and `receipt`: the compiled command line against the real service and real files. */
+/** `audit` and `receipt`, against the real service and real files. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { auditEntrySchema, signedHeadsSchema } from '../../src/protocol/audit.js';
 import { receiptSchema } from '../../src/protocol/receipts.js';
-import { type Run, startCommand } from '../support/command.js';
+import { type Run, startCommand, startProcess } from '../support/command.js';
 import { TestService } from '../support/service.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
 
@@ -49,7 +49,9 @@ describe('audit export', () => {
   it('writes the record, or a part of it', async () => {
     const lines = await exportedLines();
     expect(lines).toHaveLength(8);
-    const { stdout } = await run('audit', 'export', '--from', '2026-01-16');
+    const server = { SYNCHRONIZED_TIMER_SERVER: service.service.url };
+    const { stdout } = await startProcess(['audit', 'export', '--from', '2026-01-16'], server)
+      .ended;
     expect(stdout.split('\n')[0]).toBe(lines[6]);
     const refused = await run('audit', 'export', '--from', 'yesterday');
     expect(refused).toMatchObject({
@@ -68,7 +70,7 @@ describe('R3: audit verify', () => {
     const right = { code: 0, stdout: words, stderr: '' };
     expect(await run('audit', 'verify')).toEqual(right);
     const url = service.service.url;
-    expect(await startCommand(['audit', 'verify', url]).ended).toEqual(right);
+    expect(await startProcess(['audit', 'verify', url]).ended).toEqual(right);
     const lines = await exportedLines();
     const file = fileOf('record.ndjson', lines);
     const keys = await keysFile();
@@ -270,18 +272,9 @@ describe('R6: audit compact', () => {
     await earlier.create({ name: 'Botany' });
     await earlier.request('GET', '/audit/heads');
     const file = join(folder, 'old.ndjson');
+    const what = ['--before', '2026-06-01', '--export', file, '--data-dir', folder];
     const compact = (...more: string[]): Promise<Run> =>
-      run(
-        'audit',
-        'compact',
-        '--before',
-        '2026-06-01',
-        '--export',
-        file,
-        '--data-dir',
-        folder,
-        ...more,
-      );
+      startProcess(['audit', 'compact', ...what, ...more]).ended;
     expect(await compact()).toMatchObject({ code: 1, stderr: expect.stringContaining('in use') });
     await earlier.stop();
     const done = await compact('--json');
@@ -324,7 +317,7 @@ describe('R6: audit compact', () => {
     await earlier.stop();
     const file = fileOf('mine.txt', 'mine');
     const args = ['audit', 'compact', '--export', file, '--data-dir', folder, '--before'];
-    expect(await run(...args, '2026-06-01')).toMatchObject({
+    expect(await startProcess([...args, '2026-06-01']).ended).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('EEXIST'),
     });

@@ -1,5 +1,6 @@
-/** Every command but `serve` and `watch`: the compiled command line against the real service. */
+/** Every command but `serve` and `watch`, against the real service. */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -7,7 +8,7 @@ import { historySchema } from '../../src/protocol/record.js';
 import { bulkResultSchema } from '../../src/protocol/requests.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { type Fate, startBreakingProxy } from '../support/breaking-proxy.js';
-import { type Run, startCommand } from '../support/command.js';
+import { type Run, startCommand, startProcess } from '../support/command.js';
 import { BY_TEST } from '../support/entries.js';
 import { TestService } from '../support/service.js';
 
@@ -32,6 +33,7 @@ async function json<T>(schema: z.ZodType<T>, ...args: string[]): Promise<T> {
 }
 
 const timersSchema = z.array(timerSchema);
+const packageSchema = z.object({ version: z.string() });
 const all = async () => timersSchema.parse((await service.request('GET', '/timers')).body);
 const linesOf = (text: string): string[] => text.split('\n').slice(0, -1);
 
@@ -116,7 +118,7 @@ describe('list', () => {
 
   it('ends quietly when its reader does', async () => {
     await Promise.all(Array.from({ length: 300 }, () => service.create({ name: 'x'.repeat(200) })));
-    const listing = startCommand(['list', '--server', service.service.url]);
+    const listing = startProcess(['list', '--server', service.service.url]);
     listing.child.stdout?.destroy();
     expect(await listing.ended).toEqual({ code: 0, stdout: '', stderr: '' });
   });
@@ -437,6 +439,15 @@ describe('wrong usage', () => {
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(words);
   });
+
+  it('of the environment is told by its name, and not repeated', async () => {
+    const server = { SYNCHRONIZED_TIMER_SERVER: 'http://user:secret@127.0.0.1:8003' };
+    expect(await startCommand(['list'], server).ended).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'SYNCHRONIZED_TIMER_SERVER is wrong. It is a URL without a name or a password.\n',
+    });
+  });
 });
 
 describe('a service that cannot be reached', () => {
@@ -461,6 +472,28 @@ describe('a service that cannot be reached', () => {
     other.close();
     expect(code).toBe(3);
     expect(stderr).toContain(`http://127.0.0.1:${port}: what answers there is no Synchronized`);
+  });
+});
+
+describe('the compiled command line', () => {
+  it('runs a command, and ends with its exit code', async () => {
+    const server = { SYNCHRONIZED_TIMER_SERVER: service.service.url };
+    const { code, stdout } = await startProcess(['create', '--duration', '5m'], server).ended;
+    expect([code, stdout]).toEqual([0, `${(await all())[0]?.id}\n`]);
+    expect(await startProcess(['show', 'timer_x'], server).ended).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'Timer not found: timer_x\n',
+    });
+    expect(await startProcess(['creat']).ended).toMatchObject({ code: 2, stdout: '' });
+    await service.stop();
+    expect(await startProcess(['list'], server).ended).toMatchObject({ code: 3, stdout: '' });
+    const { version } = packageSchema.parse(JSON.parse(readFileSync('package.json', 'utf8')));
+    expect(await startProcess(['--version']).ended).toEqual({
+      code: 0,
+      stdout: `${version}\n`,
+      stderr: '',
+    });
   });
 });
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { keySchema, newKeySchema, tokenSchema } from '../../src/protocol/credentials.js';
-import { startCommand } from '../support/command.js';
+import { startCommand, startProcess } from '../support/command.js';
 import { TestDisplay } from '../support/display.js';
 import { TestService } from '../support/service.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
@@ -16,7 +16,7 @@ async function output(settings: Readonly<Record<string, string>>, ...args: strin
 describe('keys', () => {
   it('A2: makes the first key in a folder that no service has open', async () => {
     const directory = temporaryFolder();
-    const refused = await startCommand([
+    const refused = await startProcess([
       'keys',
       'create',
       '--role',
@@ -26,15 +26,16 @@ describe('keys', () => {
     ]).ended;
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('role admin')]);
     const args = ['keys', 'create', '--role', 'admin', '--label', 'Ms Meyer'];
-    const key = await output({}, ...args, '--data-dir', directory);
+    const made = await startProcess([...args, '--data-dir', directory]).ended;
+    expect(made).toMatchObject({ code: 0, stderr: '' });
     const service = await TestService.start({
       journal: await openSqlite(directory),
       settings: { HOST: '0.0.0.0' },
     });
-    service.token = key;
+    service.token = made.stdout.trimEnd();
     const me = await service.request('GET', '/me');
     expect(me.body).toMatchObject({ role: 'admin', label: 'Ms Meyer' });
-    const locked = await startCommand([...args, '--data-dir', directory]).ended;
+    const locked = await startProcess([...args, '--data-dir', directory]).ended;
     expect(locked.code).toBe(1);
     expect(locked.stderr).toMatch(/^.*journal\.db .*\n$/);
   });

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { SETTINGS } from '../../src/config.js';
-import { type RunningCommand, startCommand } from '../support/command.js';
+import { type RunningProcess, startCommand, startProcess } from '../support/command.js';
 import { temporaryFolder } from '../support/sqlite.js';
 
 const logLine = z.looseObject({ msg: z.string(), url: z.string().optional() });
 
 /** The address that a service logs when it takes commands. */
-async function urlOf(serving: RunningCommand): Promise<string> {
+async function urlOf(serving: RunningProcess): Promise<string> {
   await serving.until('listening on');
   const lines = serving.stdout.trimEnd().split('\n');
   const urls = lines.map((line) => logLine.parse(JSON.parse(line)).url);
@@ -20,7 +20,7 @@ describe('serve', () => {
   it('runs the service until a signal, with the flags it is given', async () => {
     const folder = join(temporaryFolder(), 'deep');
     const flags = ['--port', '0', '--host', 'localhost', '--data-dir', folder];
-    const serving = startCommand(['serve', ...flags]);
+    const serving = startProcess(['serve', ...flags]);
     const server = await urlOf(serving);
     expect(server).toMatch(/^http:\/\/localhost:\d+$/);
     expect(serving.stdout).toContain(`journal: sqlite (${folder}/journal.db)`);
@@ -33,7 +33,7 @@ describe('serve', () => {
   it('takes flags before settings of the environment, and those before defaults', async () => {
     const settings = { PORT: '1', JOURNAL: 'sqlite', LOG_LEVEL: 'silent', HOST: '127.0.0.1' };
     const flags = ['--port', '0', '--journal', 'memory', '--log-level', 'info'];
-    const serving = startCommand(['serve', ...flags], settings);
+    const serving = startProcess(['serve', ...flags], settings);
     expect(await urlOf(serving)).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(serving.stdout).toContain('journal: memory');
     serving.child.kill('SIGINT');
@@ -54,9 +54,9 @@ describe('serve', () => {
   });
 
   it('ends with 1 and one line when the port is taken', async () => {
-    const first = startCommand(['serve', '--port', '0', '--journal', 'memory']);
+    const first = startProcess(['serve', '--port', '0', '--journal', 'memory']);
     const { port } = new URL(await urlOf(first));
-    const second = startCommand(['serve', '--port', port, '--journal', 'memory']);
+    const second = startProcess(['serve', '--port', port, '--journal', 'memory']);
     const { code, stderr } = await second.ended;
     expect(code).toBe(1);
     expect(stderr).toMatch(/^[^\n]*Another process listens there[^\n]*\n$/);

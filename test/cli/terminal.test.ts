@@ -1,10 +1,16 @@
-/** What only happens on a terminal: the bar, the question, colours. */
+/** What only happens on a terminal: the bar, the question, colours. It is a real one where that has a say in it. */
 import { stripVTControlCharacters } from 'node:util';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, type TestContext } from 'vitest';
 import { z } from 'zod';
 import { timerSchema } from '../../src/protocol/timer.js';
-import { type RunningCommand, startOnTerminal } from '../support/command.js';
+import {
+  type RunningCommand,
+  type RunningProcess,
+  startCommand,
+  startOnTerminal,
+} from '../support/command.js';
 import { ServiceProcess } from '../support/process.js';
+import { TestService } from '../support/service.js';
 import { canRun, need } from '../support/tools.js';
 
 const HIDE_CURSOR = '\u001b[?25l';
@@ -12,29 +18,42 @@ const SHOW_CURSOR = '\u001b[?25h';
 const CTRL_C = '\u0003';
 const CTRL_D = '\u0004';
 
-let service: ServiceProcess;
-beforeEach(async (context) => {
-  need(context, 'script', canRun('script', '--version'));
-  service = await ServiceProcess.start({ JOURNAL: 'memory' });
+let service: TestService;
+beforeEach(async () => {
+  service = await TestService.start();
 });
 
-async function create(definition: object): Promise<string> {
-  return timerSchema.parse(JSON.parse((await service.request('POST', '/timers', definition)).text))
-    .id;
-}
+const create = async (): Promise<string> => (await service.create({ duration_seconds: 60 })).id;
 
 async function count(): Promise<number> {
-  return z.array(timerSchema).parse(JSON.parse((await service.request('GET', '/timers')).text))
-    .length;
+  return z.array(timerSchema).parse((await service.request('GET', '/timers')).body).length;
 }
 
+/** Starts a command that takes its streams for a terminal. */
 const start = (args: string[], settings: Record<string, string> = {}): RunningCommand =>
-  startOnTerminal(args, { SYNCHRONIZED_TIMER_SERVER: service.url, ...settings });
+  startCommand(
+    args,
+    { SYNCHRONIZED_TIMER_SERVER: service.service.url, ...settings },
+    { isTerminal: true },
+  );
+
+/** Starts the compiled command line on a terminal. */
+function startReally(
+  context: TestContext,
+  args: string[],
+  server = service.service.url,
+): RunningProcess {
+  need(context, 'script', canRun('script', '--version'));
+  return startOnTerminal(args, { SYNCHRONIZED_TIMER_SERVER: server });
+}
 
 describe('watch', () => {
-  it('draws a bar that reaches the end with the timer, and gives the cursor back', async () => {
-    const id = await create({ duration_seconds: 2, name: 'Quiz', auto_start: true });
-    const { code, stdout } = await start(['watch', id]).ended;
+  it('draws a bar that reaches the end with the timer, and gives the cursor back', async (context) => {
+    const real = await ServiceProcess.start({ JOURNAL: 'memory' });
+    const definition = { duration_seconds: 2, name: 'Quiz', auto_start: true };
+    const { text } = await real.request('POST', '/timers', definition);
+    const { id } = timerSchema.parse(JSON.parse(text));
+    const { code, stdout } = await startReally(context, ['watch', id], real.url).ended;
     expect(code).toBe(0);
     const frames = stripVTControlCharacters(stdout);
     expect(frames).toMatch(/░ 0:02 {2}running {2}Quiz/);
@@ -44,20 +63,17 @@ describe('watch', () => {
   });
 
   it('grows its bar with the time that is added', async () => {
-    const id = await create({ duration_seconds: 60 });
+    const id = await create();
     const watching = start(['watch', id]);
     await watching.until('created');
-    await service.request('POST', `/timers/${id}/control`, {
-      action: 'extend',
-      extend_seconds: 3600,
-    });
+    await service.act(id, 'extend', 3600);
     await watching.until('1:01:00');
-    watching.type(CTRL_C);
-    await watching.ended;
+    await service.act(id, 'stop');
+    expect(await watching.ended).toMatchObject({ code: 0, stderr: '' });
   });
 
-  it('ends on Ctrl-C with 130, and gives the cursor back', async () => {
-    const watching = start(['watch', await create({ duration_seconds: 60 })]);
+  it('ends on Ctrl-C with 130, and gives the cursor back', async (context) => {
+    const watching = startReally(context, ['watch', await create()]);
     await watching.until(HIDE_CURSOR);
     watching.type(CTRL_C);
     const { code, stdout } = await watching.ended;
@@ -67,41 +83,55 @@ describe('watch', () => {
 });
 
 describe('delete', () => {
-  it.each([
+  const answers = [
     ['y\n', 0, 0],
     ['YES\n', 0, 0],
     ['n\n', 1, 1],
     ['\n', 1, 1],
     [CTRL_C, 1, 1],
     [CTRL_D, 1, 1],
-  ])('asks, and to %j it ends with %i', async (keys, code, left) => {
-    const id = await create({ duration_seconds: 60 });
-    const deleting = start(['delete', id]);
-    await deleting.until(`Delete ${id}? [y/N]`);
+  ] as const;
+
+  async function answer(deleting: RunningCommand | RunningProcess, question: string, keys: string) {
+    await deleting.until(question);
     deleting.type(keys);
-    expect(await deleting.ended).toMatchObject({ code });
+    return (await deleting.ended).code;
+  }
+
+  it.each(answers)('asks, and to %j it ends with %i', async (keys, code, left) => {
+    const id = await create();
+    expect(await answer(start(['delete', id]), `Delete ${id}? [y/N]`, keys)).toBe(code);
     expect(await count()).toBe(left);
   });
 
+  it('asks on a terminal, where Ctrl-C is no answer', async (context) => {
+    const id = await create();
+    const ask = (keys: string) =>
+      answer(startReally(context, ['delete', id]), `Delete ${id}? [y/N]`, keys);
+    expect([await ask(CTRL_C), await count()]).toEqual([1, 1]);
+    expect([await ask(CTRL_D), await count()]).toEqual([1, 1]);
+    expect([await ask('y\n'), await count()]).toEqual([0, 0]);
+  });
+
   it('says how many it is about, and does not ask when told so', async () => {
-    await create({ duration_seconds: 60 });
-    await create({ duration_seconds: 60 });
+    await create();
+    await create();
     const asking = start(['delete', '--all']);
-    await asking.until('Delete 2 timers? [y/N]');
-    asking.type('n\n');
-    expect((await asking.ended).stdout).toContain('Nothing was deleted.');
+    expect(await answer(asking, 'Delete 2 timers? [y/N]', 'n\n')).toBe(1);
+    expect(asking.stderr).toContain('Nothing was deleted.');
     expect(await start(['delete', '--all', '--yes']).ended).toMatchObject({ code: 0 });
     expect(await count()).toBe(0);
   });
 });
 
 describe('colours', () => {
-  it('are used on a terminal, and not with NO_COLOR', async () => {
-    await create({ duration_seconds: 60 });
-    const { stdout: coloured } = await start(['list']).ended;
+  it('are used on a terminal, and not with NO_COLOR', async (context) => {
+    await create();
+    const { stdout: coloured } = await startReally(context, ['list']).ended;
     const { stdout: plain } = await start(['list'], { NO_COLOR: '1' }).ended;
     expect(coloured).toContain('\u001b[36mcreated\u001b[39m');
     expect(plain).not.toContain('\u001b');
-    expect(stripVTControlCharacters(coloured)).toBe(plain);
+    expect(stripVTControlCharacters(coloured).replaceAll('\r', '')).toBe(plain);
+    expect(stripVTControlCharacters((await start(['list']).ended).stdout)).toBe(plain);
   });
 });

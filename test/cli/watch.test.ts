@@ -1,23 +1,25 @@
 /** `watch` without a terminal: the real client, the real service, real seconds. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { timerSchema } from '../../src/protocol/timer.js';
-import { type RunningCommand, startCommand } from '../support/command.js';
+import {
+  type RunningCommand,
+  type RunningProcess,
+  startCommand,
+  startProcess,
+} from '../support/command.js';
 import { ServiceProcess } from '../support/process.js';
 import { temporaryFolder } from '../support/sqlite.js';
 
-let folder: string;
 let service: ServiceProcess;
-beforeEach(async () => {
-  folder = temporaryFolder();
-  service = await ServiceProcess.start({ DATA_DIR: folder });
+beforeAll(async () => {
+  service = await ServiceProcess.start({ JOURNAL: 'memory' }, 'file');
 });
 
-async function create(definition: object): Promise<string> {
-  return timerSchema.parse(JSON.parse((await service.request('POST', '/timers', definition)).text))
-    .id;
+async function create(definition: object, by = service): Promise<string> {
+  return timerSchema.parse(JSON.parse((await by.request('POST', '/timers', definition)).text)).id;
 }
 
 const control = (id: string, action: string, extend_seconds?: number) =>
@@ -25,6 +27,9 @@ const control = (id: string, action: string, extend_seconds?: number) =>
 
 const watch = (...args: string[]): RunningCommand =>
   startCommand(['watch', ...args, '--server', service.url]);
+
+const watchByProcess = (id: string): RunningProcess =>
+  startProcess(['watch', id, '--server', service.url]);
 
 /** Ends so many connections to a port as soon as they come. */
 async function refuse(count: number, port: number): Promise<void> {
@@ -102,16 +107,18 @@ describe('watch', () => {
   });
 
   it('says that the contact is lost, and goes on when the service is back', async () => {
-    const id = await create({ duration_seconds: 60, auto_start: true });
-    const watching = watch(id);
+    const DATA_DIR = temporaryFolder();
+    const first = await ServiceProcess.start({ DATA_DIR });
+    const id = await create({ duration_seconds: 60, auto_start: true }, first);
+    const watching = startCommand(['watch', id, '--server', first.url]);
     await watching.until('running');
-    const { port } = new URL(service.url);
-    await service.kill();
+    const { port: PORT } = new URL(first.url);
+    await first.kill();
     await watching.until('no contact to the service; trying again');
-    await refuse(2, Number(port));
-    service = await ServiceProcess.start({ DATA_DIR: folder, PORT: port });
+    await refuse(2, Number(PORT));
+    const second = await ServiceProcess.start({ DATA_DIR, PORT });
     await watching.until('in contact again: running');
-    await control(id, 'stop');
+    await second.request('POST', `/timers/${id}/control`, { action: 'stop' });
     const { code, stdout } = await watching.ended;
     expect(code).toBe(0);
     expect(stdout.match(/no contact/g)).toHaveLength(1);
@@ -122,7 +129,7 @@ describe('watch', () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)('ends on %s with %i', async (signal, code) => {
-    const watching = watch(await create({ duration_seconds: 60 }));
+    const watching = watchByProcess(await create({ duration_seconds: 60 }));
     await watching.until('created');
     watching.child.kill(signal);
     expect(await watching.ended).toMatchObject({ code, stderr: '' });
@@ -130,7 +137,7 @@ describe('watch', () => {
 
   it('ends quietly when its reader does', async () => {
     const id = await create({ duration_seconds: 60 });
-    const watching = watch(id);
+    const watching = watchByProcess(id);
     await watching.until('created');
     watching.child.stdout?.destroy();
     await control(id, 'start');

@@ -1,4 +1,4 @@
-/** `webhooks`: the compiled command line against the real service and a real receiver. */
+/** `webhooks`, against the real service and a real receiver. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   attemptsSchema,

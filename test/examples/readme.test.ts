@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { receiptSchema } from '../../src/protocol/receipts.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { needBrowser, openPage } from '../support/browser.js';
-import { COMMAND, RunningCommand } from '../support/command.js';
+import { COMMAND, RunningProcess } from '../support/command.js';
 import { eventually } from '../support/eventually.js';
 import { ServiceProcess } from '../support/process.js';
 import { temporaryFolder } from '../support/sqlite.js';
@@ -185,7 +185,7 @@ describe('the examples of the README', () => {
       `const timerId = '${id}';\nimport { connectTimer }`,
     );
     const closing = `${script}\ndisplay.on('end', () => display.close());`;
-    const client = new RunningCommand(process.execPath, ['--input-type=module', '-e', closing], {});
+    const client = new RunningProcess(process.execPath, ['--input-type=module', '-e', closing], {});
     // A process may take longer to start than the timer runs, so it is there before.
     await client.until(' ms true\n');
     await service.request('POST', `/timers/${id}/control`, { action: 'start' });
@@ -202,7 +202,7 @@ describe('the examples of the README', () => {
     const [, WEBHOOK_SECRET = ''] = /^webhook_\w+ (whsec_\S+)\n$/.exec(created) ?? [];
     const script = example('webhook receiver').replace('9000', `${port}, '127.0.0.1'`);
     const args = ['--input-type=module', '-e', script];
-    const receiver = new RunningCommand(process.execPath, args, { WEBHOOK_SECRET });
+    const receiver = new RunningProcess(process.execPath, args, { WEBHOOK_SECRET });
     await eventually(() => fetch(`http://127.0.0.1:${port}`), LONGEST_RUN_MS);
     await createStarted(2, [1]);
     await receiver.until('timer.expired Timer\n');
