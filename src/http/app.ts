@@ -142,10 +142,11 @@ export function createApp(options: AppOptions): Express {
   );
   servePages(app, webDirectory);
 
+  // A route's own `all` is one handler; that of the application is one for each method there is.
   for (const [path, methods] of methodsByPath(all)) {
-    app.all(expressPath(path), refuseMethod(methods));
+    app.route(expressPath(path)).all(refuseMethod(methods));
   }
-  app.all('/ws/:timer_id', () => {
+  app.route('/ws/:timer_id').all(() => {
     throw new Problem('upgrade_required', 'Connect to this address with a WebSocket');
   });
   app.use((request) => {
@@ -273,7 +274,7 @@ function serveDocument(app: Express, path: string, generate: () => object): void
     document ??= generate();
     response.json(document);
   });
-  app.all(path, refuseMethod(['GET']));
+  app.route(path).all(refuseMethod(['GET']));
 }
 
 /** What serves the page is loaded when it is first asked for; the service starts faster without it. */

@@ -47,10 +47,12 @@ type Headers = Readonly<Record<string, string>>;
 export function servePages(app: Express, webDirectory: string | undefined): void {
   const consolePage = { ...PAGE, 'Content-Security-Policy': POLICIES.console };
   const displayPage = { ...PAGE, 'Content-Security-Policy': POLICIES.display };
-  app.all('/', onlyRead, file(webDirectory, '/console/index.html', consolePage));
-  app.all('/display/:timer_id', onlyRead, file(webDirectory, '/display/index.html', displayPage));
+  app.route('/').all(onlyRead, file(webDirectory, '/console/index.html', consolePage));
+  app
+    .route('/display/:timer_id')
+    .all(onlyRead, file(webDirectory, '/display/index.html', displayPage));
   const component = '/synchronized-timer.js';
-  app.all(component, onlyRead, file(webDirectory, component, COMPONENT));
+  app.route(component).all(onlyRead, file(webDirectory, component, COMPONENT));
   if (webDirectory !== undefined) app.use('/assets', filesOf(`${webDirectory}/assets`, ASSET));
 }
 

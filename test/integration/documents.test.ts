@@ -46,6 +46,9 @@ const FILE_TYPES: Readonly<Record<string, unknown>> = {
   js: expect.stringMatching(/^(text|application)\/javascript$/),
   png: 'image/png',
 };
+/** How a route calls the methods that it refuses. */
+const ANY_METHOD = '_all';
+const MOST_STREAMS_PER_CREDENTIAL = 50;
 /** Bytes that are no UTF-8, which a path cannot carry. */
 const UNREADABLE_ID = '%E0%A4%A';
 
@@ -293,8 +296,10 @@ async function exhaustStreams(
   operation: Operation,
   timerId: string,
 ): Promise<Answer> {
-  for (let count = 0; count < 1000; count += 1) {
-    await EventReader.open(`${service.service.url}/events`, consoleMessageSchema);
+  await service.protect();
+  for (let count = 0; count < MOST_STREAMS_PER_CREDENTIAL; count += 1) {
+    const url = `${service.service.url}/events`;
+    await EventReader.open(url, consoleMessageSchema, service.authorization);
   }
   return ask(service, operation, timerId);
 }
@@ -347,7 +352,7 @@ async function messageOf(service: TestService, webhookId: string): Promise<strin
 describe('the OpenAPI document is valid and complete', () => {
   it('is OpenAPI 3.1 whose references all lead somewhere', async () => {
     const service = await TestService.start();
-    const { document } = await openApiOf(service);
+    const { document } = await openApis.of(service);
     expect(danglingReferences(document)).toEqual([]);
     const declaredTags = document.tags.map(({ name }) => name);
     for (const { path, tags, parameters, responses } of describedOperations(document)) {
@@ -362,7 +367,7 @@ describe('the OpenAPI document is valid and complete', () => {
 
   it('A1: says of every operation what may be shown to be let in', async () => {
     const service = await TestService.start();
-    const { document } = await openApiOf(service);
+    const { document } = await openApis.of(service);
     const shown = describedOperations(document).map(({ operationId, security }) => {
       return [operationId, security.flatMap((scheme) => Object.keys(scheme)).join(' ')];
     });
@@ -375,7 +380,7 @@ describe('the OpenAPI document is valid and complete', () => {
 
   it('has only valid JSON Schemas, which accept their own examples and defaults', async () => {
     const service = await TestService.start();
-    const { document, schemas } = await openApiOf(service);
+    const { document, schemas } = await openApis.of(service);
     const all = describedOperations(document).flatMap(({ parameters, requestBody, responses }) => [
       ...parameters,
       ...Object.values(requestBody?.content ?? {}),
@@ -397,7 +402,7 @@ describe('the OpenAPI document is valid and complete', () => {
 
   it('describes every route that is mounted, and no other', async () => {
     const service = await TestService.start();
-    const { document } = await openApiOf(service);
+    const { document } = await openApis.of(service);
     const described = describedOperations(document);
     const listed = OPERATIONS.map(({ id, method, path }) => `${id}: ${method} ${path}`);
     expect(
@@ -575,7 +580,7 @@ describe('the documentation page works without any other host', () => {
 describe('the AsyncAPI document is valid, complete and true', () => {
   it('is AsyncAPI 3.0.0 whose references all lead somewhere', async () => {
     const service = await TestService.start();
-    const { document, schemas } = await asyncApiOf(service);
+    const { document, schemas } = await asyncApis.of(service);
     expect(danglingReferences(document)).toEqual([]);
     for (const [name, { address, parameters, messages }] of Object.entries(document.channels)) {
       expect(Object.keys(parameters).map((parameter) => `{${parameter}}`)).toEqual(
@@ -603,7 +608,7 @@ describe('the AsyncAPI document is valid, complete and true', () => {
 
   it('has every message of the service as sent, and every message of a display as received', async () => {
     const service = await TestService.start();
-    const { document } = await asyncApiOf(service);
+    const { document } = await asyncApis.of(service);
     const told = (name: string) =>
       document.operations[name]?.messages.map(({ $ref }) => $ref.split('/').at(-1)).sort();
     const consoleNames = Object.keys(CONSOLE_MESSAGES).map((type) => `console_${type}`);
@@ -649,13 +654,13 @@ describe('the AsyncAPI document is valid, complete and true', () => {
     const messages = [...display.messages, ...otherDisplay.messages];
     const types = new Set<string>(messages.map(({ type }) => type));
     expect([...types].sort()).toEqual(Object.keys(SERVER_MESSAGES).sort());
-    const asyncApi = await asyncApiOf(service);
+    const asyncApi = await asyncApis.of(service);
     for (const message of messages) expectMessage(asyncApi, message);
   });
 
   it('describes messages of a display that the service understands', async () => {
     const service = await TestService.start();
-    const asyncApi = await asyncApiOf(service);
+    const asyncApi = await asyncApis.of(service);
     const { id } = await service.create();
     const display = await service.display(id);
     const answered = [
@@ -882,36 +887,30 @@ interface Described<D> {
   readonly schemas: StrictSchemas;
 }
 
-/** Reads documents of a kind. Services of the same settings have the same one, which is read once. */
+/** Asks services for documents of a kind. Those of the same settings have the same one, which is read once. */
 class Documents<D extends { readonly components: Json }> {
+  readonly #path: string;
   readonly #schema: z.ZodType<D>;
   readonly #read = new Map<string, Described<D>>();
 
-  constructor(schema: z.ZodType<D>) {
+  constructor(path: string, schema: z.ZodType<D>) {
+    this.#path = path;
     this.#schema = schema;
   }
 
-  read(body: unknown): Described<D> {
-    const text = JSON.stringify(body);
-    const known = this.#read.get(text);
+  async of(service: TestService): Promise<Described<D>> {
+    const settings = JSON.stringify(service.settings);
+    const known = this.#read.get(settings);
     if (known !== undefined) return known;
-    const document = this.#schema.parse(body);
+    const document = this.#schema.parse((await service.request('GET', this.#path)).body);
     const described = { document, schemas: new StrictSchemas(document) };
-    this.#read.set(text, described);
+    this.#read.set(settings, described);
     return described;
   }
 }
 
-const openApis = new Documents(openApiSchema);
-const asyncApis = new Documents(asyncApiSchema);
-
-async function openApiOf(service: TestService): Promise<Described<OpenApi>> {
-  return openApis.read((await service.request('GET', '/openapi.json')).body);
-}
-
-async function asyncApiOf(service: TestService): Promise<Described<AsyncApi>> {
-  return asyncApis.read((await service.request('GET', '/asyncapi.json')).body);
-}
+const openApis = new Documents('/openapi.json', openApiSchema);
+const asyncApis = new Documents('/asyncapi.json', asyncApiSchema);
 
 function describedOperations({ paths }: OpenApi) {
   return Object.entries(paths).flatMap(([path, methods]) =>
@@ -921,7 +920,7 @@ function describedOperations({ paths }: OpenApi) {
 
 /** Checks an answer against what the document says of its status: media type, headers, every field. */
 async function expectDocumented(service: TestService, id: string, answer: Answer): Promise<void> {
-  const { document, schemas } = await openApiOf(service);
+  const { document, schemas } = await openApis.of(service);
   const operation = describedOperations(document).find(({ operationId }) => operationId === id);
   const { responses = {} } = operation ?? {};
   expect(Object.keys(responses)).toContain(`${answer.status}`);
@@ -1064,8 +1063,8 @@ async function mountedRoutes({ clock, journal, service }: TestService): Promise<
   });
   return app.router.stack.flatMap((layer) => {
     const { path, methods = {} } = layerSchema.parse(layer).route ?? {};
-    const [method, ...others] = Object.keys(methods);
-    return method === undefined || others.length > 0 ? [] : [`${method} ${path}`];
+    const [method = ANY_METHOD] = Object.keys(methods);
+    return method === ANY_METHOD ? [] : [`${method} ${path}`];
   });
 }
 

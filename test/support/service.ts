@@ -41,13 +41,21 @@ export class TestService {
   readonly clock: SimulatedClock;
   readonly service: Service;
   readonly journal: Journal;
+  /** Those that are not the usual ones. */
+  readonly settings: Readonly<Record<string, string>>;
   /** The key or token that requests show from now on. */
   token: string | undefined;
 
-  private constructor(service: Service, clock: SimulatedClock, journal: Journal) {
+  private constructor(
+    service: Service,
+    clock: SimulatedClock,
+    journal: Journal,
+    settings: Readonly<Record<string, string>>,
+  ) {
     this.service = service;
     this.clock = clock;
     this.journal = journal;
+    this.settings = settings;
   }
 
   /** Starts a service that is stopped after the test. */
@@ -69,7 +77,7 @@ export class TestService {
       onFailure: () => {},
       ...shards,
     });
-    const tested = new TestService(service, clock, journal);
+    const tested = new TestService(service, clock, journal, settings);
     running.add(tested);
     await options.onListening?.(tested);
     await service.ready;
