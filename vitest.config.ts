@@ -10,6 +10,8 @@ export default defineConfig({
     setupFiles: ['test/support/setup.ts'],
     // Files share what they load; loading it anew for each took as long as half of the tests.
     isolate: false,
+    // Hundreds of services come and go in each process; with more room for what is young little is copied.
+    execArgv: ['--max-semi-space-size=64'],
     // Many tests wait for processes, browsers and real time, and leave the processor to others meanwhile.
     // A machine of CI is shared and slow: fewer at a time leave those that run their real time.
     maxWorkers: process.env.CI === 'true' ? 2 : 4,
