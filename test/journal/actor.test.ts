@@ -1,10 +1,10 @@
 /** How commands of one moment are gathered into appends, seen from both ends: the registry and the journal. */
 import { describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/journal/journal.js';
-import { createLog } from '../../src/log.js';
-import { type Command, Registry } from '../../src/registry.js';
+import type { Command, Registry } from '../../src/registry.js';
 import { DisturbedJournal } from '../support/disturbed-journal.js';
 import { BY_TEST } from '../support/entries.js';
+import { startRegistry } from '../support/registry.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 
 const definition = {
@@ -28,22 +28,6 @@ class DisturbedEngine extends DisturbedJournal {
   readonly engine: Engine = { lacks: [], clockOffset: undefined };
 }
 
-async function startOn(journal: DisturbedJournal, clock = new SimulatedClock()): Promise<Registry> {
-  const registry = new Registry({
-    clock,
-    journal,
-    log: createLog('silent'),
-    maxTimers: 10_000,
-    maxTimersPerOwner: 0,
-    retainFinishedMs: 1e9,
-    onFailure: (error) => {
-      throw error;
-    },
-  });
-  await registry.recovered;
-  return registry;
-}
-
 /** Creates a timer, and gives its id. */
 async function createdOn(registry: Registry): Promise<string> {
   const [creation] = creations(1);
@@ -60,7 +44,7 @@ const sizesOf = ({ appends }: DisturbedJournal): number[] => appends.map(({ leng
 describe('while an append is under way', () => {
   it('999 more entries wait for it, and leave as one append', async () => {
     const journal = new DisturbedJournal();
-    const registry = await startOn(journal);
+    const registry = await startRegistry(journal);
     journal.isHeld = true;
     const first = registry.executeAll(creations(1), BY_TEST);
     const others = [creations(500), creations(499)].map((commands) =>
@@ -78,7 +62,7 @@ describe('while an append is under way', () => {
 
   it('1,000 more entries are appended without waiting for it, and the next wait again', async () => {
     const journal = new DisturbedJournal();
-    const registry = await startOn(journal);
+    const registry = await startRegistry(journal);
     journal.isHeld = true;
     const results = [creations(1), creations(999), creations(1), creations(10)].map((commands) =>
       registry.executeAll(commands, BY_TEST),
@@ -99,7 +83,7 @@ describe('while an append is under way', () => {
   it('what waits for one to an engine leaves after a quarter of a second all the same', async () => {
     const journal = new DisturbedEngine();
     const clock = new SimulatedClock();
-    const registry = await startOn(journal, clock);
+    const registry = await startRegistry(journal, clock);
     journal.isHeld = true;
     const first = registry.executeAll(creations(1), BY_TEST);
     const second = registry.executeAll(creations(2), BY_TEST);
@@ -115,7 +99,7 @@ describe('while an append is under way', () => {
   it('everybody waits for a disk that is slow, and is answered in the end', async () => {
     const journal = new DisturbedJournal();
     const clock = new SimulatedClock();
-    const registry = await startOn(journal, clock);
+    const registry = await startRegistry(journal, clock);
     const timerId = await createdOn(registry);
     journal.isHeld = true;
     const starting = registry.execute({ type: 'start', timerId }, BY_TEST);
@@ -135,7 +119,7 @@ describe('while an append is under way', () => {
   it('J1: nobody waits longer than 1.5 s behind it for the same timer, and an end is recorded in any case', async () => {
     const journal = new DisturbedEngine();
     const clock = new SimulatedClock();
-    const registry = await startOn(journal, clock);
+    const registry = await startRegistry(journal, clock);
     const timerId = await createdOn(registry);
     await registry.execute({ type: 'start', timerId }, BY_TEST);
     await clock.advance(9000, quiet);

@@ -18,9 +18,9 @@ import {
   type ReplayBatch,
 } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
-import { createLog } from '../../src/log.js';
-import { type Change, type Command, Registry } from '../../src/registry.js';
+import type { Change, Command, Registry } from '../../src/registry.js';
 import { BY_TEST, created, entry, START_MS, started } from '../support/entries.js';
+import { registryOn, startRegistry } from '../support/registry.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 
 const PAUSE: Command = { type: 'pause', timerId: 'a' };
@@ -106,32 +106,11 @@ async function settled(): Promise<void> {
   for (let turns = 0; turns < 3; turns += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-function registryOn(
-  journal: Journal,
-  clock = new SimulatedClock(START_MS),
-  shardLogic = shardMachine,
-): Registry {
-  return new Registry({
-    clock,
-    journal,
-    log: createLog('silent'),
-    maxTimers: 10,
-    maxTimersPerOwner: 0,
-    retainFinishedMs: 1e9,
-    shardLogic,
-    onFailure: (error) => {
-      throw error;
-    },
-  });
-}
-
 /** A registry that knows a running timer, `a`. */
 async function withTimer(journal: DistantJournal, clock?: SimulatedClock): Promise<Registry> {
   await journal.byAnother(created('a'));
   await journal.byAnother(started('a', 2));
-  const registry = registryOn(journal, clock);
-  await registry.recovered;
-  return registry;
+  return startRegistry(journal, clock);
 }
 
 function revisionOf(registry: Registry): number | undefined {
@@ -182,7 +161,7 @@ describe('what another node records while histories are read', () => {
     const journal = new DistantJournal();
     const clock = new SimulatedClock(START_MS);
     const faults = { left: 0 };
-    const registry = registryOn(journal, clock, faultyShards(faults));
+    const registry = registryOn(journal, { clock, shardLogic: faultyShards(faults) });
     await registry.recovered;
     await journal.byAnother(created('a'));
     await journal.byAnother(started('a', 2));

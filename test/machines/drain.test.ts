@@ -1,9 +1,8 @@
 /** A drain of the registry while the disk is out of order. */
 import { describe, expect, it } from 'vitest';
-import { createLog } from '../../src/log.js';
-import { Registry } from '../../src/registry.js';
 import { DisturbedJournal } from '../support/disturbed-journal.js';
 import { BY_TEST } from '../support/entries.js';
+import { settled, startRegistry } from '../support/registry.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 
 const SECOND = 1000;
@@ -15,26 +14,11 @@ const definition = {
   autoStart: true,
 };
 
-async function settled(registry: Registry): Promise<void> {
-  while (!registry.isIdle) await new Promise((resolve) => setImmediate(resolve));
-}
-
 describe('a drain while the disk refuses the end of a timer', () => {
   it('T3: waits for the command in hand, proposes the end no more, and ends', async () => {
     const clock = new SimulatedClock();
     const journal = new DisturbedJournal();
-    const registry = new Registry({
-      clock,
-      journal,
-      log: createLog('silent'),
-      maxTimers: 10,
-      maxTimersPerOwner: 0,
-      retainFinishedMs: 1e9,
-      onFailure: (error) => {
-        throw error;
-      },
-    });
-    await registry.recovered;
+    const registry = await startRegistry(journal, clock);
     const paused = { ...definition, durationMs: 60 * SECOND };
     await registry.execute({ type: 'create', timerId: 'a', definition }, BY_TEST);
     await registry.execute({ type: 'create', timerId: 'b', definition: paused }, BY_TEST);

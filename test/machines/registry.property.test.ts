@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
-import { createLog } from '../../src/log.js';
-import { type Command, type CommandResult, Registry } from '../../src/registry.js';
+import type { Command, CommandResult, Registry } from '../../src/registry.js';
 import { BY_TEST } from '../support/entries.js';
+import { settled, startRegistry } from '../support/registry.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 
 const DURATION_MS = 10_000;
@@ -52,26 +52,6 @@ class Reference {
   }
 }
 
-async function startRegistry(journal: MemoryJournal, clock: SimulatedClock): Promise<Registry> {
-  const registry = new Registry({
-    clock,
-    journal,
-    log: createLog('silent'),
-    maxTimers: 100,
-    maxTimersPerOwner: 0,
-    retainFinishedMs: 1e9,
-    onFailure: (error) => {
-      throw error;
-    },
-  });
-  await registry.recovered;
-  return registry;
-}
-
-async function settle(registry: Registry): Promise<void> {
-  while (!registry.isIdle) await new Promise((resolve) => setImmediate(resolve));
-}
-
 const definition = {
   name: 'Timer',
   durationMs: DURATION_MS,
@@ -89,7 +69,7 @@ async function tell(story: readonly Step[]): Promise<Map<string, readonly Entry[
     await registry.execute({ type: 'create', timerId, definition }, BY_TEST);
   for (const step of story) {
     if (step.type === 'time') {
-      await clock.advance(step.ms, () => settle(registry));
+      await clock.advance(step.ms, () => settled(registry));
       for (const reference of references.values()) reference.wait(step.ms);
     } else {
       const results = await Promise.all(
@@ -168,7 +148,7 @@ async function live(
   story: readonly Step[],
 ): Promise<void> {
   for (const step of story) {
-    if (step.type === 'time') await clock.advance(step.ms, () => settle(registry));
+    if (step.type === 'time') await clock.advance(step.ms, () => settled(registry));
     else await registry.executeAll(step.commands, BY_TEST);
   }
 }

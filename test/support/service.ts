@@ -12,6 +12,7 @@ import { type TimerResource, timerSchema } from '../../src/protocol/timer.js';
 import { type Service, startService } from '../../src/service.js';
 import { TestDisplay } from './display.js';
 import { endWithTest } from './endings.js';
+import { settled } from './registry.js';
 import { SimulatedClock } from './simulated-clock.js';
 
 export interface Answer {
@@ -151,8 +152,8 @@ export class TestService {
   }
 
   /** Waits until no command is in hand. */
-  async settle(): Promise<void> {
-    while (!this.service.registry.isIdle) await new Promise((resolve) => setImmediate(resolve));
+  settle(): Promise<void> {
+    return settled(this.service.registry);
   }
 
   async stop(): Promise<void> {
