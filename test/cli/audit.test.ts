@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { auditEntrySchema, signedHeadsSchema } from '../../src/protocol/audit.js';
 import { receiptSchema } from '../../src/protocol/receipts.js';
 import { type Run, startCommand, startProcess } from '../support/command.js';
@@ -14,7 +14,7 @@ const DAY = 24 * 60 * 60 * 1000;
 let service: TestService;
 let timerId: string;
 beforeEach(async () => {
-  service = await TestService.start({ journal: await openSqlite() });
+  service = await TestService.start();
   timerId = (await service.create({ name: 'Algebra' })).id;
   for (let count = 0; count < 4; count += 1) await service.act(timerId, 'extend', 60);
   await service.advance(DAY);
@@ -172,6 +172,21 @@ describe('R3: audit verify', () => {
       });
     }
   });
+});
+
+describe('R3: audit verify of a journal that was tampered with', () => {
+  const settings = { RETAIN_FINISHED_SECONDS: '0' };
+  let database: Buffer;
+  let id: string;
+  beforeAll(async () => {
+    const directory = temporaryFolder();
+    const first = await TestService.start({ journal: await openSqlite(directory), settings });
+    ({ id } = await first.create());
+    for (let count = 0; count < 4; count += 1) await first.act(id, 'extend', 60);
+    await first.act(id, 'stop');
+    await first.stop();
+    database = readFileSync(join(directory, 'journal.db'));
+  });
 
   it.each([
     ['changed', "UPDATE entries SET data = replace(data, '60000', '60001') WHERE position = 3"],
@@ -194,17 +209,13 @@ describe('R3: audit verify', () => {
        UPDATE entries SET position = -position WHERE position < 0`,
     ],
   ])('tells that an entry in the file of the journal was %s', async (kind, statements) => {
-    const directory = temporaryFolder();
     const { clock } = service;
-    const settings = { RETAIN_FINISHED_SECONDS: '0' };
-    const first = await TestService.start({ journal: await openSqlite(directory), settings });
-    const { id } = await first.create();
-    for (let count = 0; count < 4; count += 1) await first.act(id, 'extend', 60);
-    await first.act(id, 'stop');
-    await first.stop();
-    const database = new Database(join(directory, 'journal.db'));
-    database.exec(statements);
-    database.close();
+    const directory = temporaryFolder();
+    const path = join(directory, 'journal.db');
+    writeFileSync(path, database);
+    const tampered = new Database(path);
+    tampered.exec(statements);
+    tampered.close();
     const journal = await openSqlite(directory);
     service = await TestService.start({ journal, settings, clock });
     const { code, stdout } = await run('audit', 'verify', '--json');
@@ -213,7 +224,9 @@ describe('R3: audit verify', () => {
     const named = kind === 'inserted' ? {} : { timer_id: id, revision: position };
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, finding: { kind, position, ...named } });
   });
+});
 
+describe('R3: audit verify, for those who may not or cannot', () => {
   it('shows the credential that it is given, and needs one that may see the record', async () => {
     await service.protect();
     const { token = '' } = service;

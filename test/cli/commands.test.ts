@@ -37,6 +37,13 @@ const packageSchema = z.object({ version: z.string() });
 const all = async () => timersSchema.parse((await service.request('GET', '/timers')).body);
 const linesOf = (text: string): string[] => text.split('\n').slice(0, -1);
 
+/** Creates very many at once, which takes long over HTTP. */
+async function createNamed(names: readonly string[]): Promise<void> {
+  const definition = { durationMs: 3_600_000, warningThresholdsMs: [], autoStart: false };
+  const { registry } = service.service;
+  await Promise.all(names.map((name) => registry.create({ name, ...definition }, BY_TEST)));
+}
+
 async function createFive(): Promise<string[]> {
   const ids: string[] = [];
   for (let count = 0; count < 5; count += 1) ids.push((await service.create()).id);
@@ -86,10 +93,8 @@ describe('create', () => {
 
 describe('list', () => {
   it('shows a table, with as many pages as there are', async () => {
-    const definition = { durationMs: 3_600_000, warningThresholdsMs: [], autoStart: false };
-    const { registry } = service.service;
     const names = Array.from({ length: 2100 }, (_, index) => `T${index}`);
-    await Promise.all(names.map((name) => registry.create({ name, ...definition }, BY_TEST)));
+    await createNamed(names);
     const [heading, ...rows] = linesOf(await output('list'));
     expect(heading).toMatch(/^ID +NAME +STATE +REMAINING +DISPLAYS$/);
     expect(rows.map((row) => row.split(/ +/)[1])).toEqual(names);
@@ -117,7 +122,7 @@ describe('list', () => {
   });
 
   it('ends quietly when its reader does', async () => {
-    await Promise.all(Array.from({ length: 300 }, () => service.create({ name: 'x'.repeat(200) })));
+    await createNamed(Array.from({ length: 300 }, () => 'x'.repeat(200)));
     const listing = startProcess(['list', '--server', service.service.url]);
     listing.child.stdout?.destroy();
     expect(await listing.ended).toEqual({ code: 0, stdout: '', stderr: '' });
@@ -199,10 +204,7 @@ describe('start, pause, resume, extend and stop', () => {
 
   it('T7: give as many timers one instant as the service takes', async () => {
     service = await TestService.start({ settings: { MAX_BULK_TIMERS: '2000' } });
-    const definition = { durationMs: 60_000, warningThresholdsMs: [], autoStart: false };
-    const { registry } = service.service;
-    const names = Array.from({ length: 1001 }, (_, index) => `T${index}`);
-    await Promise.all(names.map((name) => registry.create({ name, ...definition }, BY_TEST)));
+    await createNamed(Array.from({ length: 1001 }, (_, index) => `T${index}`));
     expect(linesOf(await output('start', '--all'))).toHaveLength(1001);
   });
 
