@@ -61,7 +61,6 @@ function expireAll(plan: Plan, query: string, profileDir: string | undefined): P
     const { timers, durationSeconds } = plan;
     const settings = { MAX_BULK_TIMERS: `${timers}` };
     const service = await stage.service({ settings, profileDir });
-    const connection = await stage.connection(service.url);
     progress(NAME, `creating ${timers} timers`);
     const connections = await stage.connections(service.url, CONNECTIONS);
     const timer = { name: 'Mass expiry', duration_seconds: durationSeconds };
@@ -71,6 +70,7 @@ function expireAll(plan: Plan, query: string, profileDir: string | undefined): P
     const displays = await stage.displays(service.port, paths);
 
     progress(NAME, `starting them; they end in ${durationSeconds} s`);
+    const connection = await stage.connection(service.url);
     await connection.post('/timers/bulk/start', timerIds, bulkAnswer);
     const deadlineMs = await deadlineOf(connection, timerIds[0] ?? '');
     await sleep(deadlineMs - BEFORE_MS - Date.now());

@@ -2,14 +2,18 @@
  * The real service as a process of its own, with a probe inside. Settings in the environment of the
  * bench reach it, so that others than the defaults can be measured; the report names them.
  */
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { Child } from './child.js';
 import { PROBE_FLAGS } from './usage.js';
 
 const MAIN = new URL('../../service/main.js', import.meta.url);
+const PACKAGE = new URL('../../../package.json', import.meta.url);
 
 /** The line the service logs when it takes commands. */
 const readyLine = z.object({ url: z.url(), recoveryMs: z.number() });
+
+const startSchema = z.object({ scripts: z.object({ start: z.string() }) });
 
 export interface ServiceOptions {
   /** Settings that differ from the service's own defaults. */
@@ -35,7 +39,7 @@ export class RunningService {
     const lines = readyLines();
     const child = new Child({
       script: MAIN,
-      nodeFlags: [...PROBE_FLAGS, ...profileFlags(profileDir)],
+      nodeFlags: [...startFlags(), ...PROBE_FLAGS, ...profileFlags(profileDir)],
       environment: {
         PORT: '0',
         LOG_LEVEL: 'info',
@@ -60,6 +64,12 @@ export class RunningService {
   kill(): Promise<void> {
     return this.child.kill();
   }
+}
+
+/** What `npm start` tells Node. */
+function startFlags(): string[] {
+  const { scripts } = startSchema.parse(JSON.parse(readFileSync(PACKAGE, 'utf8')));
+  return scripts.start.split(' ').filter((word) => word.startsWith('--'));
 }
 
 function profileFlags(directory: string | undefined): string[] {
