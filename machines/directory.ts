@@ -53,6 +53,8 @@ export class TimerDirectory {
   /** Started when their first timer comes. */
   readonly #shards = new Map<number, ShardRef>();
   readonly #timers = new Map<string, TimerRef>();
+  /** Kept until a timer comes or goes: to sort 100,000 for each page of a list takes 10 ms. */
+  #sortedIds: readonly string[] | undefined;
   readonly #finished = new FinishedTimers();
   readonly #census = new TimerCensus();
   /** How often each failing timer failed since it last applied an entry. */
@@ -97,8 +99,9 @@ export class TimerDirectory {
   }
 
   /** The ids of all timers, oldest first: ids begin with the time of their creation. */
-  sortedIds(): string[] {
-    return [...this.#timers.keys()].sort();
+  get sortedIds(): readonly string[] {
+    this.#sortedIds ??= [...this.#timers.keys()].sort();
+    return this.#sortedIds;
   }
 
   /** Whether a timer failed and is waiting to be restarted (T11). */
@@ -150,6 +153,7 @@ export class TimerDirectory {
     const timer = shard.getSnapshot().children[slot];
     if (timer === undefined) return;
     this.#timers.set(record.id, timer);
+    this.#sortedIds = undefined;
     this.#note(record);
   }
 
@@ -232,6 +236,7 @@ export class TimerDirectory {
 
   #drop(timerId: string): void {
     this.#timers.delete(timerId);
+    this.#sortedIds = undefined;
     this.#finished.delete(timerId);
     this.#census.forget(timerId);
   }

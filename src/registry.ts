@@ -277,7 +277,7 @@ export class Registry {
 
   /** Timers in the order of their creation, after the given id, in one state or all. */
   *list(after: string, state: TimerState | undefined): Generator<TimerStatus> {
-    for (const timerId of this.#directory.sortedIds()) {
+    for (const timerId of this.#directory.sortedIds) {
       if (timerId <= after) continue;
       const timer = this.#status(timerId);
       if (timer !== undefined && (state === undefined || timer.state === state)) yield timer;

@@ -504,6 +504,19 @@ describe('GET /timers', () => {
     expect(await list(service, '?after=')).toHaveLength(2);
   });
 
+  it('shows those that came since it was asked last, and no longer those that went', async () => {
+    const service = await TestService.start();
+    const idsNow = async () => (await list(service)).map(({ id }) => id);
+    const { id: first } = await service.create();
+    expect(await idsNow()).toEqual([first]);
+    await service.advance(1);
+    const { id: second } = await service.create();
+    expect(await idsNow()).toEqual([first, second]);
+    await service.request('DELETE', `/timers/${first}`);
+    await service.advance(1);
+    expect(await idsNow()).toEqual([second]);
+  });
+
   it.each(['', '&state=running'])(
     'skips and doubles no timer while others come and go between pages (%s)',
     async (filter) => {
