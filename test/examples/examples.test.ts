@@ -8,23 +8,13 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createContext, runInContext } from 'node:vm';
-import {
-  afterAll,
-  afterEach,
-  beforeEach,
-  describe,
-  expect,
-  it,
-  type TestContext,
-  vi,
-} from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type TestContext, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { SERVER_MESSAGES } from '../../src/protocol/messages.js';
 import { type TimerResource, timerSchema } from '../../src/protocol/timer.js';
 import { eventually } from '../support/eventually.js';
 import { ServiceProcess } from '../support/process.js';
-import { temporaryFolder } from '../support/sqlite.js';
 import {
   canRun,
   environment,
@@ -39,14 +29,19 @@ const REFERENCE_TIMER_ID = 'timer_a1b2c3d4';
 /** The JavaScript example needs an open connection from this comment on, which it leaves to its reader. */
 const ONCE_OPEN = '// Request sync';
 
-const tools = mkdtempSync(join(tmpdir(), 'timer-tools-'));
+const folder = mkdtempSync(join(tmpdir(), 'timer-examples-'));
 
 let service: ServiceProcess;
-beforeEach(async () => {
-  service = await ServiceProcess.start({ JOURNAL: 'sqlite', DATA_DIR: temporaryFolder() });
+beforeAll(async () => {
+  service = await ServiceProcess.start(
+    { JOURNAL: 'sqlite', DATA_DIR: join(folder, 'data') },
+    'file',
+  );
 });
-afterEach(async () => expect(await service.terminate()).toBe(0));
-afterAll(() => rmSync(tools, { recursive: true }));
+afterAll(async () => {
+  expect(await service.terminate()).toBe(0);
+  rmSync(folder, { recursive: true });
+});
 
 describe('every usage example of the reference runs word for word', () => {
   it('creates and starts a timer with curl', async (context) => {
@@ -150,8 +145,8 @@ function provideForShell(context: TestContext): void {
   need(context, 'a Python', python !== undefined);
   if (canRun('python', '-c', 'import json') || python === undefined) return;
   const program = spawnSync(python, ['-c', 'import sys; print(sys.executable)']).stdout;
-  symlinkSync(String(program).trim(), join(tools, 'python'));
-  environment.PATH = [tools, environment.PATH].join(delimiter);
+  symlinkSync(String(program).trim(), join(folder, 'python'));
+  environment.PATH = [folder, environment.PATH].join(delimiter);
 }
 
 async function messageOfType<T extends keyof typeof SERVER_MESSAGES>(

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createContext, runInContext } from 'node:vm';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { receiptSchema } from '../../src/protocol/receipts.js';
@@ -23,18 +23,18 @@ const tried = new Set<string>();
 const COMMAND_ON_PATH = `synchronized-timer() { "${process.execPath}" "${COMMAND}" "$@"; }`;
 
 let service: ServiceProcess;
-beforeEach(async () => {
-  service = await ServiceProcess.start({ JOURNAL: 'memory', WEBHOOK_ALLOW_PRIVATE: '1' });
+beforeAll(async () => {
+  service = await ServiceProcess.start({ JOURNAL: 'memory' }, 'file');
 });
-afterEach(async () => expect(await service.terminate()).toBe(0));
+afterAll(async () => expect(await service.terminate()).toBe(0));
 
 /** The fenced text behind an example's mark; only the port is another than in the README. */
-function example(name: string): string {
+function example(name: string, at = service): string {
   tried.add(name);
   const [, text] =
     new RegExp(`<!-- example: ${name} -->\\n\`\`\`\\w+\\n(.*?)\`\`\``, 's').exec(readme) ?? [];
   if (text === undefined) throw new Error(`The README has no example "${name}"`);
-  return text.replaceAll('localhost:8003', `localhost:${new URL(service.url).port}`);
+  return text.replaceAll('localhost:8003', `localhost:${new URL(at.url).port}`);
 }
 
 /** An address on this machine that nobody listens at. */
@@ -47,9 +47,14 @@ async function freeAddress(): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
-async function timers() {
+async function timersNamed(name: string) {
   const { text } = await service.request('GET', '/timers');
-  return z.array(timerSchema).parse(JSON.parse(text));
+  const timers = z.array(timerSchema).parse(JSON.parse(text));
+  return timers.filter((timer) => timer.name.startsWith(name));
+}
+
+async function get(id: string) {
+  return timerSchema.parse(JSON.parse((await service.request('GET', `/timers/${id}`)).text));
 }
 
 async function create(seconds: number): Promise<string> {
@@ -58,9 +63,13 @@ async function create(seconds: number): Promise<string> {
   return timerSchema.parse(JSON.parse(text)).id;
 }
 
-async function createStarted(seconds: number, warning_thresholds: readonly number[] = []) {
+async function createStarted(
+  seconds: number,
+  warning_thresholds: readonly number[] = [],
+  at = service,
+) {
   const body = { duration_seconds: seconds, warning_thresholds, auto_start: true };
-  const { text } = await service.request('POST', '/timers', body);
+  const { text } = await at.request('POST', '/timers', body);
   return timerSchema.parse(JSON.parse(text));
 }
 
@@ -90,15 +99,14 @@ describe('the examples of the README', () => {
     expect(second).toBe(first);
     const late = await runText('bash', '-ec', `TIMER_ID=${id}\n${script}`);
     expect(late).toContain('wrong_revision');
-    const { text } = await service.request('GET', `/timers/${id}`);
-    expect(timerSchema.parse(JSON.parse(text)).duration_seconds).toBe(360);
+    expect((await get(id)).duration_seconds).toBe(360);
   });
 
   it('start and extend a classroom', async (context) => {
     const script = example('classroom');
     need(context, 'curl', canRun('curl', '--version'));
     await runText('bash', '-ec', script);
-    const [a, b] = await timers();
+    const [a, b] = await timersNamed('Student');
     expect(a).toMatchObject({ name: 'Student A', state: 'running', duration_seconds: 2100 });
     expect(b).toMatchObject({ name: 'Student B', state: 'running', duration_seconds: 2100 });
     expect(a?.started_at).toBe(b?.started_at);
@@ -107,7 +115,7 @@ describe('the examples of the README', () => {
   it('control a room and watch a timer from the command line', async () => {
     const script = example('command line');
     const output = await runText('bash', '-ec', `${COMMAND_ON_PATH}\n${script}`);
-    const seats = (await timers()).filter(({ name }) => name.startsWith('Seat'));
+    const seats = await timersNamed('Seat');
     expect(seats).toHaveLength(28);
     for (const seat of seats) {
       expect(seat).toMatchObject({
@@ -126,13 +134,14 @@ describe('the examples of the README', () => {
   });
 
   it('A1, A2: protect a service, and let a teacher and a display in', async (context) => {
-    const script = example('protect');
+    const own = await ServiceProcess.start({ JOURNAL: 'memory' });
+    const script = example('protect', own);
     need(context, 'curl', canRun('curl', '--version'));
     const output = await runText('bash', '-ec', `${COMMAND_ON_PATH}\n${script}`);
     expect(output).toMatch(/^[0-9a-f]{12} +admin +Ms Meyer .*\n[0-9a-f]{12} +instructor +Mr Li /m);
     const shown = output.slice(output.indexOf('{'));
     expect(timerSchema.parse(JSON.parse(shown))).toMatchObject({ name: 'Algebra' });
-    expect((await service.request('GET', '/timers')).status).toBe(401);
+    expect((await own.request('GET', '/timers')).status).toBe(401);
   });
 
   it('show a timer with JavaScript', async () => {
@@ -196,15 +205,17 @@ describe('the examples of the README', () => {
   });
 
   it('tell a receiver of webhooks', async () => {
+    // It would be told of the timers of others.
+    const own = await ServiceProcess.start({ JOURNAL: 'memory', WEBHOOK_ALLOW_PRIVATE: '1' });
     const { port } = new URL(await freeAddress());
-    const command = example('webhook').replaceAll('localhost:9000', `127.0.0.1:${port}`);
+    const command = example('webhook', own).replaceAll('localhost:9000', `127.0.0.1:${port}`);
     const created = await runText('bash', '-ec', `${COMMAND_ON_PATH}\n${command}`);
     const [, WEBHOOK_SECRET = ''] = /^webhook_\w+ (whsec_\S+)\n$/.exec(created) ?? [];
     const script = example('webhook receiver').replace('9000', `${port}, '127.0.0.1'`);
     const args = ['--input-type=module', '-e', script];
     const receiver = new RunningProcess(process.execPath, args, { WEBHOOK_SECRET });
     await eventually(() => fetch(`http://127.0.0.1:${port}`), LONGEST_RUN_MS);
-    await createStarted(2, [1]);
+    await createStarted(2, [1], own);
     await receiver.until('timer.expired Timer\n');
     expect(receiver.stdout).toBe('timer.warning Timer\ntimer.expired Timer\n');
   });
@@ -216,7 +227,7 @@ describe('the examples of the README', () => {
     const timerId = await create(1);
     const client = runText(python ?? '', '-c', script, timerId);
     const connected = eventually(async () => {
-      expect(await timers()).toMatchObject([{ connected_clients: 1 }]);
+      expect(await get(timerId)).toMatchObject({ connected_clients: 1 });
     }, LONGEST_RUN_MS);
     await Promise.race([connected, client]);
     await service.request('POST', `/timers/${timerId}/control`, { action: 'start' });
