@@ -50,10 +50,13 @@ function startReally(
 describe('watch', () => {
   it('draws a bar that reaches the end with the timer, and gives the cursor back', async (context) => {
     const real = await ServiceProcess.start({ JOURNAL: 'memory' });
-    const definition = { duration_seconds: 2, name: 'Quiz', auto_start: true };
-    const { text } = await real.request('POST', '/timers', definition);
+    const { text } = await real.request('POST', '/timers', { duration_seconds: 2, name: 'Quiz' });
     const { id } = timerSchema.parse(JSON.parse(text));
-    const { code, stdout } = await startReally(context, ['watch', id], real.url).ended;
+    const watching = startReally(context, ['watch', id], real.url);
+    // A process may take longer to start than the timer runs, so it is there before.
+    await watching.until('created');
+    await real.request('POST', `/timers/${id}/control`, { action: 'start' });
+    const { code, stdout } = await watching.ended;
     expect(code).toBe(0);
     const frames = stripVTControlCharacters(stdout);
     expect(frames).toMatch(/░ 0:02 {2}running {2}Quiz/);
