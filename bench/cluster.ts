@@ -1,16 +1,19 @@
 /**
  * Nodes that share a log: three nats-servers in a cluster and nodes of the service, all on this machine. How long
  * after a change was sent to one node is it on a display of another? How long until changes are possible again
- * when the server that leads the log is killed, and until displays of a killed node are live elsewhere? What does
- * a delivered tick cost with one node, and what with two?
+ * when the server that leads the log is killed, and what part of that is the engine's own? How long until displays
+ * of a killed node are live elsewhere? What does a delivered tick cost with one node, and what with two?
  *
  * Deliveries per second of two nodes against one can be seen only where each has a core of its own and the
  * displays have others. What can be seen anywhere is what a delivery costs: two nodes deliver 1.7 times as many as
  * one where a delivery costs them at most 2 / 1.7 times as much.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
+import { SETTINGS } from '../src/config.js';
 import { hasNatsServer, type NatsCluster, NatsServer } from '../test/support/nats.js';
 import { TcpProxy } from '../test/support/tcp-proxy.js';
 import type { Figure, Measurement, RunOptions } from './measurement.js';
@@ -60,6 +63,8 @@ const WARM_UP_MS = 3000;
 /** A timer that was paused or resumed ticks as it should after this. */
 const TURN_MS = 1500;
 const PATIENCE_MS = 60_000;
+/** A bare client gives the engine so long for an answer before it asks again. */
+const BARE_TIMEOUT_MS = 300;
 const POLL_MS = 50;
 
 const toldSchema = z.object({ type: z.string(), revision: z.number().optional() });
@@ -196,14 +201,19 @@ async function timesOfLosses(
   const connections = await Promise.all([one, two].map(({ url }) => stage.connection(url)));
   const [first] = connections;
   if (first === undefined) throw new Error('There is no connection');
-  const [timerId = ''] = await createTimers([first], 1, TIMER);
+  const [timerId = '', idle = ''] = await createTimers([first], 2, TIMER);
+  const untilRecorded = await bareClient(stage, nats, idle);
   const awayMs: number[] = [];
+  const bareMs: number[] = [];
   for (let loss = 1; loss <= plan.losses; loss += 1) {
     progress(NAME, `losing the server that leads, ${loss} of ${plan.losses}`);
     const leader = await settledLeader(nats);
     const lostMs = performance.now();
     await leader.kill();
-    await Promise.all(connections.map((connection) => untilChanged(connection, timerId)));
+    const changed = Promise.all(connections.map((each) => untilChanged(each, timerId)));
+    await untilRecorded();
+    bareMs.push(performance.now() - lostMs);
+    await changed;
     awayMs.push(performance.now() - lostMs);
     await leader.restart();
   }
@@ -226,6 +236,13 @@ async function timesOfLosses(
       target: { atMost: AWAY_MS },
     },
     {
+      name: '… of it the time until the engine records what a bare client publishes, median',
+      value: median(bareMs),
+      unit: 'ms',
+      comparedWith: `the same ${plan.losses} losses`,
+      samples: bareMs,
+    },
+    {
       name: 'a node is killed: the last of its displays is live elsewhere',
       value: backMs,
       unit: 'ms',
@@ -233,6 +250,36 @@ async function timesOfLosses(
       target: { atMost: AWAY_MS },
     },
   ];
+}
+
+/**
+ * A client of the engine with nothing of the service in it. It publishes the entry that made a timer again, which takes
+ * a quorum like any other, and counts for nothing; the function that it gives settles when that is recorded.
+ */
+async function bareClient(stage: Stage, nats: NatsCluster, timerId: string) {
+  const servers = nats.servers.map(({ url }) => url);
+  const connection = await connect({
+    servers,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: POLL_MS,
+  });
+  stage.atEnd(() => connection.close());
+  const stream = SETTINGS.NATS_STREAM.default;
+  const subject = `${stream}.${timerId}`;
+  const manager = await jetstreamManager(connection);
+  const message = await manager.streams.getMessage(stream, { last_by_subj: subject });
+  if (message === null) throw new Error('The timer has no entry');
+  const client = jetstream(connection);
+  return async (): Promise<void> => {
+    for (;;) {
+      try {
+        await client.publish(subject, message.data, { timeout: BARE_TIMEOUT_MS });
+        return;
+      } catch {
+        await sleep(PAUSE_MS);
+      }
+    }
+  };
 }
 
 async function timeOfReturn(

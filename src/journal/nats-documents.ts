@@ -144,10 +144,13 @@ export class NatsDocuments implements Documents {
       subject: this.#subjectOf(`${encoded(drawer)}.*`),
       readAll: async () => {
         const { lastRevision, entries } = await this.#read(drawer);
+        // Changes may have been told while this was read.
+        const newer = [...known].filter(([, { revision }]) => revision > lastRevision);
         known.clear();
         for (const entry of entries) {
           known.set(entry.key, { revision: entry.revision, stored: storedIn(entry) });
         }
+        for (const [key, change] of newer) known.set(key, change);
         tell();
         return lastRevision;
       },

@@ -12,6 +12,8 @@ const RETRY_MS = 250;
 const SILENCE_MS = 2000;
 /** So long a change that was made here may take to come back. */
 const LONGEST_WAY_BACK_MS = 5000;
+/** After so long all is read again: nobody may be there to tell of changes. */
+const USUAL_WAY_BACK_MS = 250;
 
 export interface DrawerFollowerOptions {
   readonly client: JetStreamClient;
@@ -61,14 +63,17 @@ export class DrawerFollower {
     if (this.#sequence >= sequence) return;
     const { clock } = this.#options;
     let late: Timeout;
+    let slow: Timeout;
     let waiting: Waiting | undefined;
     await new Promise<void>((resolve, reject) => {
       waiting = { sequence, resolve };
       this.#waiting.add(waiting);
       const silence = new JournalError('NATS does not tell what became of a change');
       late = clock.setTimeout(() => reject(silence), LONGEST_WAY_BACK_MS);
+      slow = clock.setTimeout(() => this.#readAll().catch(() => {}), USUAL_WAY_BACK_MS);
     }).finally(() => {
       clock.clearTimeout(late);
+      clock.clearTimeout(slow);
       if (waiting !== undefined) this.#waiting.delete(waiting);
     });
   }

@@ -22,6 +22,8 @@ const LONGEST_ATTEMPT_MS = 400;
 const LONGEST_DOUBT_MS = 8000;
 /** So long the stream may take to bring what the engine has refused an entry for. */
 const LONGEST_WAY_BACK_MS = 1000;
+/** What the stream has not brought after so long, it is asked for. */
+const USUAL_WAY_BACK_MS = 100;
 /** So many entries are published before the engine has answered; more would only wait there. */
 const MOST_IN_FLIGHT = 500;
 /** A message of that name is on its way already, and may still be dropped. */
@@ -34,6 +36,8 @@ export interface PublisherOptions {
   readonly soundings: Soundings;
   readonly headOf: (timerId: string) => Pick<Head, 'revision' | 'sequence'>;
   readonly subjectOf: (timerId: string) => string;
+  /** Asks the stream for what it has and has not brought; never rejects. */
+  readonly readOn: () => Promise<void>;
 }
 
 /** An entry that is on its way to the stream. There is one of each timer at a time. */
@@ -108,10 +112,10 @@ export class Publisher {
   }
 
   async #propose({ timerId, revision }: Entry, payload: string): Promise<JournalAnswer> {
-    const { clock, headOf, soundings } = this.#options;
+    const { headOf, soundings } = this.#options;
     if (headOf(timerId).revision + 1 !== revision) return 'conflict';
     await this.#gate.enter();
-    let late: Timeout;
+    let stopWaiting = (): void => {};
     try {
       // It may have waited for its turn while the engine went away, or while another's entry came.
       soundings.requireAsKnown();
@@ -123,13 +127,11 @@ export class Publisher {
         const proposal = { ...published, settle, fail, heardMore: () => {} };
         this.#proposals.set(timerId, proposal);
         this.#publish(proposal).then(() => {
-          if (headOf(timerId).revision >= revision) return;
-          const isSilent = (): void => fail(failureOf('the stream has not brought it', true));
-          late = clock.setTimeout(isSilent, LONGEST_DOUBT_MS);
+          if (headOf(timerId).revision < revision) stopWaiting = this.#awaitWayBack(fail);
         }, fail);
       });
     } finally {
-      clock.clearTimeout(late);
+      stopWaiting();
       this.#proposals.delete(timerId);
       this.#gate.leave();
     }
@@ -165,6 +167,26 @@ export class Publisher {
     }
   }
 
+  /** Sees to it that the stream brings an entry that it has; gives the function that ends this. */
+  #awaitWayBack(fail: (error: Error) => void): () => void {
+    const { clock, readOn } = this.#options;
+    const beganMs = clock.preciseMs();
+    let isOver = false;
+    let next: Timeout;
+    const wait = (): void => {
+      if (!isOver) next = clock.setTimeout(ask, USUAL_WAY_BACK_MS);
+    };
+    const ask = (): void => {
+      if (clock.preciseMs() - beganMs < LONGEST_DOUBT_MS) void readOn().then(wait);
+      else fail(failureOf('the stream has not brought it', true));
+    };
+    wait();
+    return () => {
+      isOver = true;
+      clock.clearTimeout(next);
+    };
+  }
+
   /** False if the engine has heard of it already, and has not recorded it yet. */
   async #attempt(proposal: Proposal, lastSubjectSequence: number): Promise<boolean> {
     const { client, stream: streamName, soundings, subjectOf } = this.#options;
@@ -180,7 +202,7 @@ export class Publisher {
 
   /** Whether the stream brings a message of the timer after the one that was known as its last. */
   async #heardSince(sequence: number, proposal: Proposal): Promise<boolean> {
-    const { clock, headOf } = this.#options;
+    const { clock, headOf, readOn } = this.#options;
     const hasHeard = (): boolean => headOf(proposal.timerId).sequence > sequence;
     if (hasHeard()) return true;
     await new Promise<void>((resolve) => {
@@ -189,6 +211,7 @@ export class Publisher {
         clock.clearTimeout(late);
         resolve();
       };
+      void readOn();
     });
     return hasHeard();
   }

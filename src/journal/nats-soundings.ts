@@ -2,7 +2,9 @@
  * Whether the engine records at present, which is found out before it matters: an entry that was sent to an
  * engine that had just gone may come into the stream when it is back, so none is sent unless the engine has
  * shown a moment ago that it takes them. A sounding puts a document, which takes a quorum, asks whoever
- * leads the stream of entries for a message, and compares the clocks.
+ * leads the stream of entries for a message, and compares the clocks. Documents have a leader of their own, which
+ * may be elected later than that of the entries; until then whoever leads the entries has to have heard from a
+ * quorum since documents could not be put any more.
  */
 import type { NatsConnection } from '@nats-io/transport-node';
 import { ServerClock } from '../client/server-clock.js';
@@ -15,8 +17,10 @@ const FRESH_MS = 25;
 /** A cluster that has just been started may let some of them fail. */
 const FIRST_SOUNDINGS = 5;
 const INTERVAL_MS = 1000;
-/** Time between soundings of an engine that is away. */
-const RETRY_MS = 250;
+/** Time between soundings of an engine that is away; none waits for the answer to the one before. */
+const RETRY_MS = 100;
+/** A leader hears from its followers every second. */
+const LONGEST_SILENCE_MS = 2000;
 
 export interface SoundingsOptions {
   readonly connection: NatsConnection;
@@ -27,6 +31,8 @@ export interface SoundingsOptions {
   readonly mark: () => Promise<Mark>;
   /** Settles when whoever leads the stream of entries has answered. */
   readonly askLeader: () => Promise<unknown>;
+  /** Gives how long ago whoever leads the stream of entries has heard from so many as make a quorum with it. */
+  readonly askQuorum: () => Promise<number>;
 }
 
 export interface Mark {
@@ -40,6 +46,8 @@ export class Soundings implements Engine {
   #isConnected = true;
   /** Why the last sounding failed. */
   #failure: string | undefined;
+  /** When it was noticed that no mark is kept, until one is. */
+  #unmarkedSinceMs: number | undefined;
   #lastSignMs = Number.NEGATIVE_INFINITY;
   #underWay: Promise<void> | undefined;
   #comparison = Promise.resolve();
@@ -143,22 +151,55 @@ export class Soundings implements Engine {
   }
 
   async #take(): Promise<void> {
-    const { clock, mark, askLeader } = this.#options;
+    const { clock, askLeader } = this.#options;
     const connection = this.#connections;
     const beganMs = clock.preciseMs();
-    const sentMs = clock.now();
-    const marking = mark().then((kept) => ({ kept, answeredMs: clock.now() }));
     try {
-      const [{ kept, answeredMs }] = await Promise.all([marking, askLeader()]);
+      await Promise.all([this.#showQuorum(), askLeader()]);
       if (connection !== this.#connections) return;
       this.#failure = undefined;
       this.noteSign();
-      this.#comparison = this.#compareClocks(kept, sentMs, answeredMs);
     } catch (error) {
       // Behind much that the engine is busy to record, a sounding may come too late.
       const hasShown = this.#lastSignMs >= beganMs;
-      if (connection === this.#connections && !hasShown) this.#failure = wordsOf(error);
+      if (connection !== this.#connections || hasShown) return;
+      this.#failure = wordsOf(error);
+      this.#schedule();
     }
+  }
+
+  /** Settles when a mark is kept, or, where lately none was, the leader of the entries has shown as much. */
+  async #showQuorum(): Promise<void> {
+    const marked = this.#mark();
+    if (this.#unmarkedSinceMs === undefined) return marked;
+    try {
+      await Promise.any([marked, this.#requireQuorumSince(this.#unmarkedSinceMs)]);
+    } catch {
+      await marked;
+    }
+  }
+
+  async #mark(): Promise<void> {
+    const { clock, mark } = this.#options;
+    const connection = this.#connections;
+    const sentMs = clock.now();
+    try {
+      const kept = await mark();
+      if (connection !== this.#connections) return;
+      this.#unmarkedSinceMs = undefined;
+      this.#comparison = this.#compareClocks(kept, sentMs, clock.now());
+    } catch (error) {
+      this.#unmarkedSinceMs ??= clock.preciseMs();
+      throw error;
+    }
+  }
+
+  async #requireQuorumSince(sinceMs: number): Promise<void> {
+    const { clock, askQuorum } = this.#options;
+    const askedMs = clock.preciseMs();
+    const heardMs = askedMs - (await askQuorum());
+    if (heardMs > sinceMs && askedMs - heardMs <= LONGEST_SILENCE_MS) return;
+    throw new JournalError('The leader of the entries has not heard from the others');
   }
 
   /** The node's times are rounded down, so the answer may have come almost a millisecond later. */
@@ -170,13 +211,18 @@ export class Soundings implements Engine {
   }
 
   #schedule(): void {
-    if (this.#isOver) return;
     const { clock } = this.#options;
-    const delayMs = this.#failure === undefined ? INTERVAL_MS : RETRY_MS;
-    this.#next = clock.setTimeout(() => {
-      const isDue = this.#isConnected;
-      void (isDue ? this.#sound() : Promise.resolve()).then(() => this.#schedule());
-    }, delayMs);
+    clock.clearTimeout(this.#next);
+    if (this.#isOver) return;
+    const isAway = this.#failure !== undefined;
+    this.#next = clock.setTimeout(
+      () => {
+        if (isAway) this.#underWay = undefined;
+        if (this.#isConnected) void this.#sound();
+        this.#schedule();
+      },
+      isAway ? RETRY_MS : INTERVAL_MS,
+    );
   }
 
   async #watchConnection(): Promise<void> {

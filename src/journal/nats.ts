@@ -13,11 +13,11 @@ import {
   DeliverPolicy,
   type JetStreamClient,
   type JetStreamManager,
-  type JsMsg,
   jetstream,
   jetstreamManager,
+  type StreamInfo,
 } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/transport-node';
+import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import type { Bus } from './bus.js';
@@ -60,6 +60,7 @@ import {
 import { NatsDocuments } from './nats-documents.js';
 import { type Head, type IndexState, StreamIndex } from './nats-index.js';
 import { InDoubtError, Publisher } from './nats-publisher.js';
+import { type Message, StreamReader } from './nats-reader.js';
 import { type SnapshotName, Snapshots } from './nats-snapshots.js';
 import { Soundings } from './nats-soundings.js';
 
@@ -82,6 +83,7 @@ const SNAPSHOT_STAGGER = 0.2;
 const PART_AT_THE_END = 0.1;
 /** Somebody waits for an answer about a timer that this node may not have heard of yet. */
 const LONGEST_CATCHING_UP_MS = 1000;
+const NS_PER_MS = 1_000_000;
 /** Ids that can be a part of a subject as they are. */
 const SUBJECT_PART = /^[\w-]+$/;
 
@@ -100,6 +102,11 @@ export interface NatsJournalOptions {
   readonly entriesBetweenSnapshots?: number;
   /** The stream cannot be followed any more. */
   readonly onCrash: (error: Error) => void;
+}
+
+/** A message of the stream, however it came. */
+interface Brought extends Message {
+  readonly headers: MsgHdrs | undefined;
 }
 
 interface Arrived {
@@ -131,6 +138,7 @@ export class NatsJournal implements Journal {
   readonly #listeners = new Set<(commit: Commit) => void>();
   readonly #soundings: Soundings;
   readonly #publisher: Publisher;
+  readonly #reader: StreamReader;
   /** Entries that are in the index but were not delivered yet. */
   #arrived: Entry[] = [];
   #appendsUnderWay = 0;
@@ -146,6 +154,7 @@ export class NatsJournal implements Journal {
       }
     | undefined;
   #stopListening: () => void = () => {};
+  #reading: Promise<void> | undefined;
   /** Who waits until all up to a message was delivered. */
   #catchingUp: { readonly sequence: number; readonly resolve: () => void }[] = [];
 
@@ -182,9 +191,12 @@ export class NatsJournal implements Journal {
       clock,
       maxClockSkewMs,
       mark: () => documents.mark(nodeId, clock.now()),
-      askLeader: () =>
-        manager.streams.getMessage(stream, { seq: Math.max(1, this.#index.sequence) }),
+      askLeader: async () => {
+        if (await this.#readNext()) this.#readOn().catch(() => {});
+      },
+      askQuorum: async () => silenceMs(await manager.streams.info(stream)),
     });
+    this.#reader = new StreamReader({ client: this.#client, manager, stream, clock });
     this.#publisher = new Publisher({
       client: this.#client,
       stream,
@@ -192,6 +204,7 @@ export class NatsJournal implements Journal {
       soundings: this.#soundings,
       headOf: (timerId) => this.#index.headOf(timerId) ?? { revision: 0, sequence: 0 },
       subjectOf: (timerId) => this.#subjectOf(timerId),
+      readOn: () => this.#readOn().catch(() => {}),
     });
   }
 
@@ -314,6 +327,7 @@ export class NatsJournal implements Journal {
           resolve();
         },
       });
+      this.#readOn().catch(() => {});
     });
   }
 
@@ -437,22 +451,28 @@ export class NatsJournal implements Journal {
       try {
         await this.#listen();
       } catch {
-        await new Promise<void>((resume) => this.#clock.setTimeout(resume, RETRY_MS));
+        await this.#pause();
       }
     }
   }
 
+  #pause(): Promise<void> {
+    return new Promise((resume) => this.#clock.setTimeout(resume, RETRY_MS));
+  }
+
   /** Takes in what comes after the last entry, until the engine falls silent or the journal is closed. */
   async #listen(): Promise<void> {
-    const consumer = await this.#client.consumers.get(this.#stream, {
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: this.#index.sequence + 1,
-    });
+    const consumer = await this.#readingOn(
+      this.#client.consumers.get(this.#stream, {
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: this.#index.sequence + 1,
+      }),
+    );
     if (this.#isClosed) return;
     const messages = await consumer.consume({
       max_messages: READ_AHEAD,
       expires: SILENCE_MS,
-      callback: (message) => this.#take(message),
+      callback: ({ seq, data, headers }) => this.#take({ seq, data, headers }),
     });
     this.#stopListening = () => messages.stop();
     await untilSilent(messages);
@@ -460,7 +480,45 @@ export class NatsJournal implements Journal {
     consumer.delete().catch(() => false);
   }
 
-  #take(message: JsMsg): void {
+  /** Waits for something, and asks for what comes meanwhile. */
+  async #readingOn<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const done = work.finally(() => {
+      isDone = true;
+    });
+    const readOn = async (): Promise<void> => {
+      for (await this.#pause(); !isDone; await this.#pause()) {
+        await this.#readOn().catch(() => {});
+      }
+    };
+    void readOn();
+    return done;
+  }
+
+  /**
+   * Asks whoever leads the stream for what comes next, until nothing does, or it comes without being asked for. Nobody
+   * brings it when the server that did is gone, and has another do it only when the cluster, too, has elected a leader.
+   */
+  #readOn(): Promise<void> {
+    const read = async (): Promise<void> => {
+      while (await this.#readNext());
+    };
+    this.#reading ??= read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  /** Gives whether there was a next message that had to be asked for. */
+  async #readNext(): Promise<boolean> {
+    const seq = this.#index.sequence + 1;
+    const message = await this.#manager.streams.getMessage(this.#stream, { seq });
+    if (message === null || this.#index.sequence >= seq || this.#isClosed) return false;
+    this.#take({ seq, data: message.data, headers: message.header });
+    return this.#failure === undefined;
+  }
+
+  #take(message: Brought): void {
     if (this.#failure !== undefined || message.seq <= this.#index.sequence) return;
     try {
       this.#arrive(message);
@@ -479,7 +537,7 @@ export class NatsJournal implements Journal {
     }
   }
 
-  #arrive(message: JsMsg): void {
+  #arrive(message: Brought): void {
     const entry = entryIn(message.data, message.seq);
     const counts = this.#index.fold(entry, message.seq);
     this.#publisher.heard(entry, counts, message.headers?.get('Nats-Msg-Id'));
@@ -567,28 +625,10 @@ export class NatsJournal implements Journal {
   async *#scan(from: number, to: number, subject = `${this.#stream}.*`): AsyncGenerator<Arrived> {
     this.#requireConnection();
     const [first, last] = [this.#index.sequenceOf(from), this.#index.sequenceOf(to)];
-    const place = {
-      filter_subjects: subject,
-      opt_start_seq: first,
-      deliver_policy: DeliverPolicy.StartSequence,
-    };
-    const { consumers } = this.#client;
-    const consumer = await asked(() => consumers.get(this.#stream, place));
-    const messages = await consumer.consume({
-      max_messages: Math.min(last - first + 1, READ_AHEAD),
-      expires: SILENCE_MS,
-    });
-    untilSilent(messages).then(() => messages.stop());
-    try {
-      for await (const message of messages) {
-        const { seq, data } = message;
-        const position = this.#index.positionUpTo(seq);
-        if (!this.#index.isVoid(seq)) yield { entry: entryIn(data, seq), position };
-        if (seq >= last) return;
-      }
-    } finally {
-      messages.stop();
-      consumer.delete().catch(() => false);
+    for await (const { seq, data } of this.#reader.messages({ first, last, subject })) {
+      const position = this.#index.positionUpTo(seq);
+      if (!this.#index.isVoid(seq)) yield { entry: entryIn(data, seq), position };
+      if (seq >= last) return;
     }
     throw new JournalError('NATS fell silent while entries were read');
   }
@@ -719,6 +759,14 @@ async function listed(snapshots: Snapshots, log: Log): Promise<readonly Snapshot
     log.warn({ err }, 'snapshots cannot be listed; the whole log is read');
     return [];
   }
+}
+
+/** How long ago the leader of a stream has heard from so many as make a quorum with it. */
+function silenceMs({ cluster }: StreamInfo): number {
+  const others = cluster?.replicas ?? [];
+  const silences = others.map(({ active }) => active / NS_PER_MS).sort((a, b) => a - b);
+  const needed = Math.floor((others.length + 1) / 2);
+  return needed === 0 ? 0 : (silences[needed - 1] ?? Number.POSITIVE_INFINITY);
 }
 
 async function entryAt(

@@ -305,6 +305,53 @@ describe('while the engine is away', () => {
   });
 });
 
+/** What a cluster cannot do before it has elected leaders for it, while it records entries already. */
+const WITHOUT = `no_auth_user: node
+  authorization {
+    users: [{
+      user: node, password: node
+      permissions { publish { deny: ["$JS.API.CONSUMER.>", "$KV.>"] } }
+    }]
+  }`;
+
+describe('while the engine records entries, but keeps no documents and has nobody bring entries', () => {
+  it('J2, T3: changes are made, told to every node, and read again', async () => {
+    const server = await NatsServer.start(WITHOUT);
+    const stream = newStream();
+    const nodes = [await openNats(server, { stream }), await openNats(server, { stream })];
+    const heard = nodes.map((): string[] => []);
+    for (const [index, node] of nodes.entries()) {
+      node.subscribe(({ entries }) => heard[index]?.push(...entries.map(({ type }) => type)));
+    }
+    const [one, other] = nodes;
+    expect(await eventually(() => one?.append([created('a')]))).toEqual(['committed']);
+    expect(await eventually(() => one?.append([started('a', 2)]))).toEqual(['committed']);
+    expect(await eventually(() => other?.append([started('a', 2)]))).toEqual(['conflict']);
+    const all = ['created', 'started'];
+    await eventually(() => expect(heard).toEqual([all, all]));
+    for (const node of nodes) {
+      expect((await node.history('a')).map(({ type }) => type)).toEqual(all);
+      expect((await node.read(0, 10)).map(({ type }) => type)).toEqual(all);
+    }
+  });
+
+  it('J1, J2: none is made without a quorum of the entries', async () => {
+    const { servers: cluster } = await NatsServer.startCluster(WITHOUT);
+    const access = { servers: cluster.map(({ url }) => url) };
+    const open = () => openNats(cluster[0], { access, replicas: 3 });
+    const journal = await eventually(open, { timeout: 15_000, interval: 100 });
+    await eventually(() => journal.append([created('a')]));
+    await Promise.all([cluster[1]?.kill(), cluster[2]?.kill()]);
+    await eventually(() => expect(journal.engine.lacks).not.toEqual([]));
+    const refusal = await journal.append([created('b')]).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(JournalError);
+    expect(refusal).not.toBeInstanceOf(DoubtError);
+    await Promise.all([cluster[1]?.restart(), cluster[2]?.restart()]);
+    await eventually(() => journal.append([created('c')]), { timeout: 40_000 });
+    expect((await journal.read(0, 10)).map(({ timerId }) => timerId)).toEqual(['a', 'c']);
+  });
+});
+
 describe('a node whose clock is off', () => {
   it.each([400, -400])('J3: by %i ms records nothing and is not ready', async (aheadMs) => {
     const server = await NatsServer.start();

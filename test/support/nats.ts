@@ -77,8 +77,8 @@ export class NatsServer {
     return server;
   }
 
-  /** Starts three servers that are a cluster, joined by cables only. */
-  static async startCluster(): Promise<NatsCluster> {
+  /** Starts three servers that are a cluster, joined by cables only, with more in their configuration if that is said. */
+  static async startCluster(configuration = ''): Promise<NatsCluster> {
     const ports = await freePorts(9);
     const routePorts = ports.slice(6);
     const ways: Cable[] = [];
@@ -98,7 +98,7 @@ export class NatsServer {
       return NatsServer.#prepare(
         name,
         { client: ports[index] ?? 0, monitor: ports[index + 3] ?? 0 },
-        `cluster { name: c, listen: "127.0.0.1:${port}", no_advertise: true, routes: [${routes.join(', ')}] }`,
+        `cluster { name: c, listen: "127.0.0.1:${port}", no_advertise: true, routes: [${routes.join(', ')}] }\n${configuration}`,
       );
     });
     await Promise.all(servers.map((server) => server.restart()));
