@@ -218,13 +218,18 @@ export class Registry {
     return this.#actor.getSnapshot().context.desk.isClear;
   }
 
-  /** Creates a timer under a new id. */
-  async create(definition: TimerDefinition, cause: Cause): Promise<CommandResult> {
+  /** An id for another timer. */
+  newTimerId(): string {
     this.#lastIdMs = Math.max(this.#clock.now(), this.#lastIdMs + 1);
-    const timerId = sortableId('timer', this.#lastIdMs);
-    const result = await this.execute({ type: 'create', timerId, definition }, cause);
-    const isTaken = !result.ok && result.refusal.reason === 'timer_exists';
-    return isTaken ? this.create(definition, cause) : result;
+    return sortableId('timer', this.#lastIdMs);
+  }
+
+  create(
+    definition: TimerDefinition,
+    cause: Cause,
+    timerId = this.newTimerId(),
+  ): Promise<CommandResult> {
+    return this.execute({ type: 'create', timerId, definition }, cause);
   }
 
   /** Carries out one command; settles when it is durable and applied, or refused. */

@@ -4,14 +4,14 @@
  *
  * What was answered is kept as a document, sealed with the key of the request, which is not kept. A crash may come
  * between a change and that. The entries of a change of timers are in the journal by then, with the name of the
- * request, and its answer is put together from them. Other changes have a plan, which is kept in the place of the
- * answer before they are made, so that whoever makes them again finds them made. Of nodes that share a log one at a
- * time sees to a request.
+ * request, and its answer is put together from them. Changes that chance has a part in have a plan, which is kept in the
+ * place of the answer before they are made, so that whoever makes them again finds them made, also if they come into the
+ * journal only later. Of nodes that share a log one at a time sees to a request.
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../clock.js';
-import type { Documents } from '../journal/documents.js';
+import type { Document, Documents } from '../journal/documents.js';
 import { Lease } from '../journal/lease.js';
 import type { Log } from '../log.js';
 import { Problem, problemOf } from '../protocol/problems.js';
@@ -33,17 +33,30 @@ const FINGERPRINT_DIGITS = 16;
 export interface RecordedChange {
   /** Makes the change in the name of a request, and gives the answer. */
   readonly make: (exchange: Exchange, requestId: string | null) => Promise<Answer>;
-  /** Gives the answer to a change that was made already, from the entries it left. */
-  readonly recover: (exchange: Exchange, entries: readonly Entry[]) => Promise<Answer>;
+  readonly recover: Recovery;
 }
 
-/** A change that leaves no entries: all of it that chance or the present decides is in its plan. */
-export interface PlannedChange<Plan> {
+/** Gives the answer to a change that was made already, from the entries it left. */
+type Recovery = (exchange: Exchange, entries: readonly Entry[]) => Promise<Answer>;
+
+/** What chance or the present decides of a change. */
+interface Planning<Plan> {
   readonly plan: (exchange: Exchange) => Plan;
   /** Reads a plan that was kept as JSON. */
   readonly planSchema: z.ZodType<Plan>;
+}
+
+/** A change that leaves no entries: all of it that chance or the present decides is in its plan. */
+export interface PlannedChange<Plan> extends Planning<Plan> {
   /** Makes the change, if it was not made by the same plan already, and gives the answer. */
   readonly make: (exchange: Exchange, plan: Plan) => Promise<Answer>;
+}
+
+/** A change that leaves entries of a timer that its plan names. */
+export interface RecordedCreation<Plan> extends Planning<Plan> {
+  /** The same, in the name of a request. */
+  readonly make: (exchange: Exchange, requestId: string | null, plan: Plan) => Promise<Answer>;
+  readonly recover: Recovery;
 }
 
 const answeredSchema = z.object({
@@ -88,10 +101,28 @@ export class Idempotency {
   }
 
   /** The route of a change, whose answer is given again to those who repeat the request. */
-  recorded(change: RecordedChange): Handler {
+  recorded({ make, recover }: RecordedChange): Handler {
     return this.#handler(
-      (exchange) => change.make(exchange, null),
-      (exchange, named) => this.#makeRecorded(change, exchange, named),
+      (exchange) => make(exchange, null),
+      (exchange, named) =>
+        this.#recoverOr(recover, exchange, named, async () => {
+          exchange.confirm();
+          return whole(make(exchange, requestIdOf(named)));
+        }),
+    );
+  }
+
+  /** The same of a change that makes a timer. */
+  created<Plan>(change: RecordedCreation<Plan>): Handler {
+    const { make, recover } = change;
+    return this.#handler(
+      (exchange) => make(exchange, null, change.plan(exchange)),
+      (exchange, named, kept) =>
+        this.#recoverOr(recover, exchange, named, async () => {
+          const plan = await this.#planOf(change, exchange, named, kept);
+          exchange.confirm();
+          return whole(make(exchange, requestIdOf(named), plan));
+        }),
     );
   }
 
@@ -164,33 +195,48 @@ export class Idempotency {
     return answer;
   }
 
-  async #makeRecorded(
-    { make, recover }: RecordedChange,
+  async #recoverOr(
+    recover: Recovery,
     exchange: Exchange,
     { id, fingerprint }: Named,
+    make: () => Promise<Answer>,
   ): Promise<Answer> {
     const entries = await this.#entriesOf(id);
     const [first] = entries;
-    if (first !== undefined) requireSame(first.requestId?.split('.')[1] ?? '', fingerprint);
+    if (first === undefined) return make();
+    requireSame(first.requestId?.split('.')[1] ?? '', fingerprint);
     exchange.confirm();
-    if (first === undefined) return whole(make(exchange, `${id}.${fingerprint}`));
     return this.#available(recover(exchange, entries));
   }
 
   async #makePlanned<Plan>(
-    { plan: planFor, planSchema, make }: PlannedChange<Plan>,
+    change: PlannedChange<Plan>,
     exchange: Exchange,
     named: Named,
     kept: unknown,
   ): Promise<Answer> {
-    if (kept !== undefined) {
-      exchange.confirm();
-      return whole(make(exchange, planSchema.parse(kept)));
-    }
-    const plan = planFor(exchange);
-    await this.#available(this.#put(named, { plan }));
+    const plan = await this.#planOf(change, exchange, named, kept);
     exchange.confirm();
-    return whole(make(exchange, plan));
+    return whole(change.make(exchange, plan));
+  }
+
+  /** The plan that was kept, or one that is kept from now on. */
+  async #planOf<Plan>(
+    { plan: planFor, planSchema }: Planning<Plan>,
+    exchange: Exchange,
+    named: Named,
+    kept: unknown,
+  ): Promise<Plan> {
+    if (kept !== undefined) return planSchema.parse(kept);
+    const plan = planFor(exchange);
+    const { documents, clock } = this.#options;
+    const nowMs = clock.now();
+    const condition = { before: undefined, nowMs };
+    const document = documentOf(named, { plan });
+    const keeping = documents.replace(DRAWER, document, nowMs + KEPT_MS, condition);
+    // A node that was slow may have been taken for one that ended: then another one's plan counts.
+    if (!(await this.#available(keeping))) throw problemOf({ reason: 'journal_unavailable' }, '');
+    return plan;
   }
 
   async #kept({ id, key }: Named): Promise<z.output<typeof keptSchema> | undefined> {
@@ -219,18 +265,26 @@ export class Idempotency {
 
   /** An answer that cannot be kept is given all the same: the change was made. */
   async #keep(named: Named, answer: Answer): Promise<void> {
+    const { documents, clock } = this.#options;
     try {
-      await this.#put(named, answer);
+      await documents.put(DRAWER, documentOf(named, answer), clock.now() + KEPT_MS);
     } catch (err) {
       this.#options.log.error({ err }, 'an answer could not be kept for those who ask again');
     }
   }
+}
 
-  #put({ id, key, fingerprint }: Named, content: Answer | { plan: unknown }): Promise<void> {
-    const { documents, clock } = this.#options;
-    const text = seal(JSON.stringify({ fingerprint, ...content }), key);
-    return documents.put(DRAWER, { name: id, text }, clock.now() + KEPT_MS);
-  }
+/** What is kept of a request, sealed. */
+function documentOf(
+  { id, key, fingerprint }: Named,
+  content: Answer | { plan: unknown },
+): Document {
+  return { name: id, text: seal(JSON.stringify({ fingerprint, ...content }), key) };
+}
+
+/** What the entries of a request are called by. */
+function requestIdOf({ id, fingerprint }: Named): string {
+  return `${id}.${fingerprint}`;
 }
 
 /** The name of a request, if its caller gave it one. */

@@ -1,6 +1,6 @@
 /** The routes that create, show, control and delete timers. */
 import type { Request } from 'express';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { recordOf, stateOf } from '../../machines/record.js';
 import { authorOf, type Caller, reaches } from '../access/caller.js';
 import { Problem, problemOf } from '../protocol/problems.js';
@@ -12,11 +12,12 @@ import type {
   Command,
   CommandResult,
   Entry,
+  Refusal,
   Registry,
   TimerStatus,
 } from '../registry.js';
 import type { Answer, Handler } from './exchange.js';
-import type { Idempotency, RecordedChange } from './idempotency.js';
+import type { Idempotency, RecordedChange, RecordedCreation } from './idempotency.js';
 import { parse, timerIdOf } from './parse.js';
 
 type BulkResult = z.output<typeof bulkResultSchema>[number];
@@ -38,8 +39,10 @@ interface BulkRequest {
 }
 
 export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempotency: Idempotency) {
-  const createTimer: RecordedChange = {
-    make: async ({ request, caller }, requestId) => {
+  const createTimer: RecordedCreation<string> = {
+    plan: () => registry.newTimerId(),
+    planSchema: z.string(),
+    make: async ({ request, caller }, requestId, timerId) => {
       const body = parse(schemas.create, request.body, 'body');
       const definition = {
         name: body.name,
@@ -48,7 +51,9 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
         autoStart: body.auto_start,
       };
       const cause = causeOf(caller, undefined, requestId);
-      return creationOf(changed(await registry.create(definition, cause), ''));
+      const result = await registry.create(definition, cause, timerId);
+      const made = result.ok ? undefined : await creationBy(requestId, timerId, result.refusal);
+      return creationOf(made ?? changed(result, timerId));
     },
     recover: async (_, entries) => creationOf(await timerAfter(entries)),
   };
@@ -198,6 +203,21 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     return found.refusal.reason === 'timer_restarting' ? failureOf(found) : undefined;
   }
 
+  /** The timer that a request is refused for, if an attempt before made it for the same request. */
+  async function creationBy(
+    requestId: string | null,
+    timerId: string,
+    { reason }: Refusal,
+  ): Promise<TimerStatus | undefined> {
+    if (reason !== 'timer_exists' || requestId === null) return undefined;
+    try {
+      const [creation] = await registry.history(timerId);
+      return creation?.requestId === requestId ? await timerAfter([creation]) : undefined;
+    } catch {
+      throw problemOf({ reason: 'outcome_unknown' }, timerId);
+    }
+  }
+
   /** A timer as it was right after the last of some entries. */
   async function timerAfter(entries: readonly Entry[]): Promise<TimerStatus> {
     const last = entries.at(-1);
@@ -208,7 +228,7 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
   }
 
   return {
-    createTimer: idempotency.recorded(createTimer),
+    createTimer: idempotency.created(createTimer),
     listTimers,
     getTimer,
     deleteTimer: idempotency.recorded(deleteTimer),

@@ -1,6 +1,7 @@
 /** The same request, sent to two nodes that share one log at the same moment. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { timerSchema } from '../../src/protocol/timer.js';
+import { loseNextAppend } from '../support/lost-append.js';
 import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
@@ -90,6 +91,27 @@ describe('A5: a request that two nodes are sent at once', () => {
     const body = { url: 'http://127.0.0.1:9/', events: ['timer.expired'] };
     const webhooks = await everywhere('/webhooks', body, `${KEY}w`);
     for (const answer of webhooks) expect(answer).toEqual({ ...webhooks[0], status: 201 });
+  });
+
+  it('A5: makes one timer when the first node does not know whether it did', async () => {
+    const [one, other] = nodes;
+    if (one === undefined || other === undefined) throw new Error('There are two nodes');
+    const ask = (node: TestService, key: string): Promise<Told> =>
+      whileTimePasses(one, send(node, '/timers', { duration_seconds: 300 }, key));
+    for (const [key, isLate] of [
+      ['late', true],
+      ['meanwhile', false],
+    ] as const) {
+      const arrive = loseNextAppend(one.journal);
+      expect(JSON.parse((await ask(one, key)).text).code).toBe('outcome_unknown');
+      if (!isLate) expect(await arrive()).toEqual(['committed']);
+      const answer = await ask(other, key);
+      expect(answer.status).toBe(201);
+      if (isLate) expect(await arrive()).toEqual(['conflict']);
+      expect(await ask(one, key)).toEqual(answer);
+    }
+    expect((await one.request('GET', '/timers')).body).toHaveLength(2);
+    expect(await other.journal.read(0, 100)).toHaveLength(2);
   });
 
   it('A5: is refused by one node under a key that another has seen with another body', async () => {

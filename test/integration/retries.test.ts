@@ -2,9 +2,11 @@
 import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { Journal } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { DisturbedJournal } from '../support/disturbed-journal.js';
+import { loseNextAppend } from '../support/lost-append.js';
 import { problemIn, TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
@@ -305,6 +307,72 @@ describe('A5: a change that is asked for again is not made again', () => {
     const { body } = await second.request('GET', '/keys');
     expect(z.array(z.unknown()).parse(body)).toHaveLength(2);
   });
+});
+
+describe.each([
+  ['memory', () => Promise.resolve(new MemoryJournal())],
+  ['SQLite', () => openSqlite()],
+])('A5: a timer in %s that may have been made', (_, open) => {
+  const creation = { path: '/timers', body: { duration_seconds: 60 }, key: KEY };
+
+  async function asked() {
+    const journal: Journal = await open();
+    const service = await TestService.start({ journal });
+    const arrive = loseNextAppend(journal);
+    const first = await send(service, creation);
+    expect(problemIn(first).code).toBe('outcome_unknown');
+    expect(await lengthOf(service)).toBe(0);
+    return { journal, service, arrive };
+  }
+
+  async function expectOne(service: TestService, answer: Reply): Promise<void> {
+    expect(answer.status).toBe(201);
+    expect(essenceOf(await send(service, creation))).toEqual(essenceOf(answer));
+    const { body } = await service.request('GET', '/timers');
+    expect(body).toMatchObject([{ id: timerSchema.parse(answer.body).id }]);
+    expect(await lengthOf(service)).toBe(1);
+  }
+
+  it('A5: is made once when it is asked for again before it comes', async () => {
+    const { service, arrive } = await asked();
+    const again = await send(service, creation);
+    expect(await arrive()).toEqual(['conflict']);
+    await expectOne(service, again);
+  });
+
+  it('A5: is found when it has come meanwhile', async () => {
+    const { service, arrive } = await asked();
+    expect(await arrive()).toEqual(['committed']);
+    await expectOne(service, await send(service, creation));
+  });
+
+  it('A5: is found when it comes right after it was looked for', async () => {
+    const { journal, service, arrive } = await asked();
+    const { entriesOfRequest } = journal;
+    const tooEarly = async (prefix: string) => {
+      const entries = await entriesOfRequest.call(journal, prefix);
+      await arrive();
+      return entries;
+    };
+    Object.assign(journal, { entriesOfRequest: tooEarly });
+    const again = await send(service, creation);
+    Object.assign(journal, { entriesOfRequest });
+    await expectOne(service, again);
+  });
+});
+
+it('A5: a timer that may have been made is made once, also after a restart', async () => {
+  const directory = temporaryFolder();
+  const creation = { path: '/timers', body: { duration_seconds: 60 }, key: KEY };
+  const journal = await openSqlite(directory);
+  const first = await TestService.start({ journal });
+  const lost = loseNextAppend(journal);
+  expect((await send(first, creation)).status).toBe(503);
+  await first.stop();
+  const second = await TestService.start({ journal: await openSqlite(directory) });
+  expect((await send(second, creation)).status).toBe(201);
+  expect(await lost(second.journal)).toEqual(['conflict']);
+  expect(await lengthOf(second)).toBe(1);
 });
 
 describe('A5: a change of keys or webhooks whose answer a crash kept from being kept', () => {
