@@ -31,6 +31,9 @@ import { newSecret } from './signature.js';
 
 const DRAWER = 'webhooks';
 const CURSOR_DRAWER = 'webhook-cursors';
+const DELETED_DRAWER = 'deleted-webhooks';
+/** As long as a request that made a webhook may be repeated, which is not to bring it back. */
+const DELETED_KEPT_MS = 24 * 60 * 60 * 1000;
 const MOST_WEBHOOKS = 100;
 /** A receiver has this long to learn a new secret; the one before it signs as well until then. */
 const ROTATION_MS = 24 * 60 * 60 * 1000;
@@ -194,7 +197,7 @@ export class Webhooks implements Watcher {
     return this.#webhooks.has(id);
   }
 
-  /** Makes a webhook, once of each seed. */
+  /** Makes a webhook, once of each seed, also if it was deleted since. */
   create(
     { url, events, timers }: CreateWebhook,
     credential: string,
@@ -206,13 +209,14 @@ export class Webhooks implements Watcher {
       throw new Problem('invalid_request', `body.url: ${fault}`, { errors });
     }
     return this.#inTurn(async () => {
-      const made = this.#webhooks.get(id);
-      if (made !== undefined) return { ...resourceOf(made.endpoint), secret };
+      const { clock, journal } = this.#options;
+      const position = await journal.positionBefore(Number.MAX_SAFE_INTEGER);
+      const made = await this.#everMade(id);
+      if (made !== undefined) return { ...resourceOf(made), secret };
       if (this.#webhooks.size >= MOST_WEBHOOKS) {
         const detail = `There are ${MOST_WEBHOOKS} already; delete some`;
         throw noRoom('too_many_webhooks', MOST_WEBHOOKS, detail);
       }
-      const { clock, journal } = this.#options;
       const createdAtMs = clock.now();
       const endpoint: Endpoint = {
         id,
@@ -225,19 +229,35 @@ export class Webhooks implements Watcher {
         enabledAtMs: 0,
         disabled: null,
       };
-      const position = await journal.positionBefore(Number.MAX_SAFE_INTEGER);
       const cursor: Cursor = { position, warnedUntilMs: createdAtMs };
       const { documents } = journal;
-      await documents.put(CURSOR_DRAWER, { name: id, text: JSON.stringify(cursor) }, null);
-      await documents.put(DRAWER, documentOf(endpoint), null);
+      const ifNone = { before: undefined, nowMs: 0 };
+      // An attempt before may have got as far as this one, and the cursor have moved on since.
+      const firstCursor = { name: id, text: JSON.stringify(cursor) };
+      await documents.replace(CURSOR_DRAWER, firstCursor, null, ifNone);
+      await documents.replace(DRAWER, documentOf(endpoint), null, ifNone);
       return { ...resourceOf(endpoint), secret };
     });
+  }
+
+  /** The webhook of an id, also if it was deleted not long ago. */
+  async #everMade(id: string): Promise<Endpoint | undefined> {
+    const { clock, journal } = this.#options;
+    for (const drawer of [DELETED_DRAWER, DRAWER]) {
+      const text = await journal.documents.get(drawer, id, clock.now());
+      if (text !== undefined) return endpointSchema.parse(JSON.parse(text));
+    }
+    return undefined;
   }
 
   delete(id: string): Promise<void> {
     return this.#inTurn(async () => {
       const webhook = this.#find(id);
-      await this.#options.journal.documents.remove(DRAWER, id);
+      const { clock, journal } = this.#options;
+      // Nothing is signed any more with its secrets, so they are not kept.
+      const deleted = documentOf({ ...webhook.endpoint, secrets: [] });
+      await journal.documents.put(DELETED_DRAWER, deleted, clock.now() + DELETED_KEPT_MS);
+      await journal.documents.remove(DRAWER, id);
       await this.#forget(webhook);
     });
   }

@@ -1,6 +1,9 @@
 /** The same request, sent to two nodes that share one log at the same moment. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { JournalError } from '../../src/journal/journal.js';
 import { timerSchema } from '../../src/protocol/timer.js';
+import { eventually } from '../support/eventually.js';
 import { loseNextAppend } from '../support/lost-append.js';
 import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
 import { TestService } from '../support/service.js';
@@ -91,6 +94,33 @@ describe('A5: a request that two nodes are sent at once', () => {
     const body = { url: 'http://127.0.0.1:9/', events: ['timer.expired'] };
     const webhooks = await everywhere('/webhooks', body, `${KEY}w`);
     for (const answer of webhooks) expect(answer).toEqual({ ...webhooks[0], status: 201 });
+  });
+
+  it('A5: brings no webhook back that was deleted at another node', async () => {
+    const [one, other] = nodes;
+    if (one === undefined || other === undefined) throw new Error('There are two nodes');
+    const body = { url: 'http://127.0.0.1:9/', events: ['timer.expired'] };
+    const ask = (node: TestService): Promise<Told> =>
+      whileTimePasses(one, send(node, '/webhooks', body));
+    const { documents } = one.journal;
+    const { put } = documents;
+    const full = async (): Promise<never> => {
+      throw new JournalError('it is full');
+    };
+    // Its plan is kept, and its answer is not.
+    Object.assign(documents, { put: full });
+    const first = await ask(one);
+    Object.assign(documents, { put });
+    expect(first.status).toBe(201);
+    const { id } = z.object({ id: z.string() }).parse(JSON.parse(first.text));
+    await eventually(async () => {
+      expect((await other.request('DELETE', `/webhooks/${id}`)).status).toBe(204);
+    });
+    for (const node of [other, one]) expect(await ask(node)).toEqual(first);
+    for (const node of nodes) {
+      const { body: left } = await node.request('GET', '/webhooks');
+      expect(left).toEqual([]);
+    }
   });
 
   it('A5: makes one timer when the first node does not know whether it did', async () => {

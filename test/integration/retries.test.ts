@@ -473,6 +473,39 @@ describe('A5: a change of keys or webhooks whose answer a crash kept from being 
     expect((await next.request('GET', '/me')).status).toBe(401);
   });
 
+  it('A5: brings no webhook back that was deleted meanwhile, also after a restart', async () => {
+    const kind = CHANGES['a webhook that is made'];
+    if (kind === undefined) throw new RangeError();
+    const { journal, service, change, answer } = await changedAndRestarted(kind);
+    const { id, secret } = z
+      .object({ id: z.string(), secret: z.string() })
+      .parse(JSON.parse(answer.text));
+    expect((await service.request('DELETE', `/webhooks/${id}`)).status).toBe(204);
+    for (const { text } of await journal.documents.list('deleted-webhooks')) {
+      expect(text).not.toContain(secret);
+    }
+    await service.stop();
+    const next = await TestService.start({ journal, clock: CLOCK });
+    next.token = service.token;
+    expect(essenceOf(await send(next, change))).toEqual(answer);
+    expect((await next.request('GET', '/webhooks')).body).toEqual([]);
+    expect(await journal.documents.list('webhook-cursors')).toEqual([]);
+  });
+
+  it('A5: goes on with a webhook that was half made, and leaves one alone that is', async () => {
+    const kind = CHANGES['a webhook that is made'];
+    if (kind === undefined) throw new RangeError();
+    const halfMade = { ...kind, drawer: 'webhook-cursors' };
+    const { journal, service, change, answer } = await changedAndRestarted(halfMade);
+    expect(answer.status).toBe(503);
+    const [cursor] = await journal.documents.list('webhook-cursors');
+    await service.create();
+    expect((await send(service, change)).status).toBe(201);
+    // It is told of what happened since it was asked for first.
+    expect(await journal.documents.list('webhook-cursors')).toEqual([cursor]);
+    expect((await service.request('GET', '/webhooks')).body).toHaveLength(1);
+  });
+
   it('A5: refuses another request under the key', async () => {
     const kind = CHANGES['a key that is made'];
     if (kind === undefined) throw new RangeError();
