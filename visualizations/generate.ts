@@ -4,12 +4,15 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { layOut } from './layout.js';
 import { filesOf, MACHINES } from './machines.js';
+import { diagramOf } from './model.js';
 
 const FOLDER = 'visualizations';
 
 for (const machine of MACHINES) {
-  for (const { name, text } of await filesOf(machine)) {
+  const layout = await layOut(diagramOf(machine));
+  for (const { name, text } of filesOf(machine, layout)) {
     writeFileSync(join(FOLDER, name), text);
   }
 }

@@ -42,6 +42,8 @@ export interface PlacedArrow {
 }
 
 export interface Layout {
+  /** What the search for it started from. */
+  readonly seed: number;
   readonly box: Box;
   /** Outer states come before the states inside of them. */
   readonly states: readonly PlacedState[];
@@ -60,6 +62,8 @@ export const METRICS = {
   startRadius: 6,
 } as const;
 
+/** One for all layouts, because what it sets up at first takes as long as some of them. */
+const KERNEL = new elk.default();
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 /** The width of a character for each pixel of its height, in the widest font that readers may have. */
 const CHARACTER_WIDTH = 0.605;
@@ -110,9 +114,9 @@ interface Arrow {
  * Places everything in a diagram. The search for a layout starts from an order that its seed decides and
  * ends in one of several good ones; the smallest is kept, because a page shrinks a wide picture.
  */
-export async function layOut(diagram: Diagram): Promise<Layout> {
+export async function layOut(diagram: Diagram, seeds: readonly number[] = SEEDS): Promise<Layout> {
   const layouts: Layout[] = [];
-  for (const seed of SEEDS) layouts.push(await layOutFrom(seed, diagram));
+  for (const seed of seeds) layouts.push(await layOutFrom(seed, diagram));
   return layouts.reduce((best, layout) => (areaOf(layout) < areaOf(best) ? layout : best));
 }
 
@@ -120,13 +124,14 @@ async function layOutFrom(seed: number, diagram: Diagram): Promise<Layout> {
   const arrows = [...startArrowsOf(diagram.root), ...arrowsOf(diagram.transitions)];
   const graph = nodeOf(diagram.root, diagram.transitions, 'DOWN');
   const layoutOptions = { ...graph.layoutOptions, 'elk.randomSeed': String(seed) };
-  const placed = await new elk.default().layout({
+  const placed = await KERNEL.layout({
     ...graph,
     layoutOptions,
     edges: arrows.map(edgeOf),
   });
   const edges = new Map(placed.edges?.map((edge) => [edge.id, edge]));
   return {
+    seed,
     box: boxOf(placed),
     states: placeStates(diagram.root, placed, boxOf(placed), diagram.transitions),
     arrows: arrows.map((arrow) => placeArrow(arrow, edges.get(arrow.id))),

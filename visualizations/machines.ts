@@ -4,6 +4,7 @@ import { connectionMachine } from '../machines/connection.machine.js';
 import { registryMachine } from '../machines/registry.machine.js';
 import { shardMachine } from '../machines/shard.machine.js';
 import { timerMachine } from '../machines/timer.machine.js';
+import type { Layout } from './layout.js';
 import { mermaidOf } from './mermaid.js';
 import { diagramOf } from './model.js';
 import { statelyJsonOf } from './stately.js';
@@ -22,12 +23,12 @@ export interface DiagramFile {
   readonly text: string;
 }
 
-/** The files that show a machine, as they should stand in this folder. */
-export async function filesOf(machine: AnyStateMachine): Promise<DiagramFile[]> {
+/** The files that show a machine whose diagram is laid out, as they should stand in this folder. */
+export function filesOf(machine: AnyStateMachine, layout: Layout): DiagramFile[] {
   const diagram = diagramOf(machine);
   return [
     { name: `${machine.id}.mmd`, text: mermaidOf(diagram) },
-    { name: `${machine.id}.svg`, text: await svgOf(diagram) },
+    { name: `${machine.id}.svg`, text: svgOf(diagram, layout) },
     { name: `${machine.id}.json`, text: statelyJsonOf(machine) },
   ];
 }

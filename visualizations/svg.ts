@@ -5,7 +5,7 @@
 import {
   type Box,
   headerHeightOf,
-  layOut,
+  type Layout,
   METRICS,
   type PlacedArrow,
   type PlacedState,
@@ -22,9 +22,8 @@ const FINAL_GAP = 3;
 /** Where letters stand in a line, counted from its top in lines. */
 const BASELINE = 0.74;
 
-/** Draws a diagram. */
-export async function svgOf(diagram: Diagram): Promise<string> {
-  const { box, states, arrows } = await layOut(diagram);
+/** Draws a diagram whose parts have their places. */
+export function svgOf(diagram: Diagram, { box, states, arrows }: Layout): string {
   const width = box.width + 2 * MARGIN;
   const height = box.height + 2 * MARGIN;
   const lines = [
