@@ -1,6 +1,5 @@
 import {
   closeSync,
-  copyFileSync,
   existsSync,
   mkdirSync,
   openSync,
@@ -27,15 +26,22 @@ async function recordedIn(folder: string, timers = 1): Promise<void> {
   await journal.close();
 }
 
-/** A folder as a crash leaves it: the last commits are in the write-ahead log only. */
-async function crashedFolder(): Promise<string> {
+/** What a crash leaves: the last commits are in the write-ahead log only. Made once, for all tests. */
+let crashed: ReadonlyMap<string, Buffer> | undefined;
+
+async function crash(): Promise<ReadonlyMap<string, Buffer>> {
   const folder = temporaryFolder();
   await recordedIn(folder, 2000);
   const journal = await openSqlite(folder);
   await journal.append([started('t0', 2)]);
-  const crashed = temporaryFolder();
-  for (const file of [FILE, LOG_FILE]) copyFileSync(join(folder, file), join(crashed, file));
-  return crashed;
+  return new Map([FILE, LOG_FILE].map((name) => [name, readFileSync(join(folder, name))]));
+}
+
+async function crashedFolder(): Promise<string> {
+  crashed ??= await crash();
+  const folder = temporaryFolder();
+  for (const [name, bytes] of crashed) writeFileSync(join(folder, name), bytes);
+  return folder;
 }
 
 function damageAPage(folder: string): void {
