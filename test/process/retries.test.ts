@@ -74,7 +74,7 @@ const names = z.array(timerSchema).transform((timers) => timers.map(({ name }) =
 
 describe('A5: after SIGKILL in the middle of changes with keys', () => {
   it(`all are asked for again and made once, ${ROUNDS} times on one disk`, {
-    timeout: 90_000,
+    timeout: 240_000,
   }, async () => {
     const directory = temporaryFolder();
     const start = () => ServiceProcess.start({ DATA_DIR: directory, LOG_LEVEL: 'info' });

@@ -28,7 +28,7 @@ async function createTimer(service: ServiceProcess, index: number): Promise<stri
 
 describe('W1, W2, W3, W4: a receiver that fails, hangs, redirects, goes away and comes back', () => {
   it('W1: is told every event in order per timer, though the service is killed in between', {
-    timeout: 110_000,
+    timeout: 240_000,
   }, async () => {
     const directory = temporaryFolder();
     const start = () =>
