@@ -17,6 +17,8 @@ import { bucketFor, TokenBucket } from './token-bucket.js';
 /** Those that were longest not heard of are forgotten; their buckets have most likely refilled. */
 const MOST_KEPT = 50_000;
 const A_MINUTE_SECONDS = 60;
+/** An answer that is kept takes about 2 KB of the disk for a day. */
+const KEPT_RECEIPTS = { atOnce: 250, perMinute: 10 };
 
 /** What can be limited, as metrics call it. */
 export const LIMITS = [
@@ -24,6 +26,7 @@ export const LIMITS = [
   'requests_per_credential',
   'verifications_per_address',
   'failed_authentications',
+  'kept_receipts',
   'connections_per_address',
   'connections_per_credential',
   'messages',
@@ -66,6 +69,7 @@ export class Limits {
   readonly #requestsOfCredentials: Buckets;
   /** Apart from requests, which strangers without a credential can make as well. */
   readonly #verificationsOfAddresses: Buckets;
+  readonly #keptReceipts: Buckets;
   readonly #failures: Buckets;
   /** By the hash of what was shown and is not valid, with the address. */
   readonly #wrong = new Recent<true>();
@@ -84,6 +88,10 @@ export class Limits {
     this.#verificationsOfAddresses = new Buckets(forAddress);
     this.#requestsOfCredentials = new Buckets(() =>
       bucketFor(clock, config.maxRequestsPerSecondPerCredential),
+    );
+    this.#keptReceipts = new Buckets(
+      () =>
+        new TokenBucket(clock, KEPT_RECEIPTS.perMinute / A_MINUTE_SECONDS, KEPT_RECEIPTS.atOnce),
     );
     const perMinute = config.maxFailedAuthenticationsPerMinute;
     this.#failures = new Buckets(() =>
@@ -107,6 +115,15 @@ export class Limits {
   takeRequestOf({ credential }: Caller): Quota | undefined {
     const bucket = this.#requestsOfCredentials.of(holderOf(credential));
     return this.#spend(bucket, 'requests_per_credential');
+  }
+
+  /**
+   * Counts a receipt that is kept for those who ask for it again, if whoever asks may only show timers.
+   * @throws {LimitProblem} if there were too many.
+   */
+  takeKeptReceipt({ credential, role }: Caller): void {
+    if (role !== 'display') return;
+    this.#spend(this.#keptReceipts.of(holderOf(credential)), 'kept_receipts');
   }
 
   /**
@@ -225,6 +242,7 @@ const EXPLANATIONS: Readonly<Record<RequestLimit, string>> = {
   requests_per_credential: 'There were too many requests with this credential',
   verifications_per_address: 'There were too many new tokens from this address',
   failed_authentications: 'This address has shown too many credentials that are not valid',
+  kept_receipts: 'There were too many receipts with an Idempotency-Key for this credential',
   connections_per_address: 'This address has as many connections as one may have',
   connections_per_credential: 'This credential has as many connections as one may have',
 };

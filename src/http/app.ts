@@ -96,7 +96,7 @@ export function createApp(options: AppOptions): Express {
   const idempotency = new Idempotency({ registry, documents, clock, log });
   const handlers: Record<keyof Operations, Handler> = {
     ...timerRoutes(registry, schemas, idempotency),
-    ...recordRoutes({ registry, access, audit, signer, log }),
+    ...recordRoutes({ registry, access, limits, idempotency, audit, signer, log }),
     ...credentialRoutes(registry, access, idempotency, clock, log),
     ...displayRoutes(realtime, schemas, limits),
     ...webhookRoutes(webhooks, schemas, idempotency, clock, log),

@@ -9,6 +9,7 @@
  * journal only later. Of nodes that share a log one at a time sees to a request.
  */
 import { hash } from 'node:crypto';
+import type { Request } from 'express';
 import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import type { Document, Documents } from '../journal/documents.js';
@@ -287,9 +288,18 @@ function requestIdOf({ id, fingerprint }: Named): string {
   return `${id}.${fingerprint}`;
 }
 
+/** Whether a caller gave the request a name, so that its answer is kept. */
+export function isNamed(request: Request): boolean {
+  return keyOf(request) !== undefined;
+}
+
+function keyOf(request: Request): string | undefined {
+  return request.get('Idempotency-Key');
+}
+
 /** The name of a request, if its caller gave it one. */
 function namedOf(exchange: Exchange): Named | undefined {
-  const key = exchange.request.get('Idempotency-Key');
+  const key = keyOf(exchange.request);
   if (key === undefined) return undefined;
   if (!KEY.test(key)) {
     throw new Problem(

@@ -532,6 +532,7 @@ function recordOperations() {
       path: '/timers/{timer_id}/receipts',
       tag: 'record',
       summary: 'Have it signed how a timer stands now',
+      headers: CHANGE_HEADERS,
       body: receiptRequestSchema,
       success: {
         status: 201,
@@ -542,6 +543,7 @@ function recordOperations() {
       problems: [
         'unknown_timer',
         ...BODY_PROBLEMS,
+        ...CHANGE_PROBLEMS,
         'timer_restarting',
         'journal_unavailable',
         ...FAILURES,

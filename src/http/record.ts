@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { Access } from '../access/access.js';
 import { hasRight } from '../access/caller.js';
+import type { Limits } from '../access/limits.js';
 import type { Audit } from '../audit/export.js';
 import { storyOf } from '../audit/story.js';
 import type { Link } from '../journal/chain.js';
@@ -9,9 +10,10 @@ import type { Log } from '../log.js';
 import { auditQuerySchema, NDJSON_TYPE } from '../protocol/audit.js';
 import { Problem, problemOf } from '../protocol/problems.js';
 import { receiptClaimsOf, receiptRequestSchema } from '../protocol/receipts.js';
-import type { Registry } from '../registry.js';
+import type { LookUp, Registry } from '../registry.js';
 import type { Signer } from '../signing.js';
-import type { Handler } from './exchange.js';
+import type { Answer, Exchange, Handler } from './exchange.js';
+import { type Idempotency, isNamed } from './idempotency.js';
 import { parse, timerIdOf } from './parse.js';
 
 /** Public keys change when the service is given others, which is seldom. */
@@ -20,12 +22,16 @@ const KEYS_KEPT_SECONDS = 300;
 export interface RecordParts {
   readonly registry: Registry;
   readonly access: Access;
+  readonly limits: Limits;
+  readonly idempotency: Idempotency;
   readonly audit: Audit;
   readonly signer: Signer;
   readonly log: Log;
 }
 
-export function recordRoutes({ registry, access, audit, signer, log }: RecordParts) {
+export function recordRoutes(parts: RecordParts) {
+  const { registry, access, limits, idempotency, audit, signer, log } = parts;
+
   async function readable<T>(reading: Promise<T>): Promise<T> {
     try {
       return await reading;
@@ -85,18 +91,22 @@ export function recordRoutes({ registry, access, audit, signer, log }: RecordPar
     response.json(await readable(audit.heads()));
   };
 
-  const createReceipt: Handler = async ({ request, response, caller }) => {
+  /** Signs how a timer stood. Of those who only show one, few answers are kept, so that they cannot fill the disk. */
+  async function signedReceipt({ request, caller }: Exchange, found: LookUp): Promise<Answer> {
     const timerId = timerIdOf(request);
+    if (isNamed(request)) limits.takeKeptReceipt(caller);
     const { payload_sha256 = null } = parse(receiptRequestSchema, request.body, 'body');
-    const found = registry.lookUp(timerId);
     if (!found.ok) throw problemOf(found.refusal, timerId);
     const link = await readable(lastLink(timerId, found.timer.record.revision));
     const claims = receiptClaimsOf(found.timer, link, payload_sha256, caller);
     const receipt = await signer.sign('timer-receipt+jwt', claims);
-    response
-      .status(201)
-      .set('Cache-Control', 'no-store')
-      .json({ receipt, ...claims });
+    return { status: 201, headers: { 'Cache-Control': 'no-store' }, body: { receipt, ...claims } };
+  }
+
+  // What was asked for in time is not late because it takes a while to find out whether it was asked for before.
+  const createReceipt: Handler = (exchange) => {
+    const found = registry.lookUp(timerIdOf(exchange.request));
+    return idempotency.repeatable((confirmed) => signedReceipt(confirmed, found))(exchange);
   };
 
   const publicKeys: Handler = ({ response }) => {

@@ -375,6 +375,81 @@ it('A5: a timer that may have been made is made once, also after a restart', asy
   expect(await lengthOf(second)).toBe(1);
 });
 
+describe('A5, R5: a receipt that is asked for again', () => {
+  const receiptOf = (timerId: string): Sent => {
+    return { path: `/timers/${timerId}/receipts`, body: {}, key: KEY };
+  };
+
+  it('is the one of the first time, later, after a restart and when the timer is gone', async () => {
+    const directory = temporaryFolder();
+    const clock = new SimulatedClock();
+    const first = await TestService.start({ journal: await openSqlite(directory), clock });
+    const { id } = await first.create({ duration_seconds: 60, auto_start: true });
+    await first.advance(59_999);
+    const answer = essenceOf(await send(first, receiptOf(id)));
+    expect(answer).toMatchObject({
+      status: 201,
+      text: expect.stringContaining('"remaining_ms":1,'),
+      headers: [expect.anything(), null, null, 'no-store'],
+    });
+    await first.advance(5000);
+    expect(essenceOf(await send(first, receiptOf(id)))).toEqual(answer);
+    const anew = await send(first, { ...receiptOf(id), key: 'another' });
+    expect(anew.body).toMatchObject({ late_by_ms: 4999 });
+    const other = await send(first, { ...receiptOf(id), body: { payload_sha256: null } });
+    expect(problemIn(other).code).toBe('idempotency_key_reused');
+    await first.request('DELETE', `/timers/${id}`);
+    await first.stop();
+    const second = await TestService.start({ journal: await openSqlite(directory), clock });
+    expect(essenceOf(await send(second, receiptOf(id)))).toEqual(answer);
+  });
+
+  it('says how the timer stood when it was asked for, however long answers are looked for', async () => {
+    const journal = new MemoryJournal();
+    const service = await TestService.start({ journal });
+    const { id } = await service.create({ duration_seconds: 60, auto_start: true });
+    const { documents } = journal;
+    const get = documents.get.bind(documents);
+    let release: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let lookups = 0;
+    Object.assign(documents, {
+      get: async (...asked: Parameters<typeof get>) => {
+        lookups += 1;
+        await held;
+        return get(...asked);
+      },
+    });
+    await service.advance(59_999);
+    const asked = send(service, receiptOf(id));
+    while (lookups === 0) await new Promise((resolve) => setImmediate(resolve));
+    await service.advance(5000);
+    release();
+    expect((await asked).body).toMatchObject({ state: 'running', remaining_ms: 1, late_by_ms: 0 });
+  });
+
+  it('A4: is not kept for a display that asks for too many, which can have one without a key', async () => {
+    const service = await TestService.start();
+    await service.protect();
+    const { id } = await service.create();
+    const admin = service.token;
+    service.token = (await service.createKey({ role: 'display', timers: [id] })).key;
+    const statusOf = async (key: string) => (await send(service, { ...receiptOf(id), key })).status;
+    const keys = Array.from({ length: 250 }, (_, index) => `${index}`);
+    expect(new Set(await Promise.all(keys.map(statusOf)))).toEqual(new Set([201]));
+    const kept = await service.journal.documents.list('answers');
+    expect([await statusOf('new'), await statusOf('0')]).toEqual([429, 201]);
+    expect((await service.request('POST', `/timers/${id}/receipts`, {})).status).toBe(201);
+    expect(await service.journal.documents.list('answers')).toHaveLength(kept.length);
+    await service.advance(6000);
+    expect([await statusOf('new'), await statusOf('newer')]).toEqual([201, 429]);
+    service.token = admin;
+    expect([await statusOf('new'), await statusOf('newer')]).toEqual([201, 201]);
+  });
+});
+
 describe('A5: a change of keys or webhooks whose answer a crash kept from being kept', () => {
   const CLOCK = new SimulatedClock();
   const webhook = { url: 'http://127.0.0.1:9/', events: ['timer.expired'] };
