@@ -21,6 +21,7 @@ import { machine, type Result, table, writeJson } from './report.js';
 import { restart } from './restart.js';
 import { slowDisplay } from './slow-display.js';
 import { progress } from './support/progress.js';
+import { webhooks } from './webhooks.js';
 
 const MEASUREMENTS: readonly Measurement[] = [
   punctuality,
@@ -29,6 +30,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   commands,
   credentials,
   massExpiry,
+  webhooks,
   recovery,
   restart,
   cluster,

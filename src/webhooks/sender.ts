@@ -1,6 +1,6 @@
 /** Sends one message to a receiver, and says in words what became of it. Follows no redirect. */
-import { request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import { Agent, type ClientRequest, request as requestHttp } from 'node:http';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import type { Clock } from '../clock.js';
 import { faultOf, type NameLookup, publicLookup } from './addresses.js';
 
@@ -8,6 +8,9 @@ import { faultOf, type NameLookup, publicLookup } from './addresses.js';
 const LARGEST_ANSWER_BYTES = 64 * 1024;
 const LONGEST_ANSWER_MS = 1000;
 const LONGEST_RETRY_AFTER_MS = 60 * 60 * 1000;
+/** Receivers and what is between keep connections that nobody uses for longer than this. */
+const LONGEST_IDLE_MS = 4000;
+const KEPT = { keepAlive: true, timeout: LONGEST_IDLE_MS } as const;
 
 export interface Posting {
   readonly url: string;
@@ -37,9 +40,17 @@ export interface SenderOptions {
 
 export class Sender {
   readonly #options: SenderOptions;
+  /** Connections are kept for a moment, because many messages come together when an exam ends. */
+  readonly #agents = { http: new Agent(KEPT), https: new HttpsAgent(KEPT) };
 
   constructor(options: SenderOptions) {
     this.#options = options;
+  }
+
+  /** Closes the connections that are kept. */
+  close(): void {
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
   }
 
   /** Never rejects: that a receiver does not answer is an outcome too. */
@@ -49,10 +60,10 @@ export class Sender {
     return this.#send(posting).catch((error: unknown) => failure(String(error)));
   }
 
-  #send(posting: Posting): Promise<Outcome> {
+  #send(posting: Posting, isAgain = false): Promise<Outcome> {
     const { clock, timeoutMs } = this.#options;
     return new Promise((resolve) => {
-      const request = this.#open(posting);
+      const request = this.#open(posting, isAgain);
       let timeout = clock.setTimeout(() => {
         settle(failure(`No answer within ${timeoutMs / 1000} seconds`));
       }, timeoutMs);
@@ -61,7 +72,11 @@ export class Sender {
         resolve(outcome);
         request.destroy();
       };
-      request.on('error', (error) => settle(failure(wordsOf(error))));
+      request.on('error', (error) => {
+        if (!wasClosedBefore(request, error)) return settle(failure(wordsOf(error)));
+        clock.clearTimeout(timeout);
+        resolve(this.#send(posting, true));
+      });
       request.on('upgrade', ({ statusCode = 0 }, socket) => {
         socket.destroy();
         settle(outcomeOf(statusCode, undefined, clock));
@@ -83,13 +98,14 @@ export class Sender {
     });
   }
 
-  /** Every attempt has a connection of its own, so that none meets one that the receiver has just closed. */
-  #open({ url, headers, body, signal }: Posting) {
+  #open({ url, headers, body, signal }: Posting, isAgain: boolean): ClientRequest {
     const { allowsPrivate, version, lookUp } = this.#options;
-    const request = new URL(url).protocol === 'https:' ? requestHttps : requestHttp;
+    const isHttps = new URL(url).protocol === 'https:';
+    const request = isHttps ? requestHttps : requestHttp;
+    const agent = isHttps ? this.#agents.https : this.#agents.http;
     return request(url, {
       method: 'POST',
-      agent: false,
+      agent: isAgain ? false : agent,
       signal,
       headers: {
         'Content-Type': 'application/json',
@@ -100,6 +116,12 @@ export class Sender {
       ...(allowsPrivate ? {} : { lookup: publicLookup(lookUp) }),
     });
   }
+}
+
+/** Whether a connection that was kept was closed by the receiver just when it was used again. */
+function wasClosedBefore(request: ClientRequest, error: Error): boolean {
+  const code = 'code' in error ? error.code : undefined;
+  return request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE');
 }
 
 function failure(error: string): Outcome {

@@ -171,6 +171,7 @@ export class Webhooks implements Watcher {
         log.warn({ err }, 'another node will deliver webhooks a little later');
       });
     });
+    this.#sender.close();
   }
 
   figures(): WebhookFigures {

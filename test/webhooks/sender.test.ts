@@ -9,7 +9,9 @@ import { type Outcome, Sender } from '../../src/webhooks/sender.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 
 const servers: Server[] = [];
+const senders: Sender[] = [];
 afterEach(() => {
+  for (const sender of senders.splice(0)) sender.close();
   for (const server of servers.splice(0)) {
     server.close();
     server.closeAllConnections();
@@ -54,14 +56,27 @@ class WatchedClock extends SimulatedClock {
   }
 }
 
+function senderWith(
+  lookUp?: NameLookup,
+  allowsPrivate = false,
+  clock = new SimulatedClock(),
+): Sender {
+  const sender = new Sender({ clock, timeoutMs: 10_000, allowsPrivate, version: '0.0.0', lookUp });
+  senders.push(sender);
+  return sender;
+}
+
+function send(sender: Sender, url: string): Promise<Outcome> {
+  return sender.post({ url, headers: {}, body: '{}', signal: new AbortController().signal });
+}
+
 function post(
   url: string,
   lookUp?: NameLookup,
   allowsPrivate = false,
   clock = new SimulatedClock(),
 ): Promise<Outcome> {
-  const sender = new Sender({ clock, timeoutMs: 10_000, allowsPrivate, version: '0.0.0', lookUp });
-  return sender.post({ url, headers: {}, body: '{}', signal: new AbortController().signal });
+  return send(senderWith(lookUp, allowsPrivate, clock), url);
 }
 
 describe('W3: nothing is connected to that is not public', () => {
@@ -112,6 +127,40 @@ describe('W3: nothing is connected to that is not public', () => {
     for (const text of ['', 'localhost', '1.2.3', '999.1.1.1', 'fe80::1%eth0', '4000::1']) {
       expect(isPublic(text)).toBe(false);
     }
+  });
+});
+
+describe('W1: what comes soon after needs no connection of its own', () => {
+  it('W1: messages that follow one another share a connection', async () => {
+    const receiver = await listen();
+    const sender = senderWith(undefined, true);
+    for (let sent = 0; sent < 3; sent += 1) {
+      expect(await send(sender, `http://127.0.0.1:${receiver.port}/`)).toMatchObject({
+        status: 200,
+      });
+    }
+    expect(receiver.connections).toBe(1);
+  });
+
+  it('W1: one that the receiver closes just when it is used is no failure: another is opened', async () => {
+    let came = 0;
+    const receiver = await listen((response) => {
+      came += 1;
+      if (came === 2) response.socket?.resetAndDestroy();
+      else response.end();
+    });
+    const sender = senderWith(undefined, true);
+    const url = `http://127.0.0.1:${receiver.port}/`;
+    expect(await send(sender, url)).toMatchObject({ status: 200 });
+    expect(await send(sender, url)).toMatchObject({ success: true, status: 200 });
+    expect([came, receiver.connections]).toEqual([3, 2]);
+  });
+
+  it('W4: a new connection that the receiver closes is a failure', async () => {
+    const receiver = await listen((response) => response.socket?.resetAndDestroy());
+    const outcome = await post(`http://127.0.0.1:${receiver.port}/`, undefined, true);
+    expect(outcome).toMatchObject({ success: false, error: expect.stringContaining('ECONNRESET') });
+    expect(receiver.connections).toBe(1);
   });
 });
 
