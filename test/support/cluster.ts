@@ -77,10 +77,13 @@ export async function historyOn(node: ServiceProcess, timerId: string): Promise<
   return historySchema.parse(JSON.parse(text));
 }
 
-/** The whole record as a node exports it, without the head that is signed at the moment. */
-export async function recordOn(node: ServiceProcess): Promise<readonly RecordEntry[]> {
+/** The whole record as a node exports it, a line for each entry, without the head that is signed at the moment. */
+export async function recordOn(node: ServiceProcess): Promise<readonly string[]> {
   const { status, text } = await node.request('GET', '/audit');
   if (status !== 200) throw new Error(`There is no record: ${status} ${text}`);
-  const lines = text.trimEnd().split('\n').slice(0, -1);
+  return text.trimEnd().split('\n').slice(0, -1);
+}
+
+export function entriesIn(lines: readonly string[]): readonly RecordEntry[] {
   return z.array(auditEntrySchema).parse(lines.map((line) => JSON.parse(line)));
 }
