@@ -23,7 +23,7 @@ import type { ServiceProcess } from '../support/process.js';
 import { need } from '../support/tools.js';
 
 const INSTRUCTORS = 20;
-const COMMANDS_EACH = 25;
+const COMMANDS_EACH = 15;
 const CONTESTED_TIMERS = 5;
 const TIMERS = 100;
 const ENDING_TIMERS = 40;
