@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import type { Document, Documents } from '../journal/documents.js';
 import { Problem } from '../protocol/problems.js';
+import { repairedText } from '../protocol/text.js';
 import { CALLER_ROLES, type CallerRole, type GivenTimers, givenTimersSchema } from './caller.js';
 
 const DRAWER = 'keys';
@@ -58,7 +59,7 @@ interface KnownKey {
 const keptSchema = z.object({
   id: z.string(),
   role: z.enum(CALLER_ROLES),
-  label: z.string().nullable(),
+  label: repairedText.nullable(),
   timers: givenTimersSchema,
   hash: z.string(),
   created_at_ms: z.number(),

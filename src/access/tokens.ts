@@ -19,6 +19,7 @@ import type { Clock } from '../clock.js';
 import { type Config, SettingError } from '../config.js';
 import type { Log } from '../log.js';
 import { Problem } from '../protocol/problems.js';
+import { recordable, repairedText } from '../protocol/text.js';
 import { publicKeySchema, type Signer } from '../signing.js';
 import {
   CALLER_ROLES,
@@ -48,12 +49,11 @@ const PROVIDER_ALGORITHMS = [
 /** What a token says of whoever shows it. */
 export type Holder = Omit<Caller, 'address'>;
 
-const labelClaim = z
-  .string()
-  .transform((text) => text.slice(0, LONGEST_LABEL))
+const labelClaim = repairedText
+  .transform((text) => [...text].slice(0, LONGEST_LABEL).join(''))
   .optional();
 const claimsSchema = z.looseObject({
-  sub: z.string().min(1).max(255),
+  sub: recordable(z.string().min(1).max(255)),
   exp: z.number().min(0).max(LATEST_END_SECONDS),
   label: labelClaim,
   name: labelClaim,

@@ -104,7 +104,9 @@ export function lineOf(entry: HashedEntry, entryHash: string): string {
 
 /**
  * The canonical JSON of an entry. It is written down key by key in their sorted order, which takes a third
- * of the time of sorting them for each entry; a test holds it against an implementation of the standard.
+ * of the time of sorting them for each entry; a test holds it against an implementation of the standard. Halves of
+ * characters, for which the standard has no form, are not taken any more; those on record stay the escapes that they
+ * are, `\ud83d`, or entries would not have the hashes that they were given.
  */
 function canonical(entry: HashedEntry, entryHash?: string): string {
   const { by, data, reason } = entry;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ApiKey } from '../access/api-keys.js';
 import { CALLER_ROLES, givenTimersSchema } from '../access/caller.js';
 import { labelSchema } from './displays.js';
+import { recordable } from './text.js';
 import { instant, isoTime } from './timer.js';
 
 const DAY_SECONDS = 24 * 60 * 60;
@@ -13,7 +14,7 @@ const LONGEST_KEY_SECONDS = 10 * 365 * DAY_SECONDS;
 const roleSchema = z
   .enum(CALLER_ROLES)
   .meta({ id: 'Role', description: 'What the holder may do at all.' });
-const holderSchema = labelSchema
+const holderSchema = recordable(labelSchema)
   .nullable()
   .meta({ description: 'What people call the holder.', examples: ['Ms Meyer'] });
 
@@ -59,7 +60,7 @@ export const newKeySchema = z
 
 export const createTokenSchema = z
   .object({
-    label: labelSchema
+    label: recordable(labelSchema)
       .nullable()
       .default(null)
       .meta({

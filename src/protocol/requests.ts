@@ -4,6 +4,7 @@ import { ACTIONS } from '../../machines/command.js';
 import { REASON_CATEGORIES } from '../../machines/entry.js';
 import type { Config } from '../config.js';
 import { labelSchema } from './displays.js';
+import { recordable } from './text.js';
 import { timerStateSchema } from './timer.js';
 
 const LONGEST_NAME = 200;
@@ -22,11 +23,10 @@ const wholeNumber = z
 const reasonCategory = z
   .enum(REASON_CATEGORIES)
   .meta({ id: 'ReasonCategory', description: 'What kind of reason there was.' });
-const reasonText = z
-  .string()
-  .min(1)
-  .max(LONGEST_REASON)
-  .meta({ description: 'The reason in words.', examples: ['Fire alarm'] });
+const reasonText = recordable(z.string().min(1).max(LONGEST_REASON)).meta({
+  description: 'The reason in words.',
+  examples: ['Fire alarm'],
+});
 
 const reasonSchema = z
   .object({ category: reasonCategory, text: reasonText.nullish() })
@@ -52,7 +52,7 @@ export function requestSchemas(config: Config) {
         .min(1)
         .max(maxDurationSeconds)
         .meta({ description: 'How long the timer runs.', examples: [300] }),
-      name: z.string().min(1).max(LONGEST_NAME).default('Timer'),
+      name: recordable(z.string().min(1).max(LONGEST_NAME)).default('Timer'),
       warning_thresholds: z
         .array(z.int().min(1).max(maxDurationSeconds))
         .max(MOST_THRESHOLDS)

@@ -6,6 +6,8 @@ import { compactVerify, createLocalJWKSet } from 'jose';
 import Database from 'libsql';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { readLine } from '../../src/audit/lines.js';
+import { Verification } from '../../src/audit/verify.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { auditEntrySchema, publicKeysSchema, signedHeadsSchema } from '../../src/protocol/audit.js';
 import { receiptSchema } from '../../src/protocol/receipts.js';
@@ -27,7 +29,8 @@ async function historyOf(service: TestService, timerId: string) {
 }
 
 async function exported(service: TestService, query = ''): Promise<string[]> {
-  const response = await fetch(`${service.service.url}/audit${query}`);
+  const headers = service.authorization;
+  const response = await fetch(`${service.service.url}/audit${query}`, { headers });
   expect(response.status).toBe(200);
   const text = await response.text();
   expect(text.endsWith('\n')).toBe(true);
@@ -151,6 +154,74 @@ describe('R1: the export of the record', () => {
       hash: previous,
       signed_at_ms: service.clock.now(),
     });
+  });
+
+  it('R1, T12: takes no text for which canonical JSON has no form', async () => {
+    const service = await TestService.start();
+    await service.protect();
+    const half = 'Room \ud83d';
+    const reason = { category: 'staff', text: half };
+    const { id } = await service.create({ name: 'Room \ud83d\udd50' });
+    const asked: [string, unknown, string][] = [
+      ['/timers', { duration_seconds: 60, name: half }, 'body.name'],
+      [`/timers/${id}/control`, { action: 'start', reason }, 'body.reason.text'],
+      ['/timers/bulk/start', { timer_ids: [id], reason }, 'body.reason.text'],
+      ['/timers/bulk/extend', { timer_ids: [id], seconds: 60, reason }, 'body.reason.text'],
+      ['/keys', { role: 'observer', label: half }, 'body.label'],
+      [`/timers/${id}/tokens`, { label: half }, 'body.label'],
+    ];
+    for (const [path, body, field] of asked) {
+      expect(problemIn(await service.request('POST', path, body)), path).toMatchObject({
+        status: 422,
+        code: 'invalid_request',
+        errors: [{ field, message: expect.stringContaining('half of a surrogate pair') }],
+      });
+    }
+    // What an address has in the place of such a half is a sign that nobody can read.
+    const deletion = `/timers/${id}?reason_category=staff&reason_text=%ED%A0%BD`;
+    expect((await service.request('DELETE', deletion)).status).toBe(204);
+    const lines = await exported(service);
+    expect(lines).toHaveLength(3);
+    for (const line of lines) expect(line).toBe(canonicalize(JSON.parse(line)));
+  });
+
+  it('R1, R3: has texts of before that have no canonical form with the hashes that they were given', async () => {
+    const journal = await openSqlite();
+    const half = 'Room \ud83d';
+    const creation = created('t');
+    if (creation.type !== 'created') throw new TypeError();
+    const by = { ...BY_TEST.by, label: half };
+    await journal.append([{ ...creation, by, data: { ...creation.data, name: half } }]);
+    const service = await TestService.start({ journal });
+    expect((await service.get('t')).name).toBe(half);
+    expect(await historyOf(service, 't')).toMatchObject([{ by: { label: half } }]);
+    const lines = await exported(service);
+    const [line = ''] = lines;
+    expect(line).toContain(String.raw`"name":"Room \ud83d"`);
+    const sha256 = createHash('sha256').update(line.replace(/"hash":"\w+",/, ''));
+    expect(line).toContain(`"hash":"${sha256.digest('hex')}"`);
+    const verification = new Verification();
+    for (const [index, text] of lines.entries()) {
+      verification.take(await readLine(Buffer.from(text), index + 1, undefined));
+    }
+    expect(verification.end()).toMatchObject({ finding: undefined, entries: 1 });
+  });
+
+  it('R1: has no half of a character from the label of a key that was made before', async () => {
+    const journal = new MemoryJournal();
+    const first = await TestService.start({ journal });
+    const { key } = await first.createKey({ role: 'admin', label: 'Ms Kim' });
+    await first.stop();
+    for (const { name, text } of await journal.documents.list('keys')) {
+      const halved = { name, text: text.replace('Ms Kim', String.raw`Ms \ud83d`) };
+      await journal.documents.put('keys', halved, null);
+    }
+    const service = await TestService.start({ journal });
+    service.token = key;
+    await service.create();
+    const [line = ''] = await exported(service);
+    expect(line).toContain('"label":"Ms \ufffd"');
+    expect(line).toBe(canonicalize(JSON.parse(line)));
   });
 
   it('has the entries of a time only, when it is asked for one', async () => {

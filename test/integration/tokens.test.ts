@@ -88,6 +88,17 @@ describe('tokens of the operator', () => {
     expect(await codeOf(service, unnamed)).toBe('unauthenticated');
   });
 
+  it('R1: put nothing on record that canonical JSON has no form for', async () => {
+    const service = await TestService.start({ settings: SECRETS });
+    expect(await codeOf(service, await secretly(service, { sub: 'me\ud83der' }))).toBe(
+      'unauthenticated',
+    );
+    const halved = await secretly(service, { name: '\ud83dMs Meyer' });
+    expect((await answerTo(service, halved)).body).toMatchObject({ label: '\ufffdMs Meyer' });
+    const long = await secretly(service, { name: `${'x'.repeat(99)}🕐🕐` });
+    expect((await answerTo(service, long)).body).toMatchObject({ label: `${'x'.repeat(99)}🕐` });
+  });
+
   it('A1: need no kid where there is one secret only', async () => {
     const service = await TestService.start({ settings: { JWT_SECRETS: `only:${OLD}` } });
     expect(await codeOf(service, await sign(service, bytes(OLD), { alg: 'HS256' }))).toBe('taken');
