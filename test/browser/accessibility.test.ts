@@ -2,12 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { needBrowser, openPage } from '../support/browser.js';
-import { ServiceProcess } from '../support/process.js';
-import { temporaryFolder } from '../support/sqlite.js';
+import { LiveService } from '../support/live-service.js';
 import { violationsOn } from './axe.js';
 
-async function startClass(): Promise<ServiceProcess> {
-  const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });
+async function startClass(): Promise<LiveService> {
+  const service = await LiveService.start();
   const timers = [
     { name: 'Not started', duration_seconds: 3600 },
     { name: 'Running', duration_seconds: 3600, auto_start: true },
@@ -23,7 +22,7 @@ const idSchema = z.array(z.object({ id: z.string(), name: z.string() }));
 describe('C7: axe-core finds nothing', { timeout: 60_000 }, () => {
   it('on the empty console and in its dialogs', async (test) => {
     await needBrowser(test);
-    const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });
+    const service = await LiveService.start();
     const page = await openPage(test, service.url);
     await page.getByText(/no timers yet/i).waitFor();
     expect(await violationsOn(page)).toEqual([]);

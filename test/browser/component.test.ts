@@ -4,14 +4,14 @@ import { describe, expect, it, type TestContext } from 'vitest';
 import { z } from 'zod';
 import { timerSchema } from '../../src/client/messages.js';
 import { needBrowser } from '../support/browser.js';
-import { ServiceProcess } from '../support/process.js';
+import { LiveService } from '../support/live-service.js';
 import { Room } from './room.js';
 
 const COMPONENT =
   "document.querySelector('display-page').shadowRoot.querySelector('synchronized-timer')";
 
 async function startTimer(definition: Readonly<Record<string, unknown>>) {
-  const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+  const service = await LiveService.start();
   const { text } = await service.request('POST', '/timers', { name: 'Exam', ...definition });
   const { id } = timerSchema.parse(JSON.parse(text));
   const act = (action: string, extend_seconds?: number) =>

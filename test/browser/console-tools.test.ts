@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { timerSchema } from '../../src/client/messages.js';
 import { needBrowser, openPage } from '../support/browser.js';
 import { DelayProxy } from '../support/delay-proxy.js';
-import { ServiceProcess } from '../support/process.js';
+import { LiveService } from '../support/live-service.js';
 import { Room } from './room.js';
 
 const LONGEST_MS = 60_000;
@@ -20,7 +20,7 @@ interface Definition {
 /** A console with timers, in the order of their creation. */
 async function openConsole(test: TestContext, ...definitions: Definition[]) {
   await needBrowser(test);
-  const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+  const service = await LiveService.start();
   for (const definition of definitions) {
     await service.request('POST', '/timers', { duration_seconds: 600, ...definition });
   }
@@ -140,7 +140,7 @@ describe('the link of a display', { timeout: LONGEST_MS }, () => {
 describe('the displays of a timer', { timeout: LONGEST_MS }, () => {
   it('D4: are said to be old when the network swallows what is told, and are new when it is back', async (test) => {
     await needBrowser(test);
-    const service = await ServiceProcess.start({ JOURNAL: 'memory', KEEPALIVE_SECONDS: '1' });
+    const service = await LiveService.start({ KEEPALIVE_SECONDS: '1' });
     const timer = { name: 'Algebra', duration_seconds: 600 };
     const { text } = await service.request('POST', '/timers', timer);
     const { id } = timerSchema.parse(JSON.parse(text));
@@ -165,7 +165,7 @@ describe('the displays of a timer', { timeout: LONGEST_MS }, () => {
 describe('stopping more timers than one command takes', { timeout: LONGEST_MS }, () => {
   it('T7: says before that they will not stop at one instant', async (test) => {
     await needBrowser(test);
-    const service = await ServiceProcess.start({ JOURNAL: 'memory', MAX_BULK_TIMERS: '2' });
+    const service = await LiveService.start({ MAX_BULK_TIMERS: '2' });
     for (const name of ['A', 'B', 'C']) {
       await service.request('POST', '/timers', { name, duration_seconds: 600, auto_start: true });
     }

@@ -4,13 +4,14 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { timerSchema } from '../../src/client/messages.js';
 import { needBrowser, openPage } from '../support/browser.js';
+import { LiveService } from '../support/live-service.js';
 import { ServiceProcess } from '../support/process.js';
 import { temporaryFolder } from '../support/sqlite.js';
 import { Room } from './room.js';
 
 const LONGEST_MS = 60_000;
 
-async function timersOf(service: ServiceProcess) {
+async function timersOf(service: ServiceProcess | LiveService) {
   return z.array(timerSchema).parse(JSON.parse((await service.request('GET', '/timers')).text));
 }
 
@@ -52,7 +53,7 @@ describe('the console', { timeout: LONGEST_MS }, () => {
 
   it('does the same to all that are selected, and asks before what cannot be undone', async (test) => {
     await needBrowser(test);
-    const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });
+    const service = await LiveService.start();
     const timers = Array.from({ length: 12 }, (_, index) => ({
       name: `Room ${index + 1}`,
       duration_seconds: 600,
@@ -82,7 +83,7 @@ describe('the console', { timeout: LONGEST_MS }, () => {
 
   it('says in words what the service refused, beside the timer it was about', async (test) => {
     await needBrowser(test);
-    const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });
+    const service = await LiveService.start();
     const timer = { name: 'Long exam', duration_seconds: 600, auto_start: true };
     await service.request('POST', '/timers', timer);
     const page = await openPage(test, service.url);

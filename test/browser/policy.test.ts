@@ -1,7 +1,8 @@
 /** The pages do all they do under the policies they are served with. */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { needBrowser, openWindow } from '../support/browser.js';
+import { needBrowser, openPage, openWindow } from '../support/browser.js';
+import { LiveService } from '../support/live-service.js';
 import { ServiceProcess } from '../support/process.js';
 import { temporaryFolder } from '../support/sqlite.js';
 
@@ -53,12 +54,12 @@ describe('content policies', { timeout: LONGEST_MS }, () => {
 
   it('are strict: a script in the text of a page does not run', async (test) => {
     await needBrowser(test);
-    const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });
-    const context = await openWindow(test);
-    await context.addInitScript(WATCH);
-    const page = await context.newPage();
+    const service = await LiveService.start();
+    const page = await openPage(test, service.url);
     for (const path of ['/', '/display/x', '/docs/', '/timers']) {
-      await page.goto(`${service.url}${path}`);
+      // What the page itself would do with the script does not matter, and takes the documents seconds.
+      await page.goto(`${service.url}${path}`, { waitUntil: 'commit' });
+      await page.waitForFunction('document.body !== null');
       await page.evaluate(`(() => {
         const script = document.createElement('script');
         try {

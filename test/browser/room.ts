@@ -2,7 +2,7 @@
 import type { Page } from 'playwright-core';
 import type { TestContext } from 'vitest';
 import { z } from 'zod';
-import { openWindow } from '../support/browser.js';
+import { openPage } from '../support/browser.js';
 
 /** What a display says of itself when it is asked. */
 const reading = z.object({
@@ -19,6 +19,8 @@ const reading = z.object({
   wallAfterMs: z.number(),
 });
 export type Reading = z.output<typeof reading>;
+
+const SOON_MS = 200;
 
 /** The component is in the shadow of the page around it. */
 const ELEMENT =
@@ -44,6 +46,19 @@ const READ = `(() => {
     wallAfterMs,
   };
 })()`;
+
+/** Reads when what it shows changes, or soon in any case: to ask again and again costs the processor more. */
+const READ_NEXT = `new Promise((resolve) => {
+  const changes = new MutationObserver(() => settle());
+  const settle = () => {
+    changes.disconnect();
+    clearTimeout(soon);
+    resolve(${READ});
+  };
+  const soon = setTimeout(settle, ${SOON_MS});
+  const seen = { subtree: true, childList: true, characterData: true, attributes: true };
+  changes.observe(${ELEMENT}.shadowRoot, seen);
+})`;
 
 /** Keeps what the component announces. */
 const LISTEN = `(() => {
@@ -71,11 +86,8 @@ export class Room {
     timerId: string,
     options: { readonly before?: string; readonly query?: string } = {},
   ): Promise<Room> {
-    const context = await openWindow(test);
-    if (options.before !== undefined) await context.addInitScript(options.before);
-    const page = await context.newPage();
-    await page.goto(`${server}/display/${timerId}${options.query ?? ''}`);
-    const room = new Room(page);
+    const url = `${server}/display/${timerId}${options.query ?? ''}`;
+    const room = new Room(await openPage(test, url, options));
     await room.ready();
     return room;
   }
@@ -99,13 +111,13 @@ export class Room {
   /** Waits for something to be seen. */
   async until(isSo: (seen: Reading) => boolean): Promise<Reading> {
     const untilMs = performance.now() + PATIENCE_MS;
-    for (;;) {
-      const seen = await this.read();
-      if (isSo(seen)) return seen;
+    let seen = await this.read();
+    while (!isSo(seen)) {
       if (performance.now() > untilMs) {
         throw new Error(`It was not seen that ${isSo}: ${JSON.stringify(seen)}`);
       }
-      await this.page.waitForTimeout(50);
+      seen = reading.parse(await this.page.evaluate(READ_NEXT));
     }
+    return seen;
   }
 }

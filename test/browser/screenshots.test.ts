@@ -7,7 +7,7 @@ import { describe, expect, it, type TestContext } from 'vitest';
 import { z } from 'zod';
 import { newKeySchema } from '../../src/protocol/credentials.js';
 import { needBrowser, openPage } from '../support/browser.js';
-import { ServiceProcess } from '../support/process.js';
+import { LiveService } from '../support/live-service.js';
 import { Room } from './room.js';
 
 const FOLDER = 'docs/images';
@@ -20,14 +20,14 @@ async function take(page: Page, name: string): Promise<void> {
 }
 
 async function create(
-  service: ServiceProcess,
+  service: LiveService,
   definition: Readonly<Record<string, unknown>>,
 ): Promise<string> {
   const { text } = await service.request('POST', '/timers', { auto_start: true, ...definition });
   return z.object({ id: z.string() }).parse(JSON.parse(text)).id;
 }
 
-async function createKey(service: ServiceProcess, role: string, label: string): Promise<string> {
+async function createKey(service: LiveService, role: string, label: string): Promise<string> {
   const body = { role, label, ...(role === 'display' && { timers: '*' }) };
   const { text } = await service.request('POST', '/keys', body);
   return newKeySchema.parse(JSON.parse(text)).key;
@@ -35,7 +35,7 @@ async function createKey(service: ServiceProcess, role: string, label: string): 
 
 async function openRoom(
   test: TestContext,
-  service: ServiceProcess,
+  service: LiveService,
   id: string,
   query = '?label=Seat 14',
 ): Promise<Room> {
@@ -49,10 +49,11 @@ const isWanted = process.env.SCREENSHOTS === '1';
 describe.runIf(isWanted)('the pictures of the README', { timeout: 60_000 }, () => {
   it('the console of a class', async (test) => {
     await needBrowser(test);
-    const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+    const service = await LiveService.start();
     service.token = await createKey(service, 'admin', 'The office');
     const key = await createKey(service, 'admin', 'Ms Meyer');
-    const page = await openPage(test, service.url, { viewport: { width: 1280, height: 760 } });
+    const page = await openPage(test, service.url);
+    await page.setViewportSize({ width: 1280, height: 760 });
     const field = page.getByLabel('Key or token');
     await field.waitFor();
     await take(page, 'sign-in');
@@ -85,7 +86,7 @@ describe.runIf(isWanted)('the pictures of the README', { timeout: 60_000 }, () =
 
   it('a display, a warning, and the end', async (test) => {
     await needBrowser(test);
-    const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+    const service = await LiveService.start();
     const name = 'Mathematics';
     const calm = await create(service, { name, duration_seconds: 1476 });
     const short = { name, duration_seconds: 52, warning_thresholds: [51, 50] };

@@ -6,15 +6,14 @@ import { newKeySchema } from '../../src/protocol/credentials.js';
 import { historySchema } from '../../src/protocol/record.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { needBrowser, openPage, openWindow } from '../support/browser.js';
-import { ServiceProcess } from '../support/process.js';
-import { temporaryFolder } from '../support/sqlite.js';
+import { LiveService } from '../support/live-service.js';
 import { violationsOn } from './axe.js';
 
 const LONGEST_MS = 60_000;
 
 /** A service with an administrator, whose key the requests of the test show. */
 async function startProtected() {
-  const service = await ServiceProcess.start({ DATA_DIR: temporaryFolder() });
+  const service = await LiveService.start();
   const createKey = async (role: string, label: string | null = null) => {
     const body = { role, label, ...(role === 'display' && { timers: '*' }) };
     const { text } = await service.request('POST', '/keys', body);
@@ -50,7 +49,7 @@ async function openSignedIn(test: TestContext, url: string, key: string): Promis
 describe('A7: signing in', { timeout: LONGEST_MS }, () => {
   it('is not asked for where the service has no keys', async (test) => {
     await needBrowser(test);
-    const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+    const service = await LiveService.start();
     const page = await openPage(test, service.url);
     await page.getByText('Live', { exact: true }).waitFor();
     expect(await signInDialog(page).count()).toBe(0);
@@ -193,7 +192,7 @@ describe('A7: a reason', { timeout: LONGEST_MS }, () => {
 describe('A7: a reason that was forgotten', { timeout: LONGEST_MS }, () => {
   it('is on record with nothing that is done more than five minutes later', async (test) => {
     await needBrowser(test);
-    const service = await ServiceProcess.start({ JOURNAL: 'memory' });
+    const service = await LiveService.start();
     await service.request('POST', '/timers', { name: 'Algebra', duration_seconds: 6000 });
     const window = await openWindow(test);
     const page = await window.newPage();

@@ -15,7 +15,11 @@ export function findChromium(): string | undefined {
   return PLACES.find((path) => path !== undefined && existsSync(path));
 }
 
-export function launchChromium(executablePath: string): Promise<Browser> {
+/** Starts a browser, which is killed with this process at the latest. */
+export function launchChromium(
+  executablePath: string,
+  others: readonly string[] = [],
+): Promise<Browser> {
   return chromium.launch({
     executablePath,
     // A container's root cannot have a sandbox, and pages that are not looked at must not be slowed down.
@@ -25,6 +29,7 @@ export function launchChromium(executablePath: string): Promise<Browser> {
       '--disable-background-timer-throttling',
       '--disable-renderer-backgrounding',
       '--disable-backgrounding-occluded-windows',
+      ...others,
     ],
   });
 }
