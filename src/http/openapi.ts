@@ -6,6 +6,7 @@ import {
   type HttpProblemCode,
   PROBLEM_TYPE,
   PROBLEMS,
+  Problem,
   problemSchema,
 } from '../protocol/problems.js';
 import { referencedSchemas } from '../protocol/schemas.js';
@@ -26,6 +27,11 @@ const SECURITY_SCHEMES = {
     name: QUERY_PARAMETER,
     description: 'The same, where a link must be enough; proxies may write it down.',
   },
+};
+
+const PROBLEM_HEADERS = {
+  'Retry-After': 'The seconds after which the same may succeed.',
+  'WWW-Authenticate': 'What is to be shown: `Bearer`.',
 };
 
 export function openApiDocument(operations: Operations, version: string): Json {
@@ -104,7 +110,7 @@ function describe(operation: Operation, reference: (schema: z.ZodType) => unknow
     responses: {
       [success.status]: {
         description: success.description,
-        ...(success.headers === undefined ? {} : { headers: headersOf(success.headers) }),
+        ...headersOf(success.headers, success.optionalHeaders),
         ...(success.body === undefined
           ? {}
           : { content: { [mediaTypeOf(success)]: { schema: reference(success.body) } } }),
@@ -143,12 +149,16 @@ function parametersOf(
   });
 }
 
-function headersOf(headers: Readonly<Record<string, string>>): Json {
-  return Object.fromEntries(
+type Descriptions = Readonly<Record<string, string>>;
+
+/** The headers of an answer, if it has any with a meaning of their own. */
+function headersOf(always: Descriptions = {}, sometimes: Descriptions = {}): Json {
+  const described = (headers: Descriptions, required: boolean) =>
     Object.entries(headers).map(([name, description]) => {
-      return [name, { description, schema: { type: 'string' } }];
-    }),
-  );
+      return [name, { description, required, schema: { type: 'string' } }];
+    });
+  const all = [...described(always, true), ...described(sometimes, false)];
+  return all.length === 0 ? {} : { headers: Object.fromEntries(all) };
 }
 
 function jsonContent(schema: unknown): Json {
@@ -170,7 +180,16 @@ function problemResponses(codes: readonly HttpProblemCode[], schema: unknown): J
   return Object.fromEntries(
     [...byStatus].map(([status, sharing]) => {
       const description = sharing.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' ');
-      return [status, { description, content: { [PROBLEM_TYPE]: { schema } } }];
+      const headers = headersOf(problemHeaders(sharing));
+      return [status, { description, ...headers, content: { [PROBLEM_TYPE]: { schema } } }];
     }),
+  );
+}
+
+/** The headers that every one of these problems is answered with. */
+function problemHeaders(codes: readonly HttpProblemCode[]): Descriptions {
+  const told = codes.map((code) => new Problem(code, '').headers);
+  return Object.fromEntries(
+    Object.entries(PROBLEM_HEADERS).filter(([name]) => told.every((headers) => name in headers)),
   );
 }

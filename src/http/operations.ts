@@ -66,7 +66,10 @@ export interface Operation {
     readonly isStream?: boolean;
     /** Where the body is no JSON text; the schema is that of each of its lines. */
     readonly mediaType?: string;
+    /** Headers that are always there, and what they say. */
     readonly headers?: Readonly<Record<string, string>>;
+    /** Headers that are there now and then. */
+    readonly optionalHeaders?: Readonly<Record<string, string>>;
   };
   readonly problems: readonly HttpProblemCode[];
 }
@@ -162,7 +165,7 @@ export function operationsOf(schemas: RequestSchemas) {
         status: 200,
         description: 'One page of timers.',
         body: z.array(timerSchema),
-        headers: { Link: 'The address of the next page, as rel="next", if there is one.' },
+        optionalHeaders: { Link: 'The address of the next page, as rel="next", if there is one.' },
       },
       problems: ['invalid_request', ...FAILURES],
     },

@@ -4,30 +4,26 @@
  * each kind; the usual number keeps the test short.
  */
 import { Agent, request as send } from 'node:http';
-import { text } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import type { RecordedEntry } from '../../src/journal/journal.js';
 import { keySchema, tokenSchema } from '../../src/protocol/credentials.js';
+import { SERVER_MESSAGES } from '../../src/protocol/messages.js';
+import { PROBLEMS } from '../../src/protocol/problems.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { attemptsSchema, webhookSchema } from '../../src/protocol/webhooks.js';
 import { openRoom, type Room, tokenOf } from '../support/access.js';
 import { endWithTest } from '../support/endings.js';
 import { NotingJournal } from '../support/noting-journal.js';
-import { clientFrame, OPCODES, RawClient } from '../support/raw-client.js';
+import { RawClient } from '../support/raw-client.js';
 import { NOBODY } from '../support/samples.js';
 import { TestService } from '../support/service.js';
-import {
-  type FrameInput,
-  frames,
-  type Ids,
-  type RequestInput,
-  requestsFor,
-  TIMERS,
-  visible,
-  withIds,
-} from './inputs.js';
-import { OpenApi } from './open-api.js';
+import { bytesOf, frames } from './frames.js';
+import { type Ids, type RequestInput, requestsFor, TIMERS, withIds } from './inputs.js';
+import { OpenApi, type Reply } from './open-api.js';
+import { forgeries, guises } from './texts.js';
 
 const INPUTS = Number(process.env.FUZZ_INPUTS ?? 3000);
 /** Requests that are under way at the same time. */
@@ -37,39 +33,42 @@ const LONGEST_MS = 30_000 + INPUTS * 10;
 const agent = new Agent({ keepAlive: true, maxSockets: TOGETHER });
 endWithTest('clients', () => agent.destroy());
 
-interface Reply {
-  readonly status: number;
-  readonly mediaType: string;
-  /** Nothing of a stream that does not end by itself. */
-  readonly body: string;
-}
-
 function ask(
-  service: TestService,
-  { operation, asker, target, headers, body }: RequestInput,
-  ids: Ids,
-  callers: Callers,
+  { service, ids }: World,
+  { operation, target, headers, body, encoding }: RequestInput,
+  { token }: Pick<Caller, 'token'>,
 ): Promise<Reply> {
-  const options = {
-    agent,
-    method: operation.method,
-    headers: { ...shown(callers[asker]?.token), ...headers },
-  };
+  const options = { agent, method: operation.method, headers: { ...shown(token), ...headers } };
   return new Promise((resolve, reject) => {
     const request = send(`${service.service.url}${withIds(target, ids)}`, options, (response) => {
-      const status = response.statusCode ?? 0;
-      const mediaType = response.headers['content-type']?.split(';')[0] ?? '';
-      if (mediaType !== 'text/event-stream') {
-        text(response).then((whole) => resolve({ status, mediaType, body: whole }), reject);
-        return;
-      }
-      response.destroy();
-      resolve({ status, mediaType, body: '' });
+      const isStream = response.headers['content-type'] === 'text/event-stream';
+      const { statusCode: status = 0, headers } = response;
+      const said = isStream ? beginningOf(response) : wholeOf(response);
+      said.then((body) => resolve({ status, headers, body }), reject);
     });
     request.on('error', reject);
-    request.end(withIds(body, ids));
+    const text = withIds(body, ids);
+    request.end(text === undefined ? undefined : Buffer.from(text, encoding));
   });
 }
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** A body, which must be UTF-8. */
+async function wholeOf(response: Readable): Promise<string> {
+  return utf8.decode(Buffer.concat(await response.toArray()));
+}
+
+/** The first events of a stream that does not end by itself. */
+async function beginningOf(response: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) {
+    chunks.push(chunk);
+    if (chunk.subarray(-2).equals(END_OF_EVENT)) break;
+  }
+  return utf8.decode(Buffer.concat(chunks));
+}
+const END_OF_EVENT = Buffer.from('\n\n');
 
 function shown(token: string | undefined): Readonly<Record<string, string>> {
   return token === undefined ? {} : { Authorization: `Bearer ${token}` };
@@ -85,7 +84,10 @@ type Callers = Readonly<Record<string, Caller>>;
 /** The timer that is given to some of those who did not make it, and one that the instructor made. */
 const [GIVEN = '', OWN = ''] = TIMERS;
 
-/** Whoever looks after keys and webhooks; whoever changes timers only; and whoever may change nothing. */
+/**
+ * Whoever looks after keys and webhooks; whoever changes timers only; whoever may change nothing; and, of a service
+ * that asks for no credential, whoever is on this machine, and whoever is not.
+ */
 const CREWS = {
   administrators: ['admin'],
   instructors: ['instructor', 'substitute', 'stranger'],
@@ -93,9 +95,13 @@ const CREWS = {
     ...['observer', 'display', 'token', 'nobody', 'revoked'],
     ...['expired', 'foreign', 'unsigned', 'cut'],
   ],
+  neighbours: ['anybody'],
+  outsiders: ['anybody'],
 } as const;
 type Crew = keyof typeof CREWS;
-const CREW_NAMES: readonly Crew[] = ['administrators', 'instructors', 'powerless'];
+const CREW_NAMES = fc.constantFrom<Crew>(
+  ...(['administrators', 'instructors', 'powerless', 'neighbours', 'outsiders'] as const),
+);
 
 /** What changes of timers may lead to beside their entries. */
 const DRAWERS_OF_CHANGES = ['answers', 'webhook-attempts', 'webhook-cursors'];
@@ -188,7 +194,9 @@ async function presentOr(service: TestService, timerId: string): Promise<string>
   return other?.record.id ?? timerId;
 }
 
+/** None where nobody needs one, which the first would change. */
 async function keyIn(service: TestService, { key_id }: Ids): Promise<Ids> {
+  if (service.token === undefined) return {};
   const { body } = await service.request('GET', '/keys');
   const isThere = keySchema
     .array()
@@ -219,62 +227,127 @@ async function openApiOf(service: TestService): Promise<OpenApi> {
   return new OpenApi((await service.request('GET', '/openapi.json')).body);
 }
 
+/** A service, what is in it, and who asks it. */
+interface World {
+  readonly service: TestService;
+  readonly journal: NotingJournal;
+  readonly callers: Callers;
+  /** The timer that somebody is given. */
+  readonly givenId: string;
+  ids: Ids;
+}
+
+// Time stands still, so no limit on how often something may be done would ever be lifted.
+const UNHURRIED = { MAX_TIMERS: '100', MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: '0' };
+
+/** Without it pages of everywhere may follow. */
+const OWN_PAGES = { CORS_ORIGINS: 'https://pages.example' };
+
+async function guardedWorld(): Promise<World> {
+  const journal = new NotingJournal();
+  const room = await openRoom({ settings: { ...UNHURRIED, ...OWN_PAGES }, journal });
+  const instructor = (await room.service.createKey({ role: 'instructor' })).key;
+  const timers = await populate(room.service, instructor);
+  const callers = await callersOf(room, instructor, timers[GIVEN] ?? '');
+  return worldOf(room.service, journal, callers, timers);
+}
+
+/** As after the first start: nobody needs a credential. */
+async function openWorld(): Promise<World> {
+  const journal = new NotingJournal();
+  const settings = { ...UNHURRIED, MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '0' };
+  const service = await TestService.start({ settings, journal });
+  const callers = { anybody: { token: undefined, status: everywhere(101) } };
+  return worldOf(service, journal, callers, await populate(service));
+}
+
+async function worldOf(
+  service: TestService,
+  journal: NotingJournal,
+  callers: Callers,
+  timers: Ids,
+): Promise<World> {
+  const givenId = timers[GIVEN] ?? '';
+  const { displayId } = await service.display(givenId);
+  const ids = await present(service, { ...timers, display_id: displayId });
+  return { service, journal, callers, givenId, ids };
+}
+
+/** Who asks what; outsiders do so in a guise. */
+interface Batch {
+  readonly crew: Crew;
+  readonly guise: Ids;
+  readonly requests: readonly RequestInput[];
+}
+
+/** Asks for everything at once, and gives what is wrong with the answers. */
+async function complaintsOf(world: World, api: OpenApi, batch: Batch): Promise<unknown[]> {
+  const { crew, guise, requests } = batch;
+  const names = CREWS[crew];
+  const asked = requests
+    // Whoever is on the machine may protect the service, and then it is open no more.
+    .filter(({ operation }) => crew !== 'neighbours' || operation.operationId !== 'createKey')
+    .map(async (input) => {
+      const asker = names[input.asker % names.length] ?? '';
+      const headers = { ...input.headers, ...(crew === 'outsiders' ? guise : {}) };
+      const sent = { ...input, headers };
+      const reply = await ask(world, sent, { token: world.callers[asker]?.token });
+      const complaint = complaintOf(api, input, reply);
+      return complaint === ''
+        ? []
+        : [{ complaint, ...sent, asker, operation: input.operation.operationId }];
+    });
+  return (await Promise.all(asked)).flat();
+}
+
+function complaintOf(api: OpenApi, { operation }: RequestInput, reply: Reply): string {
+  if (reply.status >= 500) return `${reply.status}: ${reply.body}`;
+  try {
+    return api.complaint(operation, reply);
+  } catch (error) {
+    return `${error} in ${reply.status}: ${reply.body.slice(0, 1000)}`;
+  }
+}
+
 describe('T12, A1: whatever is asked over HTTP', () => {
   it(
     'is answered as the OpenAPI document says, never with a failure, and changes nothing without permission',
     async () => {
-      // Time stands still, so no limit on how often something may be done would ever be lifted.
-      const settings = { MAX_TIMERS: '100', MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: '0' };
-      const journal = new NotingJournal();
-      const room = await openRoom({ settings, journal });
-      const { service } = room;
-      const api = await openApiOf(service);
-      const instructor = (await service.createKey({ role: 'instructor' })).key;
-      const timers = await populate(service, instructor);
-      const givenId = timers[GIVEN] ?? '';
-      const callers = await callersOf(room, instructor, givenId);
-      const display = await service.display(givenId);
-      let ids = await present(service, { ...timers, display_id: display.displayId });
-      const batchesOf = (crew: Crew) => {
-        const inputs = api.operations.map((one) => requestsFor(api, one, CREWS[crew]));
-        const batch = fc.array(fc.oneof(...inputs), { minLength: TOGETHER, maxLength: TOGETHER });
-        return fc.record({ crew: fc.constant(crew), batch });
-      };
-      const batches = fc.oneof(...CREW_NAMES.map(batchesOf));
+      const guarded = await guardedWorld();
+      const open = await openWorld();
+      const api = await openApiOf(guarded.service);
+      const inputs = api.operations.map((operation) => requestsFor(api, operation));
+      const requests = fc.array(fc.oneof(...inputs), { minLength: TOGETHER, maxLength: TOGETHER });
+      const batches = fc.record({ crew: CREW_NAMES, guise: guises, requests });
       await fc.assert(
-        fc.asyncProperty(batches, async ({ crew, batch }) => {
+        fc.asyncProperty(batches, async (batch) => {
+          const { crew } = batch;
+          const world = crew === 'neighbours' || crew === 'outsiders' ? open : guarded;
+          const { service, journal } = world;
           await settled(service);
           journal.takeChanged();
           const before = await positionOf(service);
-          const replies = await Promise.all(
-            batch.map((input) => ask(service, input, ids, callers)),
-          );
-          const complaints = replies.flatMap(({ status, mediaType, body }, index) => {
-            const input = batch[index];
-            if (input === undefined) return [];
-            const complaint =
-              status >= 500
-                ? `${status}: ${body}`
-                : api.complaint(input.operation, status, mediaType, body);
-            return complaint === ''
-              ? []
-              : [{ complaint, ...input, operation: input.operation.operationId }];
-          });
-          expect(complaints).toEqual([]);
+          expect(await complaintsOf(world, api, batch)).toEqual([]);
           await settled(service);
           const changed = journal.takeChanged();
-          if (crew === 'powerless') {
+          if (crew === 'powerless' || crew === 'outsiders') {
             const after = await positionOf(service);
             expect({ changed, entries: after - before }).toEqual({ changed: [], entries: 0 });
-          } else if (crew === 'instructors') {
+            return;
+          }
+          if (crew === 'instructors') {
             expect(DRAWERS_OF_CHANGES).toEqual(expect.arrayContaining(changed));
           }
-          if (crew !== 'powerless') ids = await present(service, ids);
+          world.ids = await present(service, world.ids);
         }),
         { numRuns: Math.ceil(INPUTS / TOGETHER), endOnFailure: true },
       );
-      expect(await trespasses(service, givenId)).toEqual([]);
-      expect((await service.request('GET', '/livez')).status).toBe(200);
+      expect(await trespasses(guarded.service, guarded.givenId)).toEqual([]);
+      for (const { service } of [guarded, open]) {
+        expect((await service.request('GET', '/livez')).status).toBe(200);
+      }
+      // Nobody from elsewhere made the first key.
+      expect((await open.service.request('GET', '/me')).status).toBe(200);
     },
     LONGEST_MS,
   );
@@ -304,10 +377,12 @@ const WAYS: Readonly<Record<string, (token: string) => { query?: string; headers
 const conversations = fc.record({
   isOpen: fc.boolean(),
   timer: fc.constantFrom(...TIMERS),
-  caller: fc.constantFrom(...Object.values(CREWS).flat()),
+  caller: fc.constantFrom(...CREWS.administrators, ...CREWS.instructors, ...CREWS.powerless),
   /** Shown instead of what the caller has. */
-  garbage: fc.option(visible, { freq: 10 }),
+  garbage: fc.option(forgeries, { freq: 10 }),
   way: fc.constantFrom(...Object.keys(WAYS)),
+  /** Where the handshake seems to come from, if that is not here. */
+  guise: fc.option(guises, { freq: 10 }),
   /** Whether the first frame comes with the handshake. */
   isEarly: fc.boolean(),
   said: fc.array(frames, { minLength: TOGETHER, maxLength: TOGETHER }),
@@ -342,12 +417,12 @@ describe('T1, A1: whatever a display shows and sends', () => {
 });
 
 async function openDoor(): Promise<Door> {
-  const service = await TestService.start();
+  const service = await TestService.start({ settings: OWN_PAGES });
   return { service, callers: undefined, ids: await populate(service) };
 }
 
 async function guardedDoor(): Promise<Door> {
-  const room = await openRoom();
+  const room = await openRoom({ settings: OWN_PAGES });
   const { service } = room;
   const instructor = (await service.createKey({ role: 'instructor' })).key;
   const ids = await populate(service, instructor);
@@ -364,18 +439,23 @@ async function stateBehind({ service }: Door): Promise<unknown> {
 
 /** Connects, and says everything whether or not that is let in. */
 async function converse(door: Door, conversation: Conversation): Promise<void> {
-  const { timer, garbage, way, isEarly, said } = conversation;
+  const { timer, garbage, way, guise, isEarly, said } = conversation;
   const caller = door.callers?.[conversation.caller];
   const token = garbage ?? caller?.token;
   const { query = '', headers = {} } = token === undefined ? {} : (WAYS[way]?.(token) ?? {});
   const [first, ...others] = said.map(bytesOf);
   const early = isEarly && first !== undefined ? { early: first } : {};
   const path = `/ws/${door.ids[timer]}${query}`;
-  const client = await RawClient.open(door.service, path, { headers, ...early });
-  const expected = caller?.status(timer) ?? 101;
+  const client = await RawClient.open(door.service, path, {
+    headers: { ...headers, ...guise },
+    ...early,
+  });
   // Nobody can say what garbage is taken for, but never for a credential.
   if (garbage === null)
-    expect({ ...conversation, status: client.status }).toHaveProperty('status', expected);
+    expect({ ...conversation, status: client.status }).toHaveProperty(
+      'status',
+      statusFor(caller?.status(timer), guise),
+    );
   else if (caller !== undefined) expect(REFUSALS).toContain(client.status);
   for (const bytes of isEarly ? others : said.map(bytesOf)) {
     if (!client.socket.destroyed) client.socket.write(bytes);
@@ -383,15 +463,27 @@ async function converse(door: Door, conversation: Conversation): Promise<void> {
   if (!client.serverSide.destroyed) await client.heard().catch(() => {});
   client.socket.end();
   await client.closed;
+  if (client.status !== 101) return;
+  const heard = client.messages.filter((message) => !serverMessages.safeParse(message).success);
+  expect({ ...conversation, heard }).toHaveProperty('heard', []);
+  expect([undefined, ...CLOSE_CODES]).toContain(client.closeCode);
 }
 
-function bytesOf(input: FrameInput): Buffer {
-  switch (input.kind) {
-    case 'text':
-      return clientFrame(OPCODES.text, input.text);
-    case 'frame':
-      return clientFrame(input.opcode, Buffer.from(input.payload), input);
-    case 'bytes':
-      return Buffer.from(input.bytes);
-  }
+/** A guise takes in nobody where somebody must be here; elsewhere only pages are told by it. */
+function statusFor(status: number | undefined, guise: Ids | null): number {
+  if (guise === null) return status ?? 101;
+  if (status === undefined) return 403;
+  return status === 101 && guise.Origin !== undefined ? 403 : status;
 }
+
+/** What a display is told, and the codes its connection is closed with: those of the protocol, and our own. */
+const serverMessages = z.discriminatedUnion('type', [
+  SERVER_MESSAGES.connected,
+  SERVER_MESSAGES.pong,
+  SERVER_MESSAGES.sync_response,
+  SERVER_MESSAGES.error,
+]);
+const CLOSE_CODES = [
+  ...[1000, 1002, 1003, 1005, 1007, 1008, 1009],
+  ...Object.values(PROBLEMS).flatMap((kind) => ('closeCode' in kind ? [kind.closeCode] : [])),
+];

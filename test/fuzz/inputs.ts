@@ -1,17 +1,23 @@
 /** Requests of every kind, made from what the service's OpenAPI document says it takes. */
 import fc from 'fast-check';
 import { z } from 'zod';
+import { NOBODY } from '../support/samples.js';
 import type { JsonSchema, OpenApi, Operation } from './open-api.js';
+import { forgeries, guises, headerTexts, jsonValues, texts, textsWithin } from './texts.js';
 
 export interface RequestInput {
   readonly operation: Operation;
-  /** Which of the callers asks. */
-  readonly asker: string;
+  /** Which of those who may ask does so, counted round. */
+  readonly asker: number;
   /** Address with its query. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | undefined;
+  readonly encoding: (typeof ENCODINGS)[number];
 }
+
+/** How bodies become bytes; as Latin-1, what is no ASCII is no UTF-8. */
+const ENCODINGS = ['utf8', 'latin1', 'utf16le'] as const;
 
 const shape = z.object({
   const: z.unknown().optional(),
@@ -22,8 +28,8 @@ const shape = z.object({
   minimum: z.number().default(-1000),
   maximum: z.number().default(1_000_000),
   pattern: z.string().optional(),
-  minLength: z.number().default(0),
-  maxLength: z.number().default(40),
+  format: z.string().optional(),
+  maxLength: z.number().optional(),
   items: z.any().optional(),
   maxItems: z.number().default(5),
   properties: z.record(z.string(), z.any()).default({}),
@@ -39,26 +45,64 @@ const STANDS = TIMERS.map(stand);
 /** Ids by what stands for them: timers, and the other parts of addresses by their names. */
 export type Ids = Readonly<Record<string, string>>;
 
-/** Puts ids in the places that stand for them, and lists in lists where so many are to be. */
+/** Puts ids in the places that stand for them, and as much as is to be where much is to be. */
 export function withIds<T extends string | undefined>(text: T, ids: Ids) {
   return text
     ?.replace(/(?:@|%40)(\w+)(?:@|%40)/g, (whole, name) => ids[name] ?? whole)
-    .replace(NESTED, (_, depth) => '['.repeat(Number(depth)) + ']'.repeat(Number(depth)));
+    .replace(NESTED, (_, depth) => '['.repeat(Number(depth)) + ']'.repeat(Number(depth)))
+    .replace(LONG, (_, length) => 'x'.repeat(Number(length)));
 }
 
 /** Lists in lists, deeper than calls can be; written out they would be all that is to be seen of a failure. */
 const NESTED = /@nested (\d+)@/;
-const nested = fc
-  .record({ depth: fc.integer({ min: 1000, max: 40_000 }), field: fc.constantFrom('', 'reason') })
-  .map(({ depth, field }) => {
-    const lists = `@nested ${depth}@`;
-    return field === '' ? lists : `{"${field}":${lists}}`;
-  });
+const nested = fc.integer({ min: 1000, max: 40_000 }).map((depth) => `@nested ${depth}@`);
 
-/** Values that a schema describes, more or less: formats are left to chance. */
+/** Around the bounds of whole bodies. */
+const LONG = /@long (\d+)@/;
+const long = fc
+  .constantFrom(4060, 4094, 4095, 70_000, 524_286, 524_287, 600_000)
+  .map((length) => `"@long ${length}@"`);
+
+const inFields = fc
+  .record({ field: fc.constantFrom('', 'reason', 'label', 'name'), value: fc.oneof(nested, long) })
+  .map(({ field, value }) => (field === '' ? value : `{"${field}":${value}}`));
+
+/** Bodies that are JSON, or nearly so, of a kind that no value is written as. */
+const oddBodies = fc.constantFrom(
+  ...[
+    '',
+    ' ',
+    'null',
+    '-',
+    '[1,]',
+    '"\\ud800"',
+    '\0',
+    '\ufeff{"duration_seconds":60}',
+    '{}\0',
+    '1e-999',
+  ],
+  ...['{"duration_seconds":1e999}', '{"duration_seconds":60,"duration_seconds":0}'],
+  ...['{"__proto__":{"duration_seconds":60}}', '{"constructor":{"prototype":{"role":"admin"}}}'],
+  ...['{"duration_seconds":60.0000000000000000001}', '{"role":"admin","__proto__":null}'],
+);
+
+/** Where nobody listens, or what is no address that a webhook may have. */
+const addresses = fc.oneof(
+  texts.map((text) => NOBODY + encoded(text)),
+  fc.constantFrom(
+    'http://',
+    'file:///etc/passwd',
+    'http://127.0.0.1:99999/',
+    'http://a b/',
+    'javascript:0',
+  ),
+  texts,
+);
+
+/** Values that a schema describes, more or less: other formats are left to chance. */
 function described(api: OpenApi, reference: JsonSchema, depth = 0): fc.Arbitrary<unknown> {
   const schema = api.resolve(reference);
-  if (typeof schema === 'boolean' || depth > 6) return fc.jsonValue({ maxDepth: 1 });
+  if (typeof schema === 'boolean' || depth > 6) return jsonValues(1);
   const parsed = shape.parse(schema);
   const inner = (part: JsonSchema) => described(api, part, depth + 1);
   const alternatives = parsed.anyOf ?? parsed.oneOf;
@@ -67,13 +111,10 @@ function described(api: OpenApi, reference: JsonSchema, depth = 0): fc.Arbitrary
   if (alternatives !== undefined) return fc.oneof(...alternatives.map(inner));
   switch (parsed.type) {
     case 'string': {
-      const { minLength, maxLength, pattern } = parsed;
+      const { format, maxLength, pattern } = parsed;
+      if (format === 'uri') return addresses;
       if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern));
-      const texts = fc.string({
-        minLength,
-        maxLength: Math.max(minLength, Math.min(maxLength, 600)),
-      });
-      return fc.oneof(texts, fc.constantFrom(...STANDS));
+      return fc.oneof(textsWithin(maxLength), fc.constantFrom(...STANDS));
     }
     case 'integer':
     case 'number': {
@@ -93,7 +134,7 @@ function described(api: OpenApi, reference: JsonSchema, depth = 0): fc.Arbitrary
       return fc.record(fields, { requiredKeys: parsed.required });
     }
     default:
-      return fc.jsonValue({ maxDepth: 2 });
+      return jsonValues(2);
   }
 }
 
@@ -101,12 +142,12 @@ function described(api: OpenApi, reference: JsonSchema, depth = 0): fc.Arbitrary
 function wild(api: OpenApi, schema: JsonSchema): fc.Arbitrary<unknown> {
   const good = described(api, schema);
   const spoilt = fc
-    .tuple(good, fc.string(), fc.jsonValue({ maxDepth: 2 }), fc.nat())
+    .tuple(good, texts, jsonValues(2), fc.nat())
     .map(([value, name, other, pick]) => spoil(value, name, other, pick));
   return fc.oneof(
     { weight: 16, arbitrary: good },
     { weight: 3, arbitrary: spoilt },
-    { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 4 }) },
+    { weight: 1, arbitrary: jsonValues(4) },
   );
 }
 
@@ -117,33 +158,117 @@ function spoil(value: unknown, name: string, other: unknown, pick: number): unkn
   return { ...value, [names[pick % names.length] ?? name]: other };
 }
 
-export const visible = fc.string({
-  unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)),
-});
-const keys = fc.oneof(fc.constantFrom('a', 'b', 'c'), visible);
-const conditions = fc.oneof(
+const keys = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom('a', 'b', 'c') },
+  { weight: 6, arbitrary: fc.nat().map(String) },
+  { weight: 1, arbitrary: fc.constantFrom('x'.repeat(255), 'x'.repeat(256), '', '"a"') },
+  { weight: 1, arbitrary: headerTexts },
+);
+const revisions = fc.oneof(
   fc.nat(9).map((revision) => `"${revision}"`),
   fc.constant('*'),
-  visible,
 );
-const anyHeader: Readonly<Record<string, fc.Arbitrary<string>>> = {
-  'Idempotency-Key': keys,
-  'If-Match': conditions,
-  Origin: fc.constantFrom('https://foreign.example', 'null', 'http://localhost:1'),
-  'Last-Event-ID': fc.oneof(fc.nat().map(String), visible),
-  Accept: visible,
-};
+const conditions = fc.oneof(
+  { weight: 4, arbitrary: revisions },
+  { weight: 1, arbitrary: fc.array(revisions, { maxLength: 4 }).map((all) => all.join(', ')) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      'W/"1"',
+      '"',
+      '""',
+      '"1',
+      '1',
+      ',',
+      '"1" "2"',
+      `"${'9'.repeat(40)}"`,
+    ),
+  },
+  { weight: 1, arbitrary: headerTexts },
+);
+const authorizations = fc.oneof(
+  forgeries.map((token) => `Bearer ${token}`),
+  fc
+    .tuple(fc.constantFrom('bearer', 'Basic', 'Bearer\t', ''), forgeries)
+    .map((two) => two.join(' ')),
+  headerTexts,
+);
+const named = (name: string, values: fc.Arbitrary<string>): fc.Arbitrary<Ids> =>
+  values.map((value) => ({ [name]: value }));
+
+/** Headers that mean something to the service, right or wrong. */
+const anyHeader: fc.Arbitrary<Ids> = fc.oneof(
+  { weight: 6, arbitrary: named('Idempotency-Key', keys) },
+  { weight: 4, arbitrary: named('If-Match', conditions) },
+  { weight: 2, arbitrary: guises },
+  {
+    weight: 2,
+    arbitrary: named('Last-Event-ID', fc.oneof(fc.nat(9).map(String), headerTexts)),
+  },
+  { weight: 1, arbitrary: named('Authorization', authorizations) },
+  {
+    weight: 1,
+    arbitrary: named(
+      'Content-Encoding',
+      fc.constantFrom('gzip', 'deflate', 'br', 'zstd', 'identity', 'x', ''),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(fc.constantFrom('Accept', 'Accept-Encoding', 'If-None-Match', 'Range'), headerTexts)
+      .map(([name, value]) => ({ [name]: value })),
+  },
+);
+const manyHeaders = fc
+  .array(anyHeader, { maxLength: 3 })
+  .map((all): Ids => Object.assign({}, ...all));
+
 const mediaTypes = fc.oneof(
   { weight: 20, arbitrary: fc.constant('application/json') },
-  { weight: 1, arbitrary: fc.constantFrom('text/plain', 'application/json; charset=latin1', '') },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      ...[
+        'text/plain',
+        'application/json; charset=latin1',
+        'application/json; charset=utf-16le',
+        '',
+      ],
+      ...['application/json;charset="utf-8', 'application/x+json', 'multipart/form-data', '/'],
+    ),
+  },
+);
+const encodings = fc.oneof(
+  { weight: 20, arbitrary: fc.constant(ENCODINGS[0]) },
+  { weight: 1, arbitrary: fc.constantFrom(...ENCODINGS) },
 );
 
-/** Requests for one operation; `askers` are the names of those who ask. */
-export function requestsFor(
-  api: OpenApi,
-  operation: Operation,
-  askers: readonly string[],
-): fc.Arbitrary<RequestInput> {
+/** What is put behind an address: nothing for the most part. */
+const tails = fc.oneof(
+  { weight: 12, arbitrary: fc.constant('') },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      ...[
+        'limit=1&limit=2',
+        '__proto__=1',
+        'limit[]=1',
+        'constructor[prototype]=1',
+        '%',
+        '%ff=%fe',
+      ],
+      ...['&&=', 'ticks=false&ticks=true', `x=${'x'.repeat(8000)}`, 'access_token=', 'label=%00'],
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: forgeries.map((token) => `access_token=${encodeURIComponent(token)}`),
+  },
+);
+
+/** Requests for one operation. */
+export function requestsFor(api: OpenApi, operation: Operation): fc.Arbitrary<RequestInput> {
   const { parameters, requestBody, path } = operation;
   const place = (name: string) =>
     fc.oneof(
@@ -151,7 +276,7 @@ export function requestsFor(
         weight: 8,
         arbitrary: fc.constantFrom(...(name === 'timer_id' ? STANDS : [stand(name)]), 'unknown'),
       },
-      { weight: 1, arbitrary: fc.string() },
+      { weight: 1, arbitrary: texts },
     );
   const pathNames = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? '');
   const query = Object.fromEntries(
@@ -159,37 +284,35 @@ export function requestsFor(
       .filter((one) => one.in === 'query')
       .map(({ name, schema }) => [name, wild(api, schema)]),
   );
-  const headers = Object.fromEntries(
-    Object.entries(anyHeader).map(([name, arbitrary]) => [
-      name,
-      fc.option(arbitrary, { nil: undefined, freq: 3 }),
-    ]),
-  );
   const schema = requestBody?.content['application/json']?.schema;
   const body =
     schema === undefined
       ? fc.constant(undefined)
       : fc.oneof(
           { weight: 60, arbitrary: wild(api, schema).map((value) => JSON.stringify(value)) },
-          { weight: 5, arbitrary: fc.string() },
+          { weight: 5, arbitrary: texts },
+          { weight: 2, arbitrary: oddBodies },
           { weight: 5, arbitrary: fc.constant(undefined) },
-          { weight: 1, arbitrary: nested },
+          { weight: 1, arbitrary: inFields },
         );
   return fc
     .record({
-      asker: fc.constantFrom(...askers),
+      asker: fc.nat(99),
       places: fc.tuple(...pathNames.map(place)),
       query: fc.record(query, { requiredKeys: [] }),
-      headers: fc.record(headers),
+      tail: tails,
+      headers: manyHeaders,
       mediaType: mediaTypes,
       body,
+      encoding: encodings,
     })
-    .map(({ asker, places, query, headers, mediaType, body }) => ({
+    .map(({ asker, places, query, tail, headers, mediaType, body, encoding }) => ({
       operation,
       asker,
-      target: targetOf(path, pathNames, places, query),
-      headers: headersOf(headers, body === undefined ? undefined : mediaType),
+      target: targetOf(path, pathNames, places, query, tail),
+      headers: { ...headers, ...(body === undefined ? {} : { 'Content-Type': mediaType }) },
       body,
+      encoding,
     }));
 }
 
@@ -198,104 +321,26 @@ function targetOf(
   names: readonly string[],
   places: readonly string[],
   query: Readonly<Record<string, unknown>>,
+  tail: string,
 ): string {
   const filled = names.reduce(
     (text, name, index) => text.replace(`{${name}}`, () => encoded(places[index] ?? '')),
     path,
   );
   const fields = Object.entries(query).map(([name, value]) => `${name}=${encoded(textOf(value))}`);
+  if (tail !== '') fields.push(tail);
   return fields.length === 0 ? filled : `${filled}?${fields.join('&')}`;
 }
 
-/** An empty part of an address would be another address. */
+/** An empty part of an address would be another address. Halves of characters are put as the bytes they would be. */
 function encoded(text: string): string {
-  return !/\p{Surrogate}/u.test(text) && text !== '' && !/^\.+$/.test(text)
-    ? encodeURIComponent(text)
-    : '%00';
+  if (text === '' || /^\.+$/.test(text)) return '%00';
+  return text
+    .split(/\p{Surrogate}/u)
+    .map(encodeURIComponent)
+    .join('%ED%A0%80');
 }
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
 }
-
-function headersOf(
-  headers: Readonly<Record<string, unknown>>,
-  mediaType: string | undefined,
-): Record<string, string> {
-  const given = Object.entries(headers).flatMap(([name, value]) =>
-    typeof value === 'string' ? [[name, value]] : [],
-  );
-  return {
-    ...Object.fromEntries(given),
-    ...(mediaType === undefined ? {} : { 'Content-Type': mediaType }),
-  };
-}
-
-/** What a display may send: messages that are nearly right, texts, and frames of every kind. */
-export type FrameInput =
-  | { readonly kind: 'text'; readonly text: string }
-  | {
-      readonly kind: 'frame';
-      readonly opcode: number;
-      readonly isFinal: boolean;
-      readonly isMasked: boolean;
-      readonly payload: Uint8Array;
-    }
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array };
-
-const messageTypes = [
-  'ping',
-  'sync',
-  'acknowledge',
-  'pause',
-  'start',
-  'stop',
-  'extend',
-  'delete',
-  'expired',
-];
-const clientMessages = fc.record(
-  {
-    type: fc.oneof(fc.constantFrom(...messageTypes), fc.string()),
-    client_time: fc.jsonValue(),
-    revision: fc.oneof(fc.nat(5), fc.jsonValue()),
-    error_bound_ms: fc.oneof(fc.double(), fc.constant(null)),
-    label: fc.oneof(fc.string(), fc.jsonValue()),
-    timer_id: fc.string(),
-    action: fc.constantFrom(...messageTypes),
-  },
-  { requiredKeys: [] },
-);
-
-export const frames: fc.Arbitrary<FrameInput> = fc.oneof(
-  {
-    weight: 20,
-    arbitrary: fc
-      .oneof(
-        clientMessages.map((value) => JSON.stringify(value)),
-        fc.json(),
-        fc.string(),
-      )
-      .map((text) => ({
-        kind: 'text' as const,
-        text,
-      })),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('frame' as const),
-      opcode: fc.nat(15),
-      isFinal: fc.boolean(),
-      isMasked: fc.boolean(),
-      payload: fc.uint8Array({ maxLength: 200 }),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      kind: fc.constant('bytes' as const),
-      bytes: fc.uint8Array({ maxLength: 100 }),
-    }),
-  },
-);
