@@ -20,7 +20,7 @@ import type { DisplayCounts, Notice, Warning } from '../machines/timer.machine.j
 import type { Clock } from './clock.js';
 import { sortableId } from './ids.js';
 import { journalActor } from './journal/actor.js';
-import type { Journal, RecordedEntry } from './journal/journal.js';
+import { type Journal, JournalError, type RecordedEntry } from './journal/journal.js';
 import type { Log } from './log.js';
 
 export type {
@@ -60,7 +60,14 @@ export type CommandResult =
 /** Why a timer cannot be shown. */
 export type Absence = Extract<
   Refusal,
-  { reason: 'unknown_timer' | 'timer_restarting' | 'recovering' | 'shutting_down' }
+  {
+    reason:
+      | 'unknown_timer'
+      | 'timer_restarting'
+      | 'recovering'
+      | 'shutting_down'
+      | 'journal_unavailable';
+  }
 >;
 
 export type LookUp =
@@ -269,15 +276,20 @@ export class Registry {
   }
 
   /**
-   * Settles when timers that are unknown here are so everywhere, as far as that can be found out soon: another node
-   * may just have created them.
+   * Finds out whether timers that are unknown here are so everywhere, as another node may just have created them, and
+   * gives how to look them up from then on: where it could not be found out, none of them is called unknown.
    */
-  async hear(timerIds: readonly string[]): Promise<void> {
-    const isKnown = (timerId: string): boolean => {
-      const found = this.lookUp(timerId);
-      return found.ok || found.refusal.reason !== 'unknown_timer';
-    };
-    if (!timerIds.every(isKnown)) await this.#journal.caughtUp?.();
+  async hear(timerIds: readonly string[]): Promise<(timerId: string) => LookUp> {
+    const lookUp = (timerId: string): LookUp => this.lookUp(timerId);
+    if (!timerIds.some((timerId) => isUnknown(lookUp(timerId)))) return lookUp;
+    try {
+      await this.#journal.caughtUp?.();
+      return lookUp;
+    } catch (error) {
+      if (!(error instanceof JournalError)) throw error;
+      const unheard: LookUp = { ok: false, refusal: { reason: 'journal_unavailable' } };
+      return (timerId) => (isUnknown(lookUp(timerId)) ? unheard : lookUp(timerId));
+    }
   }
 
   /** Timers in the order of their creation, after the given id, in one state or all. */
@@ -462,6 +474,10 @@ export class Registry {
       });
     });
   }
+}
+
+function isUnknown(found: LookUp): boolean {
+  return !found.ok && found.refusal.reason === 'unknown_timer';
 }
 
 function progressLogger(clock: Clock, log: Log): (timersRead: number, timersLeft: number) => void {

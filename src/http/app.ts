@@ -175,7 +175,7 @@ function serve(
       (quota) => tellQuota(response, quota),
     );
     access.authorize(caller, request, asked);
-    if (path.includes('{timer_id}')) await registry.hear([timerIdOf(request)]);
+    if (path.includes('{timer_id}')) await requireHeard(timerIdOf(request));
     const confirm = (): void => {
       if (right !== 'public') access.confirm(caller);
       permitTimer(timerIdOf(request), caller);
@@ -190,6 +190,15 @@ function serve(
     }
     await handler({ request, response, caller, bytes, confirm });
   };
+
+  /** That there is no such timer is said only where that is known. */
+  async function requireHeard(timerId: string): Promise<void> {
+    const lookUp = await registry.hear([timerId]);
+    const found = lookUp(timerId);
+    if (found.ok || found.refusal.reason !== 'journal_unavailable') return;
+    const detail = `Whether there is a timer ${timerId} cannot be found out now; try again soon`;
+    throw new Problem('journal_unavailable', detail);
+  }
 
   /** A change of a timer of which nobody can say whose it is waits until somebody can. */
   function permitTimer(timerId: string, caller: Caller): void {

@@ -88,6 +88,8 @@ const REFUSALS = [
   'timer_restarting',
 ] as const;
 const BODY_PROBLEMS = ['invalid_request', 'body_too_large', 'unsupported_media_type'] as const;
+/** Of an address that names a timer. */
+const TIMER_PROBLEMS = ['unknown_timer', 'timer_restarting', 'journal_unavailable'] as const;
 /** Of changes that can be asked for again under an Idempotency-Key. */
 const CHANGE_PROBLEMS = ['invalid_request', 'idempotency_key_reused'] as const;
 const CONDITION_PROBLEMS = ['wrong_revision'] as const;
@@ -182,7 +184,7 @@ export function operationsOf(schemas: RequestSchemas) {
         body: timerSchema,
         headers: { ETag },
       },
-      problems: ['unknown_timer', 'invalid_request', 'timer_restarting', ...FAILURES],
+      problems: [...TIMER_PROBLEMS, 'invalid_request', ...FAILURES],
     },
     deleteTimer: {
       id: 'deleteTimer',
@@ -366,9 +368,8 @@ const credentialOperations = {
     problems: [
       ...CHANGE_PROBLEMS,
       ...BODY_PROBLEMS,
-      'unknown_timer',
+      ...TIMER_PROBLEMS,
       'shutting_down',
-      'timer_restarting',
       'foreign_origin',
       ...FAILURES,
     ],
@@ -443,14 +444,7 @@ function displayOperations(schemas: RequestSchemas) {
         description: 'The messages of the WebSocket; the id of each is the revision it speaks of.',
         body: displayEventSchema,
       },
-      problems: [
-        'unknown_timer',
-        'invalid_request',
-        'too_many_displays',
-        'timer_restarting',
-        'journal_unavailable',
-        ...streamProblems,
-      ],
+      problems: [...TIMER_PROBLEMS, 'invalid_request', 'too_many_displays', ...streamProblems],
     },
     showDisplays: {
       id: 'showDisplays',
@@ -460,7 +454,7 @@ function displayOperations(schemas: RequestSchemas) {
       tag: 'displays',
       summary: 'Who follows a timer, and what they show',
       success: { status: 200, description: 'All displays.', body: displaysSchema },
-      problems: ['unknown_timer', 'invalid_request', 'timer_restarting', ...FAILURES],
+      problems: [...TIMER_PROBLEMS, 'invalid_request', ...FAILURES],
     },
     watchDisplays: {
       id: 'watchDisplays',
@@ -470,13 +464,7 @@ function displayOperations(schemas: RequestSchemas) {
       tag: 'displays',
       summary: 'Who follows a timer, whenever that changes, at most 4 times a second',
       success: { ...stream, description: 'All displays, each time.', body: displaysSchema },
-      problems: [
-        'unknown_timer',
-        'invalid_request',
-        'too_many_streams',
-        'timer_restarting',
-        ...streamProblems,
-      ],
+      problems: [...TIMER_PROBLEMS, 'invalid_request', 'too_many_streams', ...streamProblems],
     },
     acknowledge: {
       id: 'acknowledge',
@@ -489,11 +477,10 @@ function displayOperations(schemas: RequestSchemas) {
       largestBodyBytes: LARGEST_ACKNOWLEDGEMENT_BYTES,
       success: { status: 204, description: 'It is noted.' },
       problems: [
-        'unknown_timer',
+        ...TIMER_PROBLEMS,
         'unknown_display',
         ...BODY_PROBLEMS,
         'too_many_messages',
-        'timer_restarting',
         ...FAILURES,
       ],
     },
@@ -543,14 +530,7 @@ function recordOperations() {
         body: receiptSchema,
         headers: { 'Cache-Control': 'Not to be kept.' },
       },
-      problems: [
-        'unknown_timer',
-        ...BODY_PROBLEMS,
-        ...CHANGE_PROBLEMS,
-        'timer_restarting',
-        'journal_unavailable',
-        ...FAILURES,
-      ],
+      problems: [...TIMER_PROBLEMS, ...BODY_PROBLEMS, ...CHANGE_PROBLEMS, ...FAILURES],
     },
     exportAudit: {
       id: 'exportAudit',

@@ -12,6 +12,7 @@ import type {
   Command,
   CommandResult,
   Entry,
+  LookUp,
   Refusal,
   Registry,
   TimerStatus,
@@ -176,8 +177,8 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     caller: Caller,
     cause: Cause,
   ): Promise<BulkResult[]> {
-    await registry.hear(timerIds);
-    const hindrances = timerIds.map((timerId) => hindranceOf(caller, timerId));
+    const lookUp = await registry.hear(timerIds);
+    const hindrances = timerIds.map((timerId) => hindranceOf(caller, lookUp(timerId)));
     const asked = timerIds.filter((_, index) => hindrances[index] === undefined);
     const commands = asked.map(commandFor);
     const results = await registry.executeAll(commands, cause);
@@ -196,11 +197,11 @@ export function timerRoutes(registry: Registry, schemas: RequestSchemas, idempot
     });
   }
 
-  /** What is said of a timer that is not asked: it is not the caller's, or nobody can say now whose it is. */
-  function hindranceOf(caller: Caller, timerId: string): string | undefined {
-    const found = registry.lookUp(timerId);
+  /** What is said of a timer that is not asked: it is not the caller's, or nobody can say now whether it is. */
+  function hindranceOf(caller: Caller, found: LookUp): string | undefined {
     if (found.ok) return reaches(caller, found.timer.record) ? undefined : 'failed (forbidden)';
-    return found.refusal.reason === 'timer_restarting' ? failureOf(found) : undefined;
+    const isOpen = ['timer_restarting', 'journal_unavailable'].includes(found.refusal.reason);
+    return isOpen ? failureOf(found) : undefined;
   }
 
   /** The timer that a request is refused for, if an attempt before made it for the same request. */

@@ -91,8 +91,8 @@ export interface Journal {
   readonly bus?: Bus;
 
   /**
-   * Only where several nodes share one: settles when all that is recorded by now was delivered here, or when
-   * that takes too long.
+   * Only where several nodes share one: settles when all that is recorded by now was delivered here.
+   * @throws {JournalError} if that cannot be found out within 2 s.
    */
   caughtUp?(): Promise<void>;
 

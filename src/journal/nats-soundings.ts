@@ -66,14 +66,8 @@ export class Soundings implements Engine {
   }
 
   get lacks(): readonly Lack[] {
-    const lacks: Lack[] = [];
-    if (!this.#isConnected) {
-      const detail = 'NATS is not connected; it is tried again';
-      lacks.push({ part: 'connection', detail });
-    } else if (this.#failure !== undefined) {
-      const detail = `NATS records nothing (${this.#failure}); it is tried again`;
-      lacks.push({ part: 'quorum', detail });
-    }
+    const ofEngine = this.#lackOfEngine;
+    const lacks = ofEngine === undefined ? [] : [ofEngine];
     if (this.#isSkewed) {
       const offset = Math.round(this.clockOffset?.offsetMs ?? 0);
       const detail = `The clock of this node is ${Math.abs(offset)} ms ${offset > 0 ? 'ahead of' : 'behind'} that of NATS; set it and start the node again`;
@@ -122,15 +116,38 @@ export class Soundings implements Engine {
    */
   async require(): Promise<void> {
     this.requireAsKnown();
+    await this.requireSign();
+    this.requireAsKnown();
+  }
+
+  /**
+   * Settles when the engine has shown a moment ago that it takes entries, whatever our own clock says.
+   * @throws {JournalError} if it does not.
+   */
+  async requireSign(): Promise<void> {
+    this.#requireEngine();
     if (this.#options.clock.preciseMs() - this.#lastSignMs <= FRESH_MS) return;
     await this.#sound();
-    this.requireAsKnown();
+    this.#requireEngine();
   }
 
   /** @throws {JournalError} if the engine is known not to take entries. */
   requireAsKnown(): void {
     const [lack] = this.lacks;
     if (lack !== undefined) throw new JournalError(lack.detail);
+  }
+
+  #requireEngine(): void {
+    const lack = this.#lackOfEngine;
+    if (lack !== undefined) throw new JournalError(lack.detail);
+  }
+
+  get #lackOfEngine(): Lack | undefined {
+    if (!this.#isConnected) {
+      return { part: 'connection', detail: 'NATS is not connected; it is tried again' };
+    }
+    if (this.#failure === undefined) return undefined;
+    return { part: 'quorum', detail: `NATS records nothing (${this.#failure}); it is tried again` };
   }
 
   get #isSkewed(): boolean {

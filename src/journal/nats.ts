@@ -82,7 +82,7 @@ const SNAPSHOT_STAGGER = 0.2;
 /** A node that stops makes one already when this part of the entries has come. */
 const PART_AT_THE_END = 0.1;
 /** Somebody waits for an answer about a timer that this node may not have heard of yet. */
-const LONGEST_CATCHING_UP_MS = 1000;
+const LONGEST_CATCHING_UP_MS = 1800;
 const NS_PER_MS = 1_000_000;
 /** Ids that can be a part of a subject as they are. */
 const SUBJECT_PART = /^[\w-]+$/;
@@ -303,8 +303,9 @@ export class NatsJournal implements Journal {
     return answersIn(entries, fates);
   }
 
-  caughtUp(): Promise<void> {
-    return this.#heardAll().catch(() => {});
+  /** A leader that lost its quorum answers for a while as if there were nothing newer, so the engine must record. */
+  async caughtUp(): Promise<void> {
+    await Promise.all([this.#soundings.requireSign(), this.#heardAll()]);
   }
 
   /**
@@ -312,13 +313,14 @@ export class NatsJournal implements Journal {
    * @throws {JournalError} if that cannot be found out, or takes too long.
    */
   async #heardAll(): Promise<void> {
-    const { state } = await this.#manager.streams.info(this.#stream);
+    const giveUpMs = this.#clock.preciseMs() + LONGEST_CATCHING_UP_MS;
+    const { state } = await asked(() => this.#manager.streams.info(this.#stream));
     const sequence = state.last_seq;
     if (this.#hasDelivered(sequence)) return;
     await new Promise<void>((resolve, reject) => {
       const late = this.#clock.setTimeout(
         () => reject(new JournalError('NATS is slow to bring what is recorded')),
-        LONGEST_CATCHING_UP_MS,
+        giveUpMs - this.#clock.preciseMs(),
       );
       this.#catchingUp.push({
         sequence,

@@ -81,8 +81,9 @@ export const PROBLEMS = {
   },
   journal_unavailable: {
     status: 503,
+    closeCode: 1013,
     retryAfterSeconds: 1,
-    title: 'The change could not be recorded',
+    title: 'The journal is not available',
   },
   not_ready: {
     status: 503,

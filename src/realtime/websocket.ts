@@ -14,7 +14,7 @@ import type { Log } from '../log.js';
 import { connectedMessage, parseClientMessage, syncResponse } from '../protocol/messages.js';
 import { PROBLEMS, Problem } from '../protocol/problems.js';
 import { requestSchemas } from '../protocol/requests.js';
-import type { Registry } from '../registry.js';
+import type { LookUp, Registry } from '../registry.js';
 import { admit } from './admission.js';
 import { frameOf, type Hub, type Joined } from './hub.js';
 import type { WebSocketDisplay } from './websocket-display.js';
@@ -46,6 +46,8 @@ export interface WebSockets {
 interface Request {
   readonly caller: Caller;
   readonly timerId: string;
+  /** It says of a timer that is unknown here whether it is so everywhere. */
+  readonly lookUp: (timerId: string) => LookUp;
   readonly wantsTicks: boolean;
   readonly label: string | undefined;
 }
@@ -102,9 +104,9 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
     const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
     if (!query.success) throw new Problem('invalid_request', complaint(query.error));
     const { ticks, label } = query.data;
-    await registry.hear([timerId]);
+    const lookUp = await registry.hear([timerId]);
     limits.connect(request, caller, socket);
-    return { caller, timerId, wantsTicks: ticks === 'true', label };
+    return { caller, timerId, lookUp, wantsTicks: ticks === 'true', label };
   }
 
   /** In the turn in which the display is connected: before, it may not be known whose the timer is. */
@@ -115,8 +117,8 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
   }
 
   function connect(request: Request, webSocket: WebSocket, socket: Duplex): void {
-    const { caller, timerId } = request;
-    const found = registry.lookUp(timerId);
+    const { caller, timerId, lookUp } = request;
+    const found = lookUp(timerId);
     if (!found.ok) {
       const { closeCode, title } = PROBLEMS[found.refusal.reason];
       webSocket.close(closeCode, title);

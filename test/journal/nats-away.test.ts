@@ -1,5 +1,7 @@
 /** What is promised of changes while the engine is away, or the clock of a node is wrong; on real servers. */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { connectTimer } from '../../src/client/node.js';
 import { systemClock } from '../../src/clock.js';
 import { readConfig } from '../../src/config.js';
 import {
@@ -187,6 +189,49 @@ describe('while the engine is away', () => {
     expect(Date.parse(end?.at ?? '')).toBe(Date.parse(creation?.at ?? '') + 3000);
     const told = () => expect(lines.join('')).toMatch(/is not connected[\s\S]*what was missing/);
     await eventually(told, { timeout: 10_000 });
+  });
+
+  it('J5: a node that cannot hear of a timer does not say that there is none', async () => {
+    const server = await NatsServer.start();
+    const stream = newStream();
+    const proxy = await AnswerProxy.start(server);
+    const creator = await serve(await openNats(server, { stream }));
+    const journal = await openNats(server, { stream, access: { servers: [proxy.url] } });
+    const cutOff = await serve(journal);
+    const known = await create(cutOff, 300);
+    const displayUrl = (id: string): string => `${cutOff.url.replace('http', 'ws')}/ws/${id}`;
+    for (const isNoticed of [false, true]) {
+      proxy.hold();
+      if (isNoticed) await untilMissing(cutOff, 'quorum');
+      const id = await create(creator, 300);
+      const answers = await Promise.all([
+        ask(cutOff, 'GET', `/timers/${id}`),
+        ask(cutOff, 'GET', `/timers/${id}/events`),
+        ask(cutOff, 'POST', `/timers/${id}/control`, { action: 'pause' }),
+        ask(cutOff, 'DELETE', `/timers/${id}`),
+      ]);
+      for (const { status, headers, body } of answers) {
+        expect([status, headers.get('retry-after')]).toEqual([503, '1']);
+        expect(problemSchema.parse(body).code).toBe('journal_unavailable');
+      }
+      const bulk = await ask(cutOff, 'POST', '/timers/bulk/pause', [id]);
+      const status = 'failed (journal_unavailable)';
+      expect(bulk.body).toEqual([{ timer_id: id, success: false, status }]);
+      const refused = new TestDisplay(new WebSocket(displayUrl(id)));
+      expect((await refused.closed).code).toBe(1013);
+      // What it knows, it shows.
+      expect((await ask(cutOff, 'GET', `/timers/${known}`)).status).toBe(200);
+      const display = connectTimer({ server: cutOff.url, timer: id });
+      const isRefused = () => expect(display.connection).toBe('waiting');
+      await eventually(isRefused, { timeout: 10_000 });
+      proxy.release();
+      const isLive = () => expect(display.connection).toBe('live');
+      await eventually(isLive, { timeout: 20_000 });
+      display.close();
+      expect((await ask(cutOff, 'GET', `/timers/${id}`)).status).toBe(200);
+      await untilMissing(cutOff);
+    }
+    expect((await ask(cutOff, 'GET', '/timers/timer_none')).status).toBe(404);
   });
 
   it('J1: a change is not even sent to an engine that has stopped answering', async () => {

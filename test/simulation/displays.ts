@@ -8,7 +8,7 @@ import { Socket } from 'node:net';
 import { createParser } from 'eventsource-parser';
 import { anonymous } from '../../src/access/caller.js';
 import { displayEventSchema } from '../../src/protocol/messages.js';
-import { Problem } from '../../src/protocol/problems.js';
+import { Problem, problemOf } from '../../src/protocol/problems.js';
 import { LARGEST_BACKLOG_BYTES } from '../../src/realtime/outlet.js';
 import type { SimulatedClock } from '../support/simulated-clock.js';
 import { type Model, must } from './model.js';
@@ -135,15 +135,27 @@ export class Display {
     const response = new ServerResponse(new IncomingMessage(socket));
     response.assignSocket(socket);
     response.once('finish', () => socket.destroySoon());
+    this.#follow(connection, response, revision).catch((error: unknown) => {
+      if (!(error instanceof Problem)) onBroken(error);
+      if (error instanceof Problem && error.code === 'unknown_timer') this.#giveUp();
+      socket.destroy();
+    });
+  }
+
+  /** As the routes do it: a node that has not heard of the timer finds out first whether it has heard everything. */
+  async #follow(
+    connection: Connection,
+    response: ServerResponse,
+    lastRevision: number | undefined,
+  ): Promise<void> {
+    const { registry, realtime } = connection.node;
+    const lookUp = await registry.hear([this.#timerId]);
+    if (this.#connection !== connection) return;
+    const found = lookUp(this.#timerId);
+    if (!found.ok) throw problemOf(found.refusal, this.#timerId);
     const exchange = { request: response.req, response, caller: anonymous(null) };
     const wishes = { timerId: this.#timerId, wantsTicks: this.#wantsTicks, label: undefined };
-    node.realtime
-      .follow(exchange, { ...wishes, lastRevision: revision })
-      .catch((error: unknown) => {
-        if (!(error instanceof Problem)) onBroken(error);
-        if (error instanceof Problem && error.code === 'unknown_timer') this.#noteUnknown();
-        socket.destroy();
-      });
+    await realtime.follow(exchange, { ...wishes, lastRevision });
   }
 
   /** Its connection breaks off, and it comes back. */
@@ -194,6 +206,7 @@ export class Display {
   checkEnd(): void {
     if (this.#isOver) return;
     const last = this.#options.model.now(this.#timerId);
+
     const shown = this.#connection?.witness.revision;
     const isCurrent = last === undefined || shown === last.revision || last.ending !== null;
     must('D2', isCurrent, () => `display ${this.name} is at ${shown}, not ${last?.revision}`);
@@ -256,9 +269,14 @@ export class Display {
     );
   }
 
-  /** A timer that has ended is not kept for ever; one that has not may still have to come. */
-  #noteUnknown(): void {
-    const last = this.#options.model.now(this.#timerId);
-    if (last?.ending !== null) this.#isOver = true;
+  /** As real displays do; a timer that has ended is not kept for ever. */
+  #giveUp(): void {
+    this.#isOver = true;
+    try {
+      const isGone = this.#options.model.now(this.#timerId)?.ending !== null;
+      must('J5', isGone, () => `display ${this.name} is told that there is no ${this.#timerId}`);
+    } catch (error) {
+      this.#options.onBroken(error);
+    }
   }
 }

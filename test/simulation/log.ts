@@ -216,6 +216,17 @@ export class NodeJournal implements Journal {
     this.#log.disconnect(this);
   }
 
+  async caughtUp(): Promise<void> {
+    await this.#travel();
+    if (this.#isCutOff) return this.#fail(new JournalError(NOT_REACHED));
+    const { length } = this.#log.entries;
+    const giveUpMs = this.#log.clock.now() + ANSWER_TIMEOUT_MS;
+    while (this.#nextPosition <= length) {
+      if (this.#log.clock.now() > giveUpMs) throw new JournalError(NOT_ANSWERED);
+      await this.#travel();
+    }
+  }
+
   /** By a snapshot and what came after it, or from the histories of all timers. */
   async *replay(endedBeforeMs: number): AsyncGenerator<ReplayBatch> {
     await this.#travel();
