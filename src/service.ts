@@ -13,6 +13,7 @@ import { Heads } from './audit/heads.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createApp, listenerOf } from './http/app.js';
+import { refuseUnreadable } from './http/refusals.js';
 import type { Journal } from './journal/journal.js';
 import { purgeRegularly } from './journal/purge.js';
 import type { Log } from './log.js';
@@ -129,6 +130,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: IDLE_TIMEOUT_MS,
+      // Answered below, in words.
+      requireHostHeader: false,
     },
     listenerOf(
       createApp({
@@ -151,6 +154,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       addresses,
     ),
   );
+  refuseUnreadable(server);
   realtime.acceptWebSockets(server);
   await listen(server, config.port, config.host);
   // What is already there is held against its heads once the exams go on, which comes first.

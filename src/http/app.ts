@@ -46,6 +46,7 @@ import { servePages } from './pages.js';
 import { timerIdOf } from './parse.js';
 import { boundPipelines } from './pipelines.js';
 import { recordRoutes } from './record.js';
+import { answer } from './refusals.js';
 import { documentationPolicy, securityHeaders } from './security.js';
 import { timerRoutes } from './timers.js';
 import { webhookRoutes } from './webhooks.js';
@@ -323,6 +324,8 @@ function answerProblem(log: Log): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     if (response.headersSent) return next(error);
     const expected = error instanceof Problem ? error : clientProblem(error);
+    // Whoever asks too much has to connect anew to ask again.
+    if (expected?.code === 'rate_limited') response.set('Connection', 'close');
     if (expected !== undefined) return answer(response, expected);
     log.error({ err: error, method: request.method, path: request.path }, 'a request failed');
     const isOfJournal = error instanceof JournalError;
@@ -331,19 +334,15 @@ function answerProblem(log: Log): ErrorRequestHandler {
   };
 }
 
-/** Without Express's help, which would add a charset that this media type does not have. */
-function answer(response: ServerResponse, problem: Problem): void {
-  // Whoever asks too much has to connect anew to ask again.
-  if (problem.code === 'rate_limited') response.setHeader('Connection', 'close');
-  response.writeHead(problem.status, problem.headers).end(JSON.stringify(problem));
-}
-
 /** Express answers an address that it cannot read in a form of its own, so it never sees one. */
 export function listenerOf(app: Express, addresses: Addresses): RequestListener {
   const harden = securityHeaders(addresses);
   return boundPipelines((request, response) => {
     harden(request, response);
-    if (URL.canParse(request.url ?? '', 'http://service')) app(request, response);
+    if (request.headers.host === undefined && request.httpVersion === '1.1') {
+      response.setHeader('Connection', 'close');
+      answer(response, new Problem('unreadable_request', 'Every request names its host in "Host"'));
+    } else if (URL.canParse(request.url ?? '', 'http://service')) app(request, response);
     else answer(response, new Problem('invalid_request', 'The address cannot be read'));
   });
 }

@@ -3,17 +3,24 @@
  * together are begun in one turn, in which nobody else is heard, so a connection may have only so many.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** No browser sends any request ahead, and few clients more than ten. */
 export const MOST_UNANSWERED = 32;
+
+/** How many requests of each connection wait for their answer. */
+const unanswered = new WeakMap<Duplex, number>();
+const unansweredOn = (socket: Duplex): number => unanswered.get(socket) ?? 0;
+
+/** Whether a request of a connection waits for its answer, or gets it at this moment. */
+export function isAnswering(socket: Duplex): boolean {
+  return unansweredOn(socket) > 0;
+}
 
 /** Breaks off a connection that has more requests than `MOST_UNANSWERED` to be answered (T10). */
 export function boundPipelines(
   listener: RequestListener<typeof IncomingMessage, typeof ServerResponse>,
 ): RequestListener {
-  const unanswered = new WeakMap<Socket, number>();
-  const unansweredOn = (socket: Socket): number => unanswered.get(socket) ?? 0;
   return (request, response) => {
     const { socket } = request;
     // Requests that were read together with the one too many still come here.

@@ -17,6 +17,8 @@ interface ProblemKind {
 }
 
 export const PROBLEMS = {
+  unreadable_request: { status: 400, title: 'The request is no HTTP that can be read' },
+  bad_handshake: { status: 400, title: 'The handshake of the WebSocket is not valid' },
   impossible_action: { status: 400, title: 'The timer cannot do that in its state' },
   unauthenticated: {
     status: 401,
@@ -31,6 +33,7 @@ export const PROBLEMS = {
   unknown_delivery: { status: 404, title: 'The delivery log has no such message' },
   unknown_route: { status: 404, title: 'No such address' },
   method_not_allowed: { status: 405, title: 'This address does not take this method' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive' },
   admin_key_needed: { status: 409, title: 'No administrator could look after the service' },
   wrong_revision: { status: 412, title: 'The timer is not at the revision that was named' },
   body_too_large: { status: 413, title: 'The body is too large' },
@@ -38,9 +41,11 @@ export const PROBLEMS = {
     status: 415,
     title: 'The type or the encoding of the body is not known',
   },
+  expectation_failed: { status: 417, title: 'The service does not do what is expected of it' },
   invalid_request: { status: 422, title: 'The request is not valid' },
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key belongs to another request' },
   upgrade_required: { status: 426, title: 'This address takes WebSocket connections' },
+  headers_too_large: { status: 431, title: 'The headers are too large' },
   too_many_timers: { status: 429, retryAfterSeconds: 60, title: 'Too many timers' },
   too_many_displays: {
     status: 429,

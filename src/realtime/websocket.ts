@@ -10,6 +10,7 @@ import type { Limits } from '../access/limits.js';
 import { bucketFor } from '../access/token-bucket.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
+import { refuse } from '../http/refusals.js';
 import type { Log } from '../log.js';
 import { connectedMessage, parseClientMessage, syncResponse } from '../protocol/messages.js';
 import { PROBLEMS, Problem } from '../protocol/problems.js';
@@ -26,6 +27,8 @@ const MOST_FRAGMENTS = 16;
 const MOST_EXCESS = 200;
 /** How long closing handshakes may take at shutdown. */
 const FAREWELL_MS = 2000;
+const VERSION = { 'Sec-WebSocket-Version': '13' };
+const FAILED = 'The service failed; the log says why';
 
 export interface WebSocketsOptions {
   readonly server: Server;
@@ -67,6 +70,10 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
     handleProtocols: (protocols) => protocols.has(SUBPROTOCOL) && SUBPROTOCOL,
   });
 
+  webSockets.on('wsClientError', ({ message }, socket, { method }) => {
+    if (method === 'GET') refuse(socket, new Problem('bad_handshake', message), VERSION);
+    else refuse(socket, new Problem('method_not_allowed', message), { Allow: 'GET' });
+  });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
       readAgainWithoutOffer(server, request, socket, head);
@@ -85,7 +92,7 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
         connect(accepted, webSocket, socket);
       });
     } catch (error) {
-      refuse(socket, error instanceof Problem ? error : undefined);
+      refuse(socket, error instanceof Problem ? error : new Problem('internal_error', FAILED));
       if (!(error instanceof Problem)) log.error({ err: error }, 'an upgrade failed');
     }
   }
@@ -257,19 +264,4 @@ function readAgainWithoutOffer(
 function withoutOffer(connection: string): string {
   const tokens = connection.split(',').map((token) => token.trim());
   return tokens.filter((token) => !/^(upgrade|http2-settings)$/i.test(token)).join(', ');
-}
-
-/** Refuses a connection before it is upgraded, with the same body as every other refusal. */
-function refuse(socket: Duplex, problem: Problem | undefined): void {
-  const answer = problem ?? new Problem('internal_error', 'The service failed; the log says why');
-  const body = JSON.stringify(answer);
-  const text = [
-    `HTTP/1.1 ${answer.status} ${answer.toJSON().title}`,
-    'Connection: close',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    ...Object.entries(answer.headers).map(([name, value]) => `${name}: ${value}`),
-    '',
-    body,
-  ].join('\r\n');
-  socket.end(text, () => socket.destroy());
 }
