@@ -37,7 +37,9 @@ export class Audit {
 
   /** Pieces of the export, each of whole lines. What is recorded after the call is not in it. */
   async *export({ fromMs, toMs, lastPosition: end }: Range): AsyncGenerator<string> {
-    const { journal } = this.#options;
+    const { journal, clock } = this.#options;
+    // The journal is asked for its last entry after this, so all that was recorded before it is in the export.
+    const asOfMs = clock.now();
     const beginning = await journal.beginning();
     const before = fromMs === undefined ? beginning.position : await journal.positionBefore(fromMs);
     const upTo = end ?? (await journal.positionBefore(toMs ?? Number.MAX_SAFE_INTEGER));
@@ -52,7 +54,14 @@ export class Audit {
       yield page.map((entry) => linesOf(entry, heads)).join('');
       ({ position, hash } = last);
     }
-    yield await this.#lastLine({ first_position: before + 1, to_ms: toMs ?? null, position, hash });
+    yield await this.#lastLine({
+      kind: 'export',
+      first_position: before + 1,
+      to_ms: toMs ?? null,
+      position,
+      hash,
+      signed_at_ms: asOfMs,
+    });
   }
 
   async #hashAt(position: number): Promise<string> {
@@ -61,10 +70,8 @@ export class Audit {
     return entry.hash;
   }
 
-  async #lastLine(claims: Omit<ExportHead, 'kind' | 'signed_at_ms'>): Promise<string> {
-    const { signer, clock } = this.#options;
-    const head: ExportHead = { kind: 'export', ...claims, signed_at_ms: clock.now() };
-    return headLine(await signer.sign('timer-head+jwt', head));
+  async #lastLine(head: ExportHead): Promise<string> {
+    return headLine(await this.#options.signer.sign('timer-head+jwt', head));
   }
 }
 

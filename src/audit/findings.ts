@@ -1,6 +1,7 @@
 /** What can be wrong with a record, and the words for it. */
-import type { AuditEntry, DayHead, Head } from '../protocol/audit.js';
+import type { AuditEntry, DayHead } from '../protocol/audit.js';
 import type { BrokenLine, Line } from './lines.js';
+import { nameOf, type Signed, type Witness } from './witnesses.js';
 
 export type FindingKind = 'changed' | 'removed' | 'inserted' | 'moved' | 'rewritten';
 
@@ -74,6 +75,21 @@ export function removed(first: number, last: number, named: Named | undefined): 
   return finding('removed', first, NOBODY, null, words);
 }
 
+/** Entries after the last one, of which something speaks that was signed. */
+export function removedAfter(lastPosition: number, witness: Witness): Finding {
+  const { position } = witness;
+  const isOnly = position === lastPosition + 1;
+  const named =
+    isOnly && witness.kind === 'receipt'
+      ? { timerId: witness.timer_id, revision: witness.revision }
+      : NOBODY;
+  const what = isOnly
+    ? `${entryText(position, named)} was removed`
+    : `Entries ${lastPosition + 1} to ${position} were removed`;
+  const words = `${what}: ${nameOf(witness)} speaks of entry ${position}.`;
+  return finding('removed', lastPosition + 1, named, null, words);
+}
+
 /** A head of a day that does not follow the one before it. */
 export function unlinkedHead(head: DayHead, line: number, why: string): Finding {
   const words = `The signed head of ${head.date} (line ${line}) does not follow the one before it: ${why}.`;
@@ -86,24 +102,24 @@ export function cutOff(afterPosition: number): Finding {
 }
 
 /** The first entry of an export, which does not follow the one before it as that was signed. */
-export function unlinkedEntry(head: DayHead, position: number): Finding {
+export function unlinkedEntry(witness: Witness, position: number): Finding {
   const words =
-    `Entry ${position} does not follow entry ${head.position} with the hash that was signed for ${head.date}: ` +
+    `Entry ${position} does not follow entry ${witness.position} with the hash that ${nameOf(witness)} says: ` +
     'one of the two, or one before them, was changed and all hashes after it were written anew.';
   return finding('rewritten', position, NOBODY, null, words);
 }
 
 /** Hashes fit each other, and yet not what was signed: at most `last` entries back it was still as it is. */
-export function rewritten(head: Head, entry: AuditEntry, lastGood: number): Finding {
+export function rewritten(signed: Signed, entry: AuditEntry, lastGood: number): Finding {
   const { position } = entry;
-  const signed = head.kind === 'day' ? `for ${head.date}` : 'for this export';
+  const who = signed.kind === 'export' ? 'the signed last line of this export' : nameOf(signed);
   if (lastGood === position - 1) {
-    const words = `${textOf(entry)} was changed and given a hash that fits, but another one was signed ${signed}.`;
+    const words = `${textOf(entry)} was changed and given a hash that fits, but ${who} says another one.`;
     return finding('rewritten', position, namesOf(entry), null, words);
   }
   const words =
     `One of the entries ${lastGood + 1} to ${position} was changed, removed or inserted and all hashes after it were ` +
-    `written anew: the hash of entry ${position} is not the one that was signed ${signed}.`;
+    `written anew: the hash of entry ${position} is not the one that ${who} says.`;
   return finding('rewritten', lastGood + 1, NOBODY, null, words);
 }
 

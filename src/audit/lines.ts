@@ -3,7 +3,8 @@
 import { z } from 'zod';
 import { hashOf, lineOf } from '../journal/chain.js';
 import { type AuditEntry, auditEntrySchema, type Head, headSchema } from '../protocol/audit.js';
-import type { Verify } from '../signing.js';
+import { type ReceiptClaims, receiptClaimsSchema } from '../protocol/receipts.js';
+import type { SignatureType, Verify } from '../signing.js';
 import { sha256Of } from './head-chain.js';
 
 export type Line =
@@ -78,7 +79,24 @@ async function headLine(
 }
 
 /** The claims of a signed head; nothing if the signature is wrong, or is not that of a head. */
-export async function headOf(jws: string, verify: Verify | undefined): Promise<Head | undefined> {
+export function headOf(jws: string, verify: Verify | undefined): Promise<Head | undefined> {
+  return claimsOf(jws, 'timer-head+jwt', headSchema, verify);
+}
+
+/** The same of a receipt. */
+export function receiptOf(
+  jws: string,
+  verify: Verify | undefined,
+): Promise<ReceiptClaims | undefined> {
+  return claimsOf(jws, 'timer-receipt+jwt', receiptClaimsSchema, verify);
+}
+
+async function claimsOf<T>(
+  jws: string,
+  type: SignatureType,
+  schema: z.ZodType<T>,
+  verify: Verify | undefined,
+): Promise<T | undefined> {
   const [, payload = ''] = jws.split('.');
   try {
     // Digits that say nothing can be changed without a trace in what they encode.
@@ -86,8 +104,8 @@ export async function headOf(jws: string, verify: Verify | undefined): Promise<H
     const claims: unknown =
       verify === undefined
         ? JSON.parse(Buffer.from(payload, 'base64url').toString())
-        : await verify('timer-head+jwt', jws);
-    return headSchema.parse(claims);
+        : await verify(type, jws);
+    return schema.parse(claims);
   } catch {
     return undefined;
   }

@@ -15,6 +15,7 @@ import {
 } from './findings.js';
 import type { BrokenLine, Line } from './lines.js';
 import type { Revisions } from './revisions.js';
+import type { Signed } from './witnesses.js';
 
 export interface Suspicion {
   /** The finding, once it is certain. */
@@ -184,13 +185,13 @@ export function suspectLateHead(line: HeadLine, last: EntryLine): Suspicion {
 }
 
 /** An entry is not the one that was signed: it alone was changed if the next one follows what was signed. */
-export function suspectUnsigned(line: EntryLine, head: Head, lastGood: number): Suspicion {
+export function suspectUnsigned(line: EntryLine, signed: Signed, lastGood: number): Suspicion {
   const { position } = line.entry;
-  const rest = rewritten(head, line.entry, lastGood);
+  const rest = rewritten(signed, line.entry, lastGood);
   return {
     take: (next) => {
       if (next.kind === 'head') return undefined;
-      const isAlone = isAt(next, { position: position + 1, previousHash: head.hash });
+      const isAlone = isAt(next, { position: position + 1, previousHash: signed.hash });
       return isAlone ? changedWithHash(line.entry, line.number) : rest;
     },
     end: () => rest,

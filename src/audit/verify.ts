@@ -3,7 +3,7 @@
  * was signed. Names the first entry that does not.
  */
 import { NO_HASH } from '../journal/chain.js';
-import type { AuditEntry, DayHead, ExportHead, Head } from '../protocol/audit.js';
+import type { AuditEntry, DayHead, ExportHead } from '../protocol/audit.js';
 import {
   changedWithHash,
   cutOff,
@@ -11,6 +11,7 @@ import {
   impossible,
   inserted,
   removed,
+  removedAfter,
   unlinkedEntry,
   unlinkedHead,
 } from './findings.js';
@@ -31,6 +32,7 @@ import {
   suspectTwins,
   suspectUnsigned,
 } from './suspicions.js';
+import { type KeptReceipt, type Signed, type Witness, Witnesses } from './witnesses.js';
 
 export interface Verdict {
   readonly finding: Finding | undefined;
@@ -41,6 +43,10 @@ export interface Verdict {
   readonly lastHash: string | null;
   /** Heads that were held against entries, in the export and beside it. */
   readonly heads: number;
+  /** Receipts that were held against entries. */
+  readonly receipts: number;
+  /** Receipts of entries that come before the first one, or after the last one. */
+  readonly receiptsOutside: readonly KeptReceipt[];
   /** Heads of days in the export that were signed so late that others may have been there before. */
   readonly lateHeads: readonly DayHead[];
   /** What the export says of itself in its last line, if that was reached. */
@@ -48,8 +54,7 @@ export interface Verdict {
 }
 
 export class Verification {
-  readonly #headsBeside: ReadonlyMap<number, DayHead>;
-  readonly #lastHeadBeside: DayHead | undefined;
+  readonly #witnesses: Witnesses;
   readonly #revisions = new Revisions();
   #finding: Finding | undefined;
   #suspicion: Suspicion | undefined;
@@ -57,6 +62,7 @@ export class Verification {
   #last: EntryLine | undefined;
   #entries = 0;
   #heads = 0;
+  #receipts = 0;
   /** The last entry that a head vouches for, and with it all before. */
   #vouched = 0;
   #lastHeadPosition = -1;
@@ -66,12 +72,9 @@ export class Verification {
   readonly #lateHeads: DayHead[] = [];
   #end: ExportHead | undefined;
 
-  /** `headsBeside` are heads that were kept elsewhere. */
-  constructor(headsBeside: readonly DayHead[] = []) {
-    this.#headsBeside = new Map(headsBeside.map((head) => [head.position, head]));
-    this.#lastHeadBeside = headsBeside.reduce<DayHead | undefined>((last, head) => {
-      return last === undefined || head.position > last.position ? head : last;
-    }, undefined);
+  /** `witnesses` are heads and receipts that were kept elsewhere. */
+  constructor(witnesses: readonly Witness[] = []) {
+    this.#witnesses = new Witnesses(witnesses);
   }
 
   /** Whether the rest cannot change the verdict. */
@@ -95,13 +98,18 @@ export class Verification {
 
   end(): Verdict {
     this.#finding ??= this.#suspicion?.end() ?? this.#findingAtEnd() ?? this.#headFinding;
+    const first = this.#first?.entry.position;
+    const last = this.#last?.entry.position;
     return {
       finding: this.#finding,
       entries: this.#entries,
-      firstPosition: this.#first?.entry.position ?? null,
-      lastPosition: this.#last?.entry.position ?? null,
+      firstPosition: first ?? null,
+      lastPosition: last ?? null,
       lastHash: this.#last?.entry.hash ?? null,
       heads: this.#heads,
+      receipts: this.#receipts,
+      // The entry before the first one is known by its hash.
+      receiptsOutside: this.#witnesses.receiptsOutside((first ?? Infinity) - 1, last ?? 0),
       lateHeads: this.#lateHeads,
       end: this.#end,
     };
@@ -176,19 +184,17 @@ export class Verification {
     this.#last = line;
     this.#entries += 1;
     if (this.#first === line && !this.#followsHead(entry)) return;
-    const head = this.#headsBeside.get(entry.position);
-    if (head !== undefined) this.#hold(head, line);
+    this.#holdAll(this.#witnesses.at(entry.position), line);
   }
 
   /** An export that begins right behind an entry that was signed has to begin with its hash. */
   #followsHead({ position, previous_hash }: AuditEntry): boolean {
-    const head = this.#headsBeside.get(position - 1);
-    if (head === undefined) return true;
-    this.#heads += 1;
-    this.#vouched = position - 1;
-    if (head.hash === previous_hash) return true;
-    this.#finding = unlinkedEntry(head, position);
-    return false;
+    const witnesses = this.#witnesses.at(position - 1);
+    const against = witnesses.find(({ hash }) => hash !== previous_hash);
+    this.#count(witnesses);
+    if (witnesses.length > 0) this.#vouched = position - 1;
+    if (against !== undefined) this.#finding = unlinkedEntry(against, position);
+    return against === undefined;
   }
 
   #takeHead(line: HeadLine): void {
@@ -204,7 +210,7 @@ export class Verification {
       this.#finding = inserted(line, position, 'that head is there twice');
     } else if (head.position === position) {
       if (head.kind === 'day') this.#takeDay(head, line);
-      this.#hold(head, last);
+      this.#holdAll([head], last);
     } else if (head.kind === 'day') {
       this.#suspicion = suspectLateHead(line, last);
     } else if (isHeadAt(head, { position, previousHash: previous_hash })) {
@@ -225,17 +231,27 @@ export class Verification {
     this.#lastHead = { number: head.number, sha256 };
   }
 
-  #hold(head: Head, line: EntryLine): void {
+  #holdAll(signed: readonly Signed[], line: EntryLine): void {
     const { position, hash } = line.entry;
-    this.#heads += 1;
-    if (head.hash === hash) this.#vouched = position;
-    else this.#suspicion = suspectUnsigned(line, head, this.#vouchedBefore(position));
+    const against = signed.find((one) => one.hash !== hash);
+    this.#count(signed);
+    if (against !== undefined) {
+      this.#suspicion = suspectUnsigned(line, against, this.#vouchedBefore(position));
+    } else if (signed.length > 0) {
+      this.#vouched = position;
+    }
+  }
+
+  #count(signed: readonly Signed[]): void {
+    const receipts = signed.filter(({ kind }) => kind === 'receipt').length;
+    this.#receipts += receipts;
+    this.#heads += signed.length - receipts;
   }
 
   /** The hash before the first entry of an export is not its own to check, so that entry may be wrong as well. */
   #vouchedBefore(position: number): number {
     const first = this.#first?.entry.position ?? position;
-    return Math.max(this.#vouched, first - 1);
+    return Math.min(position - 1, Math.max(this.#vouched, first - 1));
   }
 
   #findingAtEnd(): Finding | undefined {
@@ -246,13 +262,8 @@ export class Verification {
       const named = end.first_position === 1 ? this.#revisions.firstUnknown : undefined;
       return removed(end.first_position, first - 1, named);
     }
-    const head = this.#lastHeadBeside;
-    const isMissing =
-      head !== undefined &&
-      end.to_ms === null &&
-      head.signed_at_ms <= end.signed_at_ms &&
-      head.position > end.position;
-    return isMissing ? removed(end.position + 1, head.position, undefined) : undefined;
+    const witness = this.#witnesses.missedBy(end);
+    return witness && removedAfter(end.position, witness);
   }
 }
 

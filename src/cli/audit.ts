@@ -1,16 +1,17 @@
 /** `audit`: exports the record, verifies that it is as it was written, and takes old entries out. */
 import { z } from 'zod';
 import type { Verdict } from '../audit/verify.js';
+import { type KeptReceipt, nameOf } from '../audit/witnesses.js';
 import type { DayHead, ExportHead } from '../protocol/audit.js';
 import { isoTime } from '../protocol/timer.js';
 import { Api } from './api.js';
 import type { Command } from './command.js';
 import { addCompact } from './compact.js';
-import type { Context } from './context.js';
+import type { Context, InputStream } from './context.js';
 import { RefusedError, UsageError } from './errors.js';
 import { addExamples, connectionOf, serverOf } from './options.js';
 import { onOneLine } from './output.js';
-import { bytesOf, isUrl, readJson, verifierFrom } from './sources.js';
+import { bytesOf, isUrl, readJson, readReceipts, verifierFrom } from './sources.js';
 import { type Material, verdictOn } from './verdict.js';
 
 const headsSchema = z.array(z.object({ head: z.string() }));
@@ -23,6 +24,7 @@ interface ExportOptions {
 interface VerifyOptions {
   readonly keys?: string;
   readonly heads?: string;
+  readonly receipts?: string;
 }
 
 export function addAudit(program: Command): void {
@@ -47,6 +49,10 @@ export function addAudit(program: Command): void {
     )
     .option('--keys <source>', 'file or URL of the public keys (default: those of the service)')
     .option('--heads <source>', 'file or URL of signed heads that were kept')
+    .option(
+      '--receipts <source>',
+      'file of receipts that were kept, one a line or in JSON, or - for standard input',
+    )
     .action((sources: readonly string[], options: VerifyOptions) =>
       verify(sources, options, verifying),
     );
@@ -55,6 +61,8 @@ export function addAudit(program: Command): void {
     'audit verify record.ndjson --keys jwks.json': 'A file, without any service',
     'audit verify record.ndjson --keys jwks.json --heads heads.json':
       'The same, against heads that were kept elsewhere',
+    'audit verify --receipts receipts.txt':
+      'Whether the service still has what it signed in receipts',
     'audit verify old.ndjson rest.ndjson --keys jwks.json':
       'What was taken out of the journal, and what was left in it, as one record',
   });
@@ -90,6 +98,7 @@ async function verify(
   if (json) return;
   output.print(praiseOf(verdict, areSigned));
   if (verdict.lateHeads.length > 0) output.tell(warningOf(verdict.lateHeads));
+  for (const receipt of verdict.receiptsOutside) output.tell(warningOfReceipt(receipt));
 }
 
 function materialOf(
@@ -99,32 +108,43 @@ function materialOf(
 ): Promise<Material> {
   const { api } = connectionOf(command);
   const [url] = sources.filter(isUrl);
-  if (sources.length === 0) return ofService(api, options);
+  if (sources.length === 0) return ofService(api, options, command.context);
   if (url === undefined) return ofFiles(sources, api, options, command.context);
   if (sources.length > 1) throw new UsageError('A service is verified by itself; export it first.');
-  return ofService(new Api(url, api.token), options);
+  return ofService(new Api(url, api.token), options, command.context);
 }
 
 async function ofFiles(
   paths: readonly string[],
   api: Api,
-  { keys, heads }: VerifyOptions,
+  options: VerifyOptions,
   { stdin }: Context,
 ): Promise<Material> {
+  const { keys, heads, receipts } = options;
+  if (receipts === '-' && paths.includes('-')) {
+    throw new UsageError('Standard input is either the record or its receipts.');
+  }
   return {
+    receipts: await keptReceipts(options, stdin),
     parts: paths.map((path) => bytesOf(path, stdin)),
     verify: keys === undefined ? undefined : await verifierFrom(keys, api),
     heads: heads === undefined ? [] : await keptHeads(heads),
   };
 }
 
-/** Heads come before the record, so that it cannot be shorter than they say. */
-async function ofService(api: Api, { keys, heads }: VerifyOptions): Promise<Material> {
+/** Heads and receipts come before the record, so that it cannot be shorter than they say. */
+async function ofService(api: Api, options: VerifyOptions, { stdin }: Context): Promise<Material> {
+  const { keys, heads } = options;
   return {
+    receipts: await keptReceipts(options, stdin),
     heads: heads === undefined ? await api.heads() : await keptHeads(heads),
     verify: await verifierFrom(keys, api),
     parts: [api.audit(new URLSearchParams())],
   };
+}
+
+async function keptReceipts({ receipts }: VerifyOptions, stdin: InputStream): Promise<string[]> {
+  return receipts === undefined ? [] : readReceipts(receipts, stdin);
 }
 
 function keptHeads(source: string): Promise<z.output<typeof headsSchema>> {
@@ -133,14 +153,16 @@ function keptHeads(source: string): Promise<z.output<typeof headsSchema>> {
 
 /** Whoever writes a record anew can write heads that fit as well: only their signatures say whose they are. */
 function praiseOf(
-  { entries, firstPosition, lastPosition, heads, end }: Verdict,
+  { entries, firstPosition, lastPosition, heads, receipts, end }: Verdict,
   areSignaturesChecked: boolean,
 ): string {
   const places = entries === 0 ? 'no entries' : `entries ${firstPosition} to ${lastPosition}`;
   const which = end === undefined ? places : `${places}, ${extentOf(end)}`;
   if (areSignaturesChecked) {
     const signed = heads === 1 ? 'a signed head' : `${heads} signed heads`;
-    return `The record is as it was written: ${which}, held against ${signed}.`;
+    const kept =
+      receipts === 1 ? ' and a receipt' : receipts > 1 ? ` and ${receipts} receipts` : '';
+    return `The record is as it was written: ${which}, held against ${signed}${kept}.`;
   }
   return (
     `The record fits its own hashes: ${which}. Signatures were not checked, so it may have been written anew; ` +
@@ -164,8 +186,13 @@ function warningOf(late: readonly DayHead[]): string {
   );
 }
 
+function warningOfReceipt(receipt: KeptReceipt): string {
+  const { position } = receipt;
+  return `Not held against this record: ${nameOf(receipt)}. It speaks of entry ${position}, which is not in it.`;
+}
+
 function reportOf(verdict: Verdict, areSignaturesChecked: boolean) {
-  const { finding, entries, firstPosition, lastPosition, lastHash, heads, end } = verdict;
+  const { finding, entries, firstPosition, lastPosition, lastHash, heads, receipts, end } = verdict;
   return {
     ok: finding === undefined,
     entries,
@@ -175,6 +202,8 @@ function reportOf(verdict: Verdict, areSignaturesChecked: boolean) {
     to_ms: end?.to_ms ?? null,
     signed_at_ms: end?.signed_at_ms ?? null,
     heads,
+    receipts,
+    receipts_outside: verdict.receiptsOutside.map(({ kind: _, ...claims }) => claims),
     late_heads: verdict.lateHeads.map(({ date, number, position, signed_at_ms }) => {
       return { date, number, position, signed_at_ms };
     }),

@@ -1,6 +1,7 @@
 /** What commands read that is in a file or at an address: records, heads and keys. */
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { text as textFrom } from 'node:stream/consumers';
 import { z } from 'zod';
 import type { Verify } from '../signing.js';
 import type { Api } from './api.js';
@@ -50,6 +51,31 @@ export async function readJson<T>(source: string, what: string, schema: z.ZodTyp
   const result = schema.safeParse(parseJson(await textOf(source)));
   if (result.success) return result.data;
   throw new UnreadableError(`${source} is no ${what}.`);
+}
+
+const receiptJson = z.union([
+  z.string(),
+  z.object({ receipt: z.string() }).transform(({ receipt }) => receipt),
+]);
+const receiptsJson = z.union([receiptJson.transform((one) => [one]), z.array(receiptJson)]);
+
+/** Receipts as people keep them: one a line, or as they were answered, in JSON. */
+export async function readReceipts(source: string, stdin: InputStream): Promise<string[]> {
+  const text = source === '-' ? await textFrom(stdin) : await textOf(source);
+  const whole = receiptsJson.safeParse(parseJson(text));
+  const receipts = whole.success ? whole.data : linesOf(text).map(receiptIn);
+  if (receipts.length > 0) return receipts;
+  throw new UnreadableError(`${source} has no receipts.`);
+}
+
+function linesOf(text: string): string[] {
+  const lines = text.split('\n').map((line) => line.trim());
+  return lines.filter((line) => line !== '');
+}
+
+function receiptIn(line: string): string {
+  const result = receiptJson.safeParse(parseJson(line));
+  return result.success ? result.data : line;
 }
 
 /** What checks signatures with the keys of a file or an address, or of the service where none is named. */

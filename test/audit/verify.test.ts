@@ -6,6 +6,7 @@ import { Audit } from '../../src/audit/export.js';
 import { Heads } from '../../src/audit/heads.js';
 import { headOf, readLine } from '../../src/audit/lines.js';
 import { type Verdict, Verification } from '../../src/audit/verify.js';
+import type { KeptReceipt, Witness } from '../../src/audit/witnesses.js';
 import { linesIn } from '../../src/cli/sources.js';
 import { hashOf, lineOf } from '../../src/journal/chain.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
@@ -84,10 +85,10 @@ function remembering(verify: Verify): Verify {
 async function verdictOn(
   record: Buffer | readonly string[],
   verify: Verify | undefined,
-  headsBeside: readonly DayHead[] = [],
+  witnesses: readonly Witness[] = [],
 ): Promise<Verdict> {
   const bytes = Buffer.isBuffer(record) ? record : bytesOf(record);
-  const verification = new Verification(headsBeside);
+  const verification = new Verification(witnesses);
   let number = 0;
   for await (const line of linesIn(piecesOf(bytes))) {
     number += 1;
@@ -325,21 +326,34 @@ describe('R3: entries that were numbered anew, as they are after a change in the
   });
 });
 
-describe('R3, R4: a record of which all hashes were written anew', () => {
-  /** Changes one entry, and makes everything fit that needs no private key. */
-  function rewrite(lines: readonly string[], at: number): string[] {
-    let previous = '';
-    return lines.map((line) => {
-      const found = entryIn(line);
-      if (found === undefined) return line;
-      const change = found.position === at ? label('Forger') : {};
-      const link = found.position > at ? { previous_hash: previous } : {};
-      const fresh = forged(line, { ...change, ...link });
-      previous = entryIn(fresh)?.hash ?? '';
-      return fresh;
-    });
-  }
+/** Changes one entry, and makes everything fit that needs no private key. */
+function rewrite(lines: readonly string[], at: number): string[] {
+  let previous = '';
+  return lines.map((line) => {
+    const found = entryIn(line);
+    if (found === undefined) return line;
+    const change = found.position === at ? label('Forger') : {};
+    const link = found.position > at ? { previous_hash: previous } : {};
+    const fresh = forged(line, { ...change, ...link });
+    previous = entryIn(fresh)?.hash ?? '';
+    return fresh;
+  });
+}
 
+/** The entries of a record without its heads, signed as all there is by whoever has the service sign it. */
+async function signedAnew(
+  signer: Signer,
+  lines: readonly string[],
+  signed_at_ms = START_MS + 9 * DAY,
+): Promise<string[]> {
+  const bare = lines.filter((line) => entryIn(line) !== undefined);
+  const { position = 0, hash = '0'.repeat(64) } = entryIn(bare.at(-1)) ?? {};
+  const claims = { kind: 'export', first_position: 1, to_ms: null, position, hash, signed_at_ms };
+  const head = await signer.sign('timer-head+jwt', claims);
+  return [...bare, JSON.stringify({ head })];
+}
+
+describe('R3, R4: a record of which all hashes were written anew', () => {
   it('does not fit the first head behind the change', async () => {
     const { lines, verify } = await recordOf();
     const found = await Promise.all(
@@ -355,17 +369,7 @@ describe('R3, R4: a record of which all hashes were written anew', () => {
 
   it('does not fit heads that were kept elsewhere, if those in the export were taken out', async () => {
     const { lines, signer, verify, heads } = await recordOf();
-    const bare = rewrite(lines, 6).filter((line) => entryIn(line) !== undefined);
-    const last = entryIn(bare.at(-1));
-    const end = await signer.sign('timer-head+jwt', {
-      kind: 'export',
-      first_position: 1,
-      to_ms: null,
-      position: 8,
-      hash: last?.hash,
-      signed_at_ms: START_MS + 9 * DAY,
-    });
-    const whole = [...bare, JSON.stringify({ head: end })];
+    const whole = await signedAnew(signer, rewrite(lines, 6));
     expect((await verdictOn(whole, verify)).finding).toBeUndefined();
     expect((await verdictOn(whole, verify, heads)).finding).toMatchObject({
       kind: 'rewritten',
@@ -405,6 +409,94 @@ describe('R3, R4: a record of which all hashes were written anew', () => {
       kind: 'rewritten',
       position: 3,
     });
+  });
+});
+
+describe('R5: receipts that were kept hold the record fast', () => {
+  /** A receipt of each entry, from the moment of its recording. */
+  function receiptsOf(lines: readonly string[]): KeptReceipt[] {
+    return entriesOf(lines).map(({ entry: { timer_id, revision, position, hash, at_ms } }) => {
+      return { kind: 'receipt', timer_id, revision, position, hash, server_time_ms: at_ms };
+    });
+  }
+
+  it('which fits them, as far as it has their entries', async () => {
+    const { lines, verify, heads } = await recordOf();
+    const receipts = receiptsOf(lines);
+    const verdict = await verdictOn(lines, verify, [...heads, ...receipts]);
+    expect(verdict).toMatchObject({ finding: undefined, receipts: 8, receiptsOutside: [] });
+    const later = await recordOf(START_MS + DAY);
+    expect(await verdictOn(later.lines, later.verify, receipts)).toMatchObject({
+      finding: undefined,
+      // The first entry there has the hash of the fourth.
+      receipts: 5,
+      receiptsOutside: receipts.slice(0, 3),
+    });
+  });
+
+  it('and show that it was written anew at their entry or before', async () => {
+    const { lines, signer, verify } = await recordOf();
+    const receipts = receiptsOf(lines);
+    for (const receipt of receipts) {
+      for (let at = 1; at <= 8; at += 1) {
+        const whole = await signedAnew(signer, rewrite(lines, at));
+        expect((await verdictOn(whole, verify)).finding).toBeUndefined();
+        const { finding } = await verdictOn(whole, verify, [receipt]);
+        const why = `entry ${at}, receipt of ${receipt.position}: ${finding?.words}`;
+        if (at > receipt.position) expect(finding, why).toBeUndefined();
+        else {
+          expect(finding, why).toMatchObject({ kind: 'rewritten', position: 1 });
+          const named = `the receipt of ${receipt.timer_id} at revision ${receipt.revision} from 2026`;
+          expect(finding?.words, why).toContain(named);
+        }
+      }
+    }
+    const [, , third, , , , seventh] = receipts;
+    if (third === undefined || seventh === undefined) throw new RangeError();
+    const whole = await signedAnew(signer, rewrite(lines, 5));
+    const { finding } = await verdictOn(whole, verify, [seventh, third]);
+    expect(finding).toMatchObject({ kind: 'rewritten', position: 4 });
+  });
+
+  it('and show that it ends too early, unless they may be of later', async () => {
+    const { lines, signer, verify } = await recordOf();
+    const receipts = receiptsOf(lines);
+    const entries = lines.filter((line) => entryIn(line) !== undefined);
+    const last = receipts[7];
+    if (last === undefined) throw new RangeError();
+    for (let kept = 0; kept < 8; kept += 1) {
+      const short = await signedAnew(signer, entries.slice(0, kept));
+      expect((await verdictOn(short, verify)).finding).toBeUndefined();
+      const { finding } = await verdictOn(short, verify, receipts);
+      expect(finding).toMatchObject({ kind: 'removed', position: kept + 1 });
+      expect(finding?.words).toContain('the receipt of timer_b at revision 4 from 2026-01-17');
+      const isTold = kept === 7;
+      expect(finding?.timerId).toBe(isTold ? 'timer_b' : null);
+      expect(finding?.revision).toBe(isTold ? 4 : null);
+    }
+    const earlier = await signedAnew(signer, entries.slice(0, 7), last.server_time_ms + 60_000);
+    expect(await verdictOn(earlier, verify, receipts)).toMatchObject({
+      finding: undefined,
+      receipts: 7,
+      receiptsOutside: [last],
+    });
+  });
+
+  it('also where they contradict each other', async () => {
+    const { lines, verify } = await recordOf();
+    const receipts = receiptsOf(lines);
+    const foreign = receipts.map((receipt) => ({ ...receipt, hash: 'f'.repeat(64) }));
+    for (const witnesses of [
+      [...receipts, ...foreign],
+      [...foreign, ...receipts],
+    ]) {
+      const { finding } = await verdictOn(lines, verify, witnesses);
+      expect(finding).toMatchObject({ kind: 'rewritten', position: 1 });
+    }
+    const later = await recordOf(START_MS + DAY);
+    const { finding } = await verdictOn(later.lines, later.verify, foreign.slice(3, 4));
+    expect(finding).toMatchObject({ kind: 'rewritten', position: 5 });
+    expect(finding?.words).toContain('the receipt of timer_b');
   });
 });
 

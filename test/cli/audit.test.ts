@@ -226,6 +226,104 @@ describe('R3: audit verify of a journal that was tampered with', () => {
   });
 });
 
+describe('R3, R5: audit verify against receipts that were kept', () => {
+  async function receipt(): Promise<{ receipt: string; server_time_ms: number }> {
+    const answer = await service.request('POST', `/timers/${timerId}/receipts`, {});
+    return receiptSchema.parse(answer.body);
+  }
+
+  it('takes them one a line, in JSON as they were answered, and from standard input', async () => {
+    const receipts = [await receipt(), await receipt()];
+    const [first, second] = receipts;
+    const forms = [
+      receipts.map((one) => one.receipt).join('\r\n'),
+      receipts.map((one) => JSON.stringify(one)).join('\n'),
+      JSON.stringify(receipts, null, 2),
+      `${JSON.stringify(first?.receipt)}\n\n${second?.receipt}\n`,
+    ];
+    for (const form of forms) {
+      const { code, stdout } = await run('audit', 'verify', '--receipts', fileOf('r.txt', form));
+      expect([code, stdout]).toEqual([0, expect.stringContaining('heads and 2 receipts.\n')]);
+    }
+    const keys = await keysFile();
+    const record = fileOf('record.ndjson', await exportedLines());
+    await service.stop();
+    const args = ['audit', 'verify', record, '--keys', keys, '--receipts', '-'];
+    const command = startProcess(args);
+    command.child.stdin?.end(JSON.stringify(first));
+    const { code, stdout } = await command.ended;
+    expect([code, stdout]).toEqual([0, expect.stringContaining('heads and a receipt.\n')]);
+    const both = await run('audit', 'verify', '-', '--keys', keys, '--receipts', '-');
+    expect(both.code).toBe(2);
+    const none = await run('audit', 'verify', record, '--receipts', fileOf('none.txt', '\n'));
+    expect(none).toMatchObject({ code: 3, stderr: expect.stringContaining('has no receipts') });
+  });
+
+  it('refuses one that was not signed so, and tells of one that says nothing of this record', async () => {
+    const answered = await receipt();
+    const [header, payload = '', signature] = answered.receipt.split('.');
+    const claims = Buffer.from(payload, 'base64url')
+      .toString()
+      .replace('"revision":6', '"revision":5');
+    const forged = [header, Buffer.from(claims).toString('base64url'), signature].join('.');
+    const file = fileOf('receipts.txt', [answered.receipt, forged]);
+    const refused = await run('audit', 'verify', '--receipts', file);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain('Receipt 2 was changed');
+    // A head is signed by the same key, and is no receipt.
+    const [head] = signedHeadsSchema.parse((await service.request('GET', '/audit/heads')).body);
+    const other = fileOf('receipts.txt', [head?.head ?? '']);
+    expect((await run('audit', 'verify', '--receipts', other)).stderr).toContain('Receipt 1 was');
+    const { stdout } = await run('audit', 'export', '--to', '2026-01-16');
+    const record = fileOf('record.ndjson', stdout.trimEnd().split('\n'));
+    const kept = fileOf('kept.json', JSON.stringify(answered));
+    const held = ['audit', 'verify', record, '--keys', await keysFile(), '--receipts', kept];
+    const part = await run(...held);
+    expect([part.code, part.stderr]).toEqual([
+      0,
+      expect.stringContaining(
+        `Not held against this record: the receipt of ${timerId} at revision 6`,
+      ),
+    ]);
+    expect(JSON.parse((await run(...held, '--json')).stdout)).toMatchObject({
+      ok: true,
+      receipts: 0,
+      receipts_outside: [{ timer_id: timerId, position: 6, revision: 6 }],
+    });
+  });
+
+  it('names the one that speaks of an entry which is not there any more', async () => {
+    const kept = fileOf('receipts.txt', (await receipt()).receipt);
+    const lines = await exportedLines();
+    const keys = await keysFile();
+    const rewrittenAt = new Date(service.clock.now()).toISOString();
+    await service.advance(DAY);
+    const { journal } = service;
+    // The last entry before the receipt is not in what the service gives as its record.
+    const { read, positionBefore } = journal;
+    Object.assign(journal, {
+      read: async (after: number, limit: number) =>
+        (await read.call(journal, after, limit)).filter(({ position }) => position < 6),
+      positionBefore: async (epochMs: number) =>
+        Math.min(5, await positionBefore.call(journal, epochMs)),
+    });
+    const unseen = await run('audit', 'verify');
+    expect(unseen.code).toBe(0);
+    const seen = await run('audit', 'verify', '--receipts', kept);
+    expect(seen).toMatchObject({ code: 1, stdout: '' });
+    expect(seen.stderr).toContain(
+      `Entry 6, revision 6 of ${timerId}, was removed: the receipt of ${timerId} at revision 6 from ${rewrittenAt}`,
+    );
+    const told = await run('audit', 'verify', '--receipts', kept, '--json');
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      ok: false,
+      finding: { kind: 'removed', position: 6, timer_id: timerId, revision: 6 },
+    });
+    const whole = fileOf('record.ndjson', lines);
+    expect((await run('audit', 'verify', whole, '--keys', keys, '--receipts', kept)).code).toBe(0);
+  });
+});
+
 describe('R3: audit verify, for those who may not or cannot', () => {
   it('shows the credential that it is given, and needs one that may see the record', async () => {
     await service.protect();
