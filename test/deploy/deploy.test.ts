@@ -28,6 +28,7 @@ const composeSchema = z.object({
         z.record(z.string(), z.object({ aliases: z.array(z.string()) })),
       ]),
       ports: z.array(z.string()).optional(),
+      ulimits: z.object({ nofile: z.number() }).optional(),
       command: z.array(z.string()).optional(),
       volumes: z.array(z.string()).optional(),
       stop_grace_period: z.string().optional(),
@@ -78,6 +79,23 @@ const deployment = manifestOf(
     }),
   }),
 );
+const ingressSchema = z.object({
+  metadata: z.object({ annotations: z.record(z.string(), z.string()) }),
+  spec: z.object({
+    rules: z.tuple([
+      z.object({
+        http: z.object({
+          paths: z.tuple([
+            z.object({ backend: z.object({ service: z.object({ name: z.string() }) }) }),
+          ]),
+        }),
+      }),
+    ]),
+  }),
+});
+const serviceSchema = z.object({
+  spec: z.looseObject({ selector: z.record(z.string(), z.string()) }),
+});
 const [container] = deployment.spec.template.spec.containers;
 const strings = z.record(z.string(), z.string());
 const settings = manifestOf('ConfigMap', 'synchronized-timer', z.object({ data: strings })).data;
@@ -172,14 +190,38 @@ describe('the files for containers', () => {
 
   it('balance over all nodes', () => {
     const balancer = read('deploy/haproxy.cfg');
-    const servers = [...balancer.matchAll(/^ +server (\S+) (\S+) check$/gm)];
-    expect(servers.map(([, name]) => name)).toEqual(nodes.map(([name]) => name));
-    for (const [, name, address] of servers)
-      expect(address).toBe(`${name}:${SETTINGS.PORT.default}`);
-    const [, path = ''] = /httpchk GET (\S+)/.exec(balancer) ?? [];
-    expectOperation(path);
+    const [, ready = '', living = ''] = balancer.split(/^backend .+$/m);
+    for (const [backend, path] of [
+      [ready, container.readinessProbe.httpGet.path],
+      [living, container.livenessProbe.httpGet.path],
+    ] as const) {
+      const servers = [...backend.matchAll(/^ +server (\S+) (\S+) check$/gm)];
+      const expected = nodes.map(([name]) => [name, `${name}:${SETTINGS.PORT.default}`]);
+      expect(servers.map(([, name, address]) => [name, address])).toEqual(expected);
+      expect(/httpchk GET (\S+)/.exec(backend)?.[1]).toBe(path);
+    }
+    const [, most] = /^ +maxconn (\d+)$/m.exec(balancer) ?? [];
+    // Two for each connection, and some for itself.
+    const { nofile } = compose.services.balancer?.ulimits ?? { nofile: 0 };
+    expect(nofile).toBeGreaterThan(2 * Number(most) + 100);
     const [, port] = /bind :(\d+)$/m.exec(balancer) ?? [];
     expect(compose.services.balancer?.ports).toEqual([`${port}:${port}`]);
+  });
+
+  it('lead to nodes that live when none is ready', () => {
+    const balancer = read('deploy/haproxy.cfg');
+    const names = [...balancer.matchAll(/^backend (\S+)$/gm)].map(([, name]) => name);
+    const [ready, living] = names;
+    expect(names).toHaveLength(2);
+    expect(balancer).toContain(`  use_backend ${living} if { nbsrv(${ready}) eq 0 }\n`);
+    expect(balancer).toContain(`  default_backend ${ready}\n`);
+    const { metadata, spec } = manifestOf('Ingress', 'synchronized-timer', ingressSchema);
+    const [rule] = spec.rules;
+    const [{ backend }] = rule.http.paths;
+    const service = manifestOf('Service', backend.service.name, serviceSchema).spec;
+    const fallback = metadata.annotations['nginx.ingress.kubernetes.io/default-backend'] ?? '';
+    const behind = manifestOf('Service', fallback, serviceSchema).spec;
+    expect(behind).toEqual({ ...service, publishNotReadyAddresses: true });
   });
 
   it('mount, copy and run what is there', () => {
