@@ -107,6 +107,8 @@ export function createApp(options: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
+  // What remains changes while the revision, which the ETag is, stays: nobody's copy is as good as an answer.
+  Object.defineProperty(app.request, 'fresh', { value: false });
   app.set('query parser', 'simple');
   const exposedHeaders = ['ETag', 'Link', 'Location', 'Retry-After', ...RATE_LIMIT_HEADERS];
   const origin = config.corsOrigins.includes('*') ? '*' : config.corsOrigins;

@@ -238,7 +238,12 @@ interface World {
 }
 
 // Time stands still, so no limit on how often something may be done would ever be lifted.
-const UNHURRIED = { MAX_TIMERS: '100', MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: '0' };
+const UNHURRIED = {
+  MAX_TIMERS: '100',
+  MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '0',
+  MAX_REQUESTS_PER_SECOND_PER_CREDENTIAL: '0',
+  MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: '0',
+};
 
 /** Without it pages of everywhere may follow. */
 const OWN_PAGES = { CORS_ORIGINS: 'https://pages.example' };
@@ -255,8 +260,7 @@ async function guardedWorld(): Promise<World> {
 /** As after the first start: nobody needs a credential. */
 async function openWorld(): Promise<World> {
   const journal = new NotingJournal();
-  const settings = { ...UNHURRIED, MAX_REQUESTS_PER_SECOND_PER_ADDRESS: '0' };
-  const service = await TestService.start({ settings, journal });
+  const service = await TestService.start({ settings: UNHURRIED, journal });
   const callers = { anybody: { token: undefined, status: everywhere(101) } };
   return worldOf(service, journal, callers, await populate(service));
 }
@@ -300,6 +304,14 @@ async function complaintsOf(world: World, api: OpenApi, batch: Batch): Promise<u
   return (await Promise.all(asked)).flat();
 }
 
+/** Whether an answer may be kept of somebody who may change nothing: a receipt changes nothing. */
+function mayBeKept({ requests }: Batch): boolean {
+  return requests.some(
+    ({ operation, headers }) =>
+      operation.operationId === 'createReceipt' && headers['Idempotency-Key'] !== undefined,
+  );
+}
+
 function complaintOf(api: OpenApi, { operation }: RequestInput, reply: Reply): string {
   if (reply.status >= 500) return `${reply.status}: ${reply.body}`;
   try {
@@ -332,7 +344,10 @@ describe('T12, A1: whatever is asked over HTTP', () => {
           const changed = journal.takeChanged();
           if (crew === 'powerless' || crew === 'outsiders') {
             const after = await positionOf(service);
-            expect({ changed, entries: after - before }).toEqual({ changed: [], entries: 0 });
+            const unexpected = changed.filter(
+              (drawer) => !(drawer === 'answers' && mayBeKept(batch)),
+            );
+            expect({ unexpected, entries: after - before }).toEqual({ unexpected: [], entries: 0 });
             return;
           }
           if (crew === 'instructors') {
@@ -417,12 +432,12 @@ describe('T1, A1: whatever a display shows and sends', () => {
 });
 
 async function openDoor(): Promise<Door> {
-  const service = await TestService.start({ settings: OWN_PAGES });
+  const service = await TestService.start({ settings: { ...UNHURRIED, ...OWN_PAGES } });
   return { service, callers: undefined, ids: await populate(service) };
 }
 
 async function guardedDoor(): Promise<Door> {
-  const room = await openRoom({ settings: OWN_PAGES });
+  const room = await openRoom({ settings: { ...UNHURRIED, ...OWN_PAGES } });
   const { service } = room;
   const instructor = (await service.createKey({ role: 'instructor' })).key;
   const ids = await populate(service, instructor);

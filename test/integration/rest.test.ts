@@ -244,6 +244,21 @@ describe('GET /timers/{timer_id}', () => {
     expect(headers.get('cache-control')).toBe('no-store');
     expect(headers.get('etag')).toBe('"1"');
   });
+
+  it.each(['"1"', 'W/"1"', '"0", "1"', '*'])(
+    'A6: is told anew to those who know its revision: If-None-Match: %s',
+    async (condition) => {
+      const service = await TestService.start();
+      const { id } = await service.create();
+      // Otherwise `fetch` adds `no-cache`, which asks for a new answer by itself.
+      const headers = { 'If-None-Match': condition, 'Cache-Control': 'max-age=0' };
+      for (const path of [`/timers/${id}`, `/timers/${id}/history`, '/timers']) {
+        const answer = await send(service, { method: 'GET', path, headers });
+        expect(answer.status).toBe(200);
+        expect(JSON.stringify(answer.body)).toContain('"created"');
+      }
+    },
+  );
 });
 
 describe('POST /timers/{timer_id}/control', () => {
