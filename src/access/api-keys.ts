@@ -7,6 +7,7 @@ import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import type { Document, Documents } from '../journal/documents.js';
+import { DoubtError } from '../journal/journal.js';
 import { Problem } from '../protocol/problems.js';
 import { repairedText } from '../protocol/text.js';
 import { CALLER_ROLES, type CallerRole, type GivenTimers, givenTimersSchema } from './caller.js';
@@ -201,6 +202,7 @@ async function recorded(change: Promise<unknown>): Promise<void> {
   try {
     await change;
   } catch (cause) {
+    if (cause instanceof DoubtError) throw cause;
     const detail = 'The change could not be recorded, so nothing was changed; try again soon';
     throw new Problem('journal_unavailable', detail, { cause });
   }

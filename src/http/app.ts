@@ -17,7 +17,7 @@ import type { Audit } from '../audit/export.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Documents } from '../journal/documents.js';
-import { JournalError } from '../journal/journal.js';
+import { DoubtError, JournalError } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { asyncApiDocument } from '../protocol/asyncapi.js';
@@ -59,6 +59,8 @@ const NOTHING: Buffer = Buffer.alloc(0);
 const RATE_LIMIT_HEADERS = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'];
 
 const JOURNAL_ERROR = 'What was asked for could not be read or recorded; try again soon';
+const DOUBT =
+  'It is not known whether the change was recorded; ask again under the same Idempotency-Key, or see what is there';
 const INTERNAL_ERROR = 'The service failed; its log says why';
 
 /** The problem of a service that is not ready, by what is missing first. */
@@ -330,10 +332,14 @@ function answerProblem(log: Log): ErrorRequestHandler {
     if (expected?.code === 'rate_limited') response.set('Connection', 'close');
     if (expected !== undefined) return answer(response, expected);
     log.error({ err: error, method: request.method, path: request.path }, 'a request failed');
-    const isOfJournal = error instanceof JournalError;
-    const code = isOfJournal ? 'journal_unavailable' : 'internal_error';
-    answer(response, new Problem(code, isOfJournal ? JOURNAL_ERROR : INTERNAL_ERROR));
+    answer(response, failureProblem(error));
   };
+}
+
+function failureProblem(error: unknown): Problem {
+  if (error instanceof DoubtError) return new Problem('outcome_unknown', DOUBT);
+  if (error instanceof JournalError) return new Problem('journal_unavailable', JOURNAL_ERROR);
+  return new Problem('internal_error', INTERNAL_ERROR);
 }
 
 /** Express answers an address that it cannot read in a form of its own, so it never sees one. */

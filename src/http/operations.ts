@@ -309,7 +309,12 @@ export function operationsOf(schemas: RequestSchemas) {
 
 export type Operations = ReturnType<typeof operationsOf>;
 
-const KEY_PROBLEMS = [...RESTRICTED, 'foreign_origin', 'journal_unavailable'] as const;
+const KEY_PROBLEMS = [
+  ...RESTRICTED,
+  'foreign_origin',
+  'journal_unavailable',
+  'outcome_unknown',
+] as const;
 
 const credentialOperations = {
   createKey: {
@@ -584,6 +589,7 @@ function webhookOperations(schemas: RequestSchemas) {
     ...RESTRICTED,
     'foreign_origin',
     'journal_unavailable',
+    'outcome_unknown',
   ] as const;
   return {
     createWebhook: {

@@ -2,14 +2,17 @@
 import type Database from 'libsql';
 import { z } from 'zod';
 import type { Condition, Document } from './documents.js';
+import type { SqliteChanges } from './sqlite-changes.js';
 
 const documents = z.array(z.tuple([z.string(), z.string()]));
 
 export class SqliteDrawers {
   readonly #database: Database.Database;
+  readonly #changes: SqliteChanges;
 
-  constructor(database: Database.Database) {
+  constructor(database: Database.Database, changes: SqliteChanges) {
     this.#database = database;
+    this.#changes = changes;
   }
 
   get(drawer: string, name: string, nowMs: number): string | undefined {
@@ -20,7 +23,12 @@ export class SqliteDrawers {
     return documents.parse(statement.raw().all(drawer, name, nowMs))[0]?.[1];
   }
 
-  put(drawer: string, { name, text }: Document, expiresAtMs: number | null): void {
+  put(drawer: string, document: Document, expiresAtMs: number | null): void {
+    this.#changes.make(() => this.putWithin(drawer, document, expiresAtMs));
+  }
+
+  /** Puts a document as a part of a change that is being made. */
+  putWithin(drawer: string, { name, text }: Document, expiresAtMs: number | null): void {
     const statement = this.#database.prepare(
       `INSERT INTO documents (drawer, name, text, expires_at_ms) VALUES (?, ?, ?, ?)
        ON CONFLICT (drawer, name) DO UPDATE SET
@@ -42,7 +50,7 @@ export class SqliteDrawers {
 
   remove(drawer: string, name: string): boolean {
     const statement = this.#database.prepare('DELETE FROM documents WHERE drawer = ? AND name = ?');
-    return statement.run(drawer, name).changes > 0;
+    return this.#changes.make(() => statement.run(drawer, name)).changes > 0;
   }
 
   list(drawer: string, prefix: string): Document[] {
@@ -54,6 +62,7 @@ export class SqliteDrawers {
   }
 
   purge(nowMs: number): void {
-    this.#database.prepare('DELETE FROM documents WHERE expires_at_ms <= ?').run(nowMs);
+    const statement = this.#database.prepare('DELETE FROM documents WHERE expires_at_ms <= ?');
+    this.#changes.make(() => statement.run(nowMs));
   }
 }

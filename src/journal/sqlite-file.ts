@@ -18,6 +18,7 @@ import {
   JournalError,
   VERY_BEGINNING,
 } from './journal.js';
+import { SqliteChanges } from './sqlite-changes.js';
 import { SqliteDrawers } from './sqlite-drawers.js';
 import { ENTRY_COLUMNS, RECORDED_COLUMNS, rowOf } from './sqlite-rows.js';
 import { APPLICATION_ID, explain, migrate } from './sqlite-schema.js';
@@ -36,6 +37,7 @@ const links = z.array(z.tuple([z.number(), z.string()]));
 export class SqliteFile {
   readonly documents: SqliteDrawers;
   readonly #database: Database.Database;
+  readonly #changes: SqliteChanges;
   readonly #selectHead: Database.Statement;
   readonly #insertEntry: Database.Statement;
   readonly #upsertHead: Database.Statement;
@@ -51,7 +53,8 @@ export class SqliteFile {
   constructor(path: string) {
     if (!existsSync(path)) create(path);
     this.#database = openOwn(path);
-    this.documents = new SqliteDrawers(this.#database);
+    this.#changes = new SqliteChanges(this.#database);
+    this.documents = new SqliteDrawers(this.#database, this.#changes);
     this.#selectHead = this.#database
       .prepare('SELECT revision FROM heads WHERE timer_id = ?')
       .raw();
@@ -75,17 +78,16 @@ export class SqliteFile {
     return this.#last.position;
   }
 
-  /** Appends entries in one transaction; throws, with nothing written, if the disk does not take them. */
+  /**
+   * Appends entries in one transaction; throws, with nothing written, if the disk does not take them.
+   * @throws {DoubtError} if a crash might append them after all.
+   */
   append(entries: readonly Entry[]): JournalAnswer[] {
     const before = this.#last;
-    this.#database.exec('BEGIN IMMEDIATE');
     try {
-      const answers = entries.map((entry) => this.#appendOne(entry));
-      this.#database.exec('COMMIT');
-      return answers;
+      return this.#changes.make(() => entries.map((entry) => this.#appendOne(entry)));
     } catch (error) {
       this.#last = before;
-      if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
   }
@@ -152,16 +154,11 @@ export class SqliteFile {
   /** Takes out entries and what is known of timers that have none left, in one transaction. */
   takeOut(upTo: Beginning): void {
     const { drawer, name } = BEGINNING_DOCUMENT;
-    this.#database.exec('BEGIN IMMEDIATE');
-    try {
+    this.#changes.make(() => {
       this.#database.prepare('DELETE FROM entries WHERE position <= ?').run(upTo.position);
       this.#database.exec('DELETE FROM heads WHERE timer_id NOT IN (SELECT timer_id FROM entries)');
-      this.documents.put(drawer, { name, text: JSON.stringify(upTo) }, null);
-      this.#database.exec('COMMIT');
-    } catch (error) {
-      if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
-      throw error;
-    }
+      this.documents.putWithin(drawer, { name, text: JSON.stringify(upTo) }, null);
+    });
     this.#beginning = upTo;
   }
 

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Condition, Document } from './documents.js';
 import {
   type Beginning,
+  DoubtError,
   type Entry,
   groupByTimer,
   type JournalAnswer,
@@ -63,9 +64,17 @@ export interface Appended {
 export type SqliteRequest = SqliteQuestion & { readonly id: number };
 
 /** Errors cross the thread as their words: an error's class does not survive the crossing. */
+export interface SqliteFailure {
+  readonly id: number;
+  readonly ok: false;
+  readonly message: string;
+  /** What was asked for may be done all the same. */
+  readonly isInDoubt: boolean;
+}
+
 export type SqliteResponse =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
-  | { readonly id: number; readonly ok: false; readonly message: string };
+  | SqliteFailure;
 
 function answer(file: SqliteFile, request: SqliteRequest): unknown {
   switch (request.type) {
@@ -120,8 +129,9 @@ function replay(file: SqliteFile, request: ReplayQuestion): TimerRecord[] {
   return recordsOf(groupByTimer(rows.map(entryOf)));
 }
 
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function failureOf(id: number, error: unknown): SqliteFailure {
+  const message = error instanceof Error ? error.message : String(error);
+  return { id, ok: false, message, isInDoubt: error instanceof DoubtError };
 }
 
 function serve(path: string): void {
@@ -135,12 +145,12 @@ function serve(path: string): void {
       try {
         respond({ id: request.id, ok: true, value: answer(file, request) });
       } catch (error) {
-        respond({ id: request.id, ok: false, message: wordsOf(error) });
+        respond(failureOf(request.id, error));
       }
       if (request.type === 'close') port.close();
     });
   } catch (error) {
-    respond({ id: 0, ok: false, message: wordsOf(error) });
+    respond(failureOf(0, error));
     port.close();
   }
 }

@@ -15,6 +15,7 @@ import {
   beginningSchema,
   type Commit,
   type Documents,
+  DoubtError,
   type Entry,
   type Journal,
   type JournalAnswer,
@@ -25,7 +26,13 @@ import {
   type TimerRecord,
 } from './journal.js';
 import { entryOf, recordedEntryOf, recordedRowsSchema, rowsSchema } from './sqlite-rows.js';
-import type { Appended, SqliteQuestion, SqliteRequest, SqliteResponse } from './sqlite-worker.js';
+import type {
+  Appended,
+  SqliteFailure,
+  SqliteQuestion,
+  SqliteRequest,
+  SqliteResponse,
+} from './sqlite-worker.js';
 
 const FILE_NAME = 'journal.db';
 const REPLAY_BATCH_TIMERS = 500;
@@ -44,6 +51,8 @@ export interface SqliteJournalOptions {
 }
 
 interface Pending {
+  /** The entries that are to be appended. */
+  readonly asked: readonly Entry[];
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -105,7 +114,7 @@ export class SqliteJournal implements Journal {
     const journal = new SqliteJournal(path, worker, (error) => {
       if (isOpen) onCrash(error);
     });
-    await new Promise((resolve, reject) => journal.#pending.set(0, { resolve, reject }));
+    await new Promise((resolve, reject) => journal.#pending.set(0, { asked: [], resolve, reject }));
     isOpen = true;
     return journal;
   }
@@ -198,13 +207,14 @@ export class SqliteJournal implements Journal {
     this.#lastId += 1;
     const id = this.#lastId;
     const request: SqliteRequest = { ...question, id };
+    const asked = question.type === 'append' ? question.entries : [];
     return new Promise((resolve, reject) => {
       const settle = (value: unknown): void => {
         const answer = schema.parse(value);
         onAnswer?.(answer);
         resolve(answer);
       };
-      this.#pending.set(id, { resolve: settle, reject });
+      this.#pending.set(id, { asked, resolve: settle, reject });
       this.#worker.postMessage(request);
     });
   }
@@ -213,8 +223,12 @@ export class SqliteJournal implements Journal {
     const pending = this.#pending.get(response.id);
     this.#pending.delete(response.id);
     if (response.ok) pending?.resolve(response.value);
-    else pending?.reject(new JournalError(response.message));
+    else pending?.reject(errorOf(response, pending.asked));
   }
+}
+
+function errorOf({ message, isInDoubt }: SqliteFailure, asked: readonly Entry[]): JournalError {
+  return isInDoubt ? new DoubtError(message, asked) : new JournalError(message);
 }
 
 /**

@@ -306,8 +306,8 @@ export function problemOf(refusal: Refusal, timerId: string): Problem {
     case 'outcome_unknown':
       return new Problem(
         'outcome_unknown',
-        'The journal went away while it was asked to record the change, which it may have done, or do when it ' +
-          'is back; ask again under the same Idempotency-Key, or see what the timer shows then',
+        'The journal failed or went away while it was asked to record the change, which it may have done, or do ' +
+          'when it is back; ask again under the same Idempotency-Key, or see what the timer shows then',
       );
   }
 }

@@ -1,0 +1,80 @@
+/** Disks that take no more, or say so of what they took: nothing is lost, and what was refused stays refused. */
+import { describe, expect, it } from 'vitest';
+import { problemSchema } from '../../src/protocol/problems.js';
+import { timerSchema } from '../../src/protocol/timer.js';
+import { FailingDisk } from '../support/failing-disk.js';
+import { type Reply, ServiceProcess } from '../support/process.js';
+import { temporaryFolder } from '../support/sqlite.js';
+
+const HOUR = { duration_seconds: 3600, auto_start: true };
+
+function problemIn({ status, text }: Reply): [number, string] {
+  return [status, problemSchema.parse(JSON.parse(text)).code];
+}
+
+async function createIn(service: ServiceProcess) {
+  return timerSchema.parse(JSON.parse((await service.request('POST', '/timers', HOUR)).text));
+}
+
+async function timerIn(service: ServiceProcess, id: string) {
+  const { text } = await service.request('GET', `/timers/${id}`);
+  return timerSchema.parse(JSON.parse(text));
+}
+
+function extend(service: ServiceProcess, id: string, seconds: number): Promise<Reply> {
+  return service.request('POST', `/timers/${id}/control`, {
+    action: 'extend',
+    extend_seconds: seconds,
+  });
+}
+
+function makeKey(service: ServiceProcess): Promise<Reply> {
+  return service.request('POST', '/keys', { name: 'desk', role: 'admin' });
+}
+
+describe('a disk that fails to sync what was written', () => {
+  it('T3: a change that was refused is not made by a crash either', async (context) => {
+    const disk = FailingDisk.prepare(context);
+    const DATA_DIR = temporaryFolder();
+    const service = await ServiceProcess.start({ DATA_DIR, ...disk.settings });
+    const { id } = await createIn(service);
+    disk.begin('fails-once');
+    expect(problemIn(await extend(service, id, 100))).toEqual([503, 'journal_unavailable']);
+    expect(await timerIn(service, id)).toMatchObject({ revision: 1, duration_seconds: 3600 });
+    await service.kill();
+
+    const again = await ServiceProcess.start({ DATA_DIR });
+    expect(await timerIn(again, id)).toMatchObject({ revision: 1, duration_seconds: 3600 });
+    expect((await extend(again, id, 5)).status).toBe(200);
+  });
+
+  it('T3: nor is a key that was refused', async (context) => {
+    const disk = FailingDisk.prepare(context);
+    const DATA_DIR = temporaryFolder();
+    const service = await ServiceProcess.start({ DATA_DIR, ...disk.settings });
+    disk.begin('fails-once');
+    expect(problemIn(await makeKey(service))).toEqual([503, 'journal_unavailable']);
+    await service.kill();
+
+    const again = await ServiceProcess.start({ DATA_DIR });
+    expect((await again.request('GET', '/timers')).status).toBe(200);
+  });
+
+  it('T3: what nobody can know is said to be so, and the next change settles it', async (context) => {
+    const disk = FailingDisk.prepare(context);
+    const DATA_DIR = temporaryFolder();
+    const service = await ServiceProcess.start({ DATA_DIR, ...disk.settings });
+    const { id } = await createIn(service);
+    disk.begin('fails');
+    expect(problemIn(await extend(service, id, 100))).toEqual([503, 'outcome_unknown']);
+    expect(problemIn(await makeKey(service))).toEqual([503, 'outcome_unknown']);
+    expect(await timerIn(service, id)).toMatchObject({ revision: 1 });
+    disk.end('fails');
+    expect((await extend(service, id, 5)).status).toBe(200);
+    await service.kill();
+
+    const again = await ServiceProcess.start({ DATA_DIR });
+    expect(await timerIn(again, id)).toMatchObject({ revision: 2, duration_seconds: 3605 });
+    expect((await extend(again, id, 5)).status).toBe(200);
+  });
+});
