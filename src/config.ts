@@ -138,7 +138,7 @@ export const SETTINGS = {
   NATS_REPLICAS: {
     default: '',
     description:
-      'Copies of a new stream; empty is 3 in a cluster, and 1 on a server that stands alone',
+      'Copies of a new stream; empty is 3 in a cluster, and 1 on a server that stands alone. The log warns of one that has fewer',
     takes: 'a whole number from 1 to 5, or nothing',
     schema: z.union([z.literal('').transform(() => undefined), wholeNumber(1, 5).schema]),
   },

@@ -22,6 +22,7 @@ import {
   type TlsOptions,
 } from '@nats-io/transport-node';
 import type { Clock } from '../clock.js';
+import type { Log } from '../log.js';
 import { JournalError } from './journal.js';
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -145,6 +146,27 @@ function addStream(manager: JetStreamManager, name: string, replicas: number): P
     deny_delete: true,
     num_replicas: replicas,
   });
+}
+
+/**
+ * Tells of streams that were made with fewer copies than are wanted now: they are used as they are, and nobody would
+ * notice before a server is lost.
+ */
+export function tellOfFewCopies(
+  streams: readonly StreamInfo[],
+  replicas: number | undefined,
+  log: Log,
+): void {
+  for (const { config, cluster } of streams) {
+    const { name, num_replicas: copies } = config;
+    const isInCluster = (cluster?.name ?? '') !== '';
+    const wanted = replicas ?? (isInCluster ? MOST_REPLICAS : 1);
+    if (copies >= wanted) continue;
+    log.warn(
+      { stream: name, copies, wanted },
+      `a stream in NATS has fewer copies than NATS_REPLICAS says and goes with the servers that have them; make more: nats stream edit ${name} --replicas ${wanted}`,
+    );
+  }
 }
 
 /** Asks until a cluster that may just have been started can answer. */

@@ -54,6 +54,7 @@ import {
   openStream,
   patiently,
   requireWhole,
+  tellOfFewCopies,
   untilSilent,
   wordsOf,
 } from './nats-connection.js';
@@ -229,13 +230,16 @@ export class NatsJournal implements Journal {
         checkAPI: false,
         timeout: REQUEST_TIMEOUT_MS,
       });
-      const { info, ...beside } = await patiently(clock, async () => {
+      const { info, infos, ...beside } = await patiently(clock, async () => {
         const info = await openStream(manager, stream, replicas);
         const copies = info.config.num_replicas;
         const documents = await NatsDocuments.open(manager, `${stream}_documents`, copies, options);
         const snapshots = await Snapshots.open(manager, `${stream}_snapshots`, copies, clock);
-        return { info, documents, snapshots };
+        const buckets = [`KV_${stream}_documents`, `OBJ_${stream}_snapshots`];
+        const infos = await Promise.all(buckets.map((name) => manager.streams.info(name)));
+        return { info, infos, documents, snapshots };
       });
+      tellOfFewCopies([info, ...infos], replicas, options.log);
       const { beginning, state } = await readBeginning(beside.documents);
       requireWhole(info, state.sequence);
       const lookUp = (sequence: number) => entryAt(manager, stream, sequence);

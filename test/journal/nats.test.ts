@@ -155,6 +155,18 @@ describe('the journal in NATS', () => {
     ]);
   });
 
+  it('T3: tells of streams that have fewer copies than are asked for', async () => {
+    const stream = newStream();
+    const { log, messages } = readableLog();
+    const open = (replicas: number | undefined) => openNats(server, { stream, replicas, log });
+    for (const enough of [undefined, 1]) await (await open(enough)).close();
+    expect(messages).toEqual([]);
+    await open(3);
+    const names = [stream, `KV_${stream}_documents`, `OBJ_${stream}_snapshots`];
+    const advice = names.map((name) => `nats stream edit ${name} --replicas 3`);
+    expect(messages).toEqual(advice.map((command) => expect.stringContaining(command)));
+  });
+
   it('takes timers of any name', async () => {
     const journal = await openNats(server);
     const names = ['a.b', '*', '>', 'ä ö', '=a', `${'x'.repeat(200)}`];
@@ -426,6 +438,10 @@ describe('in a cluster of three servers, the journal in NATS', () => {
     // Nobody waits for the cluster to have elected its leaders.
     const nodes = await Promise.all([1, 2, 3].map(open));
     const [journal = await open()] = nodes;
+    const { log, messages } = readableLog();
+    const rare = { access: { servers }, stream: newStream(), log };
+    for (const replicas of [1, undefined]) await openNats(cluster[0], { ...rare, replicas });
+    expect(messages).toHaveLength(3);
     const connection = await connect({ servers });
     const manager = await jetstreamManager(connection);
     const { config, cluster: copies } = await manager.streams.info(stream);
