@@ -13,13 +13,16 @@ import { APPLICATION_ID, damaged, explain, refuseNewer, versionOf } from './sqli
 const HEADER_BYTES = 100;
 const MAGIC = 'SQLite format 3\0';
 const APPLICATION_ID_OFFSET = 68;
+const FIRST_VERSION_WITH_HEADS = 2;
 
 function check(path: string): void {
   refuseForeign(path);
   // The driver has no other way to open a file that nothing is to be written to.
   const database = new Database(`${pathToFileURL(path).href}?mode=ro`);
   refuseDamaged(database, path);
-  refuseNewer(versionOf(database), path);
+  const version = versionOf(database);
+  refuseNewer(version, path);
+  if (version >= FIRST_VERSION_WITH_HEADS) refuseContradiction(database, path);
 }
 
 /** Reads the header without SQLite, which might write to the file just by opening it. */
@@ -49,6 +52,36 @@ function refuseDamaged(database: Database.Database, path: string): void {
   const findings = database.prepare('PRAGMA quick_check(1)').raw().all();
   const [finding] = z.array(z.tuple([z.string()])).parse(findings);
   if (finding?.[0] !== 'ok') throw damaged(path, finding?.[0] ?? 'it could not be checked');
+}
+
+/** Of a timer whose entries do not end where its head says: its id, what its head says, and its last revision. */
+const CONTRADICTIONS = [
+  `SELECT timer_id, revision, (
+     SELECT max(revision) FROM entries WHERE entries.timer_id = heads.timer_id
+   ) AS last FROM heads WHERE last IS NOT revision LIMIT 1`,
+  `SELECT timer_id, 0, max(revision) FROM entries
+   GROUP BY timer_id HAVING timer_id NOT IN (SELECT timer_id FROM heads) LIMIT 1`,
+];
+
+const contradictions = z.array(z.tuple([z.string(), z.number(), z.number().nullable()]));
+
+/**
+ * An entry and the head of its timer are written in one commit, so where they differ somebody else wrote. The last
+ * entry has none behind it that would tell; what is recorded after it was removed would take its place.
+ */
+function refuseContradiction(database: Database.Database, path: string): void {
+  for (const query of CONTRADICTIONS) {
+    const [found] = contradictions.parse(database.prepare(query).raw().all());
+    if (found === undefined) continue;
+    const [timerId, recorded, last] = found;
+    const isMissing = recorded > (last ?? 0);
+    throw damaged(
+      path,
+      isMissing
+        ? `revision ${recorded} of ${timerId} was recorded and is not there any more`
+        : `revision ${last} of ${timerId} is there and was not recorded by the service`,
+    );
+  }
 }
 
 const path = process.argv[2] ?? '';

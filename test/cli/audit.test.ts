@@ -178,12 +178,15 @@ describe('R3: audit verify of a journal that was tampered with', () => {
   const settings = { RETAIN_FINISHED_SECONDS: '0' };
   let database: Buffer;
   let id: string;
+  let receipt: string;
   beforeAll(async () => {
     const directory = temporaryFolder();
     const first = await TestService.start({ journal: await openSqlite(directory), settings });
     ({ id } = await first.create());
     for (let count = 0; count < 4; count += 1) await first.act(id, 'extend', 60);
     await first.act(id, 'stop');
+    const answer = await first.request('POST', `/timers/${id}/receipts`, {});
+    ({ receipt } = receiptSchema.parse(answer.body));
     await first.stop();
     database = readFileSync(join(directory, 'journal.db'));
   });
@@ -201,7 +204,8 @@ describe('R3: audit verify of a journal that was tampered with', () => {
       `UPDATE entries SET position = -position - 1 WHERE position >= 3;
        UPDATE entries SET position = -position WHERE position < 0;
        INSERT INTO entries SELECT 3, 'timer_forged', 1, at_ms, type, data, recorded_at_ms, caused_by,
-         reason, request_id, hash FROM entries WHERE position = 1`,
+         reason, request_id, hash FROM entries WHERE position = 1;
+       INSERT INTO heads VALUES ('timer_forged', 1, 0)`,
     ],
     [
       'moved',
@@ -210,13 +214,7 @@ describe('R3: audit verify of a journal that was tampered with', () => {
     ],
   ])('tells that an entry in the file of the journal was %s', async (kind, statements) => {
     const { clock } = service;
-    const directory = temporaryFolder();
-    const path = join(directory, 'journal.db');
-    writeFileSync(path, database);
-    const tampered = new Database(path);
-    tampered.exec(statements);
-    tampered.close();
-    const journal = await openSqlite(directory);
+    const journal = await openSqlite(tamperedWith(statements));
     service = await TestService.start({ journal, settings, clock });
     const { code, stdout } = await run('audit', 'verify', '--json');
     expect(code).toBe(1);
@@ -224,6 +222,57 @@ describe('R3: audit verify of a journal that was tampered with', () => {
     const named = kind === 'inserted' ? {} : { timer_id: id, revision: position };
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, finding: { kind, position, ...named } });
   });
+
+  it.each([
+    [
+      'its last entry was removed',
+      'DELETE FROM entries WHERE position = 6',
+      'revision 6 of ID was',
+    ],
+    ['its last entries were', 'DELETE FROM entries WHERE position > 3', 'revision 6 of ID was'],
+    ['all were', 'DELETE FROM entries', 'revision 6 of ID was'],
+    [
+      'its head was set back',
+      'UPDATE heads SET revision = 5',
+      'revision 6 of ID is there and was not',
+    ],
+    ['its head was removed', 'DELETE FROM heads', 'revision 6 of ID is there and was not'],
+  ])('and is refused at the start when of a timer %s', async (_, statements, words) => {
+    const directory = tamperedWith(statements);
+    const before = readFileSync(join(directory, 'journal.db'));
+    await expect(openSqlite(directory)).rejects.toThrow(words.replace('ID', id));
+    await expect(openSqlite(directory)).rejects.toThrow('restore a backup in its place');
+    expect(readFileSync(join(directory, 'journal.db'))).toEqual(before);
+  });
+
+  it('and is found by a receipt alone when the last entry is gone and the head of its timer fits', async () => {
+    const { clock } = service;
+    const directory = tamperedWith(`DELETE FROM entries WHERE position = 6;
+      UPDATE heads SET revision = 5, ended_at_ms = NULL`);
+    service = await TestService.start({ journal: await openSqlite(directory), settings, clock });
+    expect(await service.get(id)).toMatchObject({ state: 'created', revision: 5 });
+    expect((await run('audit', 'verify')).code).toBe(0);
+    const held = ['audit', 'verify', '--receipts', fileOf('receipts.txt', receipt)];
+    const { code, stderr } = await run(...held);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`Entry 6, revision 6 of ${id}, was removed: the receipt of ${id}`);
+    // Something else in its place does not hide it.
+    await service.act(id, 'start');
+    const covered = await run(...held);
+    expect(covered.code).toBe(1);
+    expect(covered.stderr).toContain(`but the receipt of ${id} at revision 6 from 2026-01-15`);
+  });
+
+  /** A folder with the journal, after somebody had their way with it. */
+  function tamperedWith(statements: string): string {
+    const directory = temporaryFolder();
+    const path = join(directory, 'journal.db');
+    writeFileSync(path, database);
+    const tampered = new Database(path);
+    tampered.exec(statements);
+    tampered.close();
+    return directory;
+  }
 });
 
 describe('R3, R5: audit verify against receipts that were kept', () => {
