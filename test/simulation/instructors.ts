@@ -63,12 +63,12 @@ export class Instructors {
       .catch(onBroken);
   }
 
-  /** Takes note of an entry at the moment of its commit. */
-  committed(entry: Entry): void {
+  /** Takes note of an entry at the moment of its commit, which is `recordedMs` by the clock of its node. */
+  committed(entry: Entry, recordedMs: number): void {
     const { model, clock } = this.#options;
     const { timerId, type, requestId, by } = entry;
     const before = model.now(timerId);
-    model.commit(entry, clock.now());
+    model.commit(entry, clock.now(), recordedMs);
     if (this.keyed.committed(entry)) return;
     if (by.role === 'service') {
       must('T1', type === 'expired', () => `the service has ${type} ${timerId} by itself`);

@@ -27,7 +27,7 @@ import { linesOfSnapshot, readSnapshot } from '../../src/journal/nats-snapshot.j
 import type { Random } from './random.js';
 
 const COMMITS_PER_LOSS = 5;
-const EARLY_MS = 400;
+const EARLY_MS = 20;
 const ANSWER_TIMEOUT_MS = 2000;
 const ENTRIES_BETWEEN_SNAPSHOTS = 5;
 const LONGEST_STRAY_MS = 30_000;
@@ -50,7 +50,7 @@ export type Bug =
   | 'change told twice'
   | 'stale snapshot';
 
-export interface NodeClock {
+export interface NodeClock extends Clock {
   /** Whether it lets its node record. */
   readonly isRight: boolean;
 }
@@ -59,8 +59,8 @@ export interface LogOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly bug?: Bug | undefined;
-  /** Called at the moment an entry is committed, before anybody hears of it. */
-  readonly onCommit: (entry: Entry) => void;
+  /** Called at the moment an entry is committed, which its node knows as `recordedMs`, before anybody hears of it. */
+  readonly onCommit: (entry: Entry, recordedMs: number) => void;
   readonly onConflict: (entry: Entry) => void;
   /** Called when the answer to an append gets lost, whose entries were committed. */
   readonly onLostAnswer: () => void;
@@ -80,7 +80,7 @@ export class SimulatedLog {
   readonly #connections = new Set<NodeJournal>();
   #commits = 0;
   readonly bug: Bug | undefined;
-  readonly #onCommit: (entry: Entry) => void;
+  readonly #onCommit: (entry: Entry, recordedMs: number) => void;
   readonly #onConflict: (entry: Entry) => void;
   readonly onLostAnswer: () => void;
   readonly onDamaged: (error: unknown) => void;
@@ -114,8 +114,8 @@ export class SimulatedLog {
     return [...(this.#histories.get(timerId) ?? [])];
   }
 
-  commit(entries: readonly Entry[]): JournalAnswer[] {
-    const answers = entries.map((entry) => this.#commitOne({ ...entry }));
+  commit(entries: readonly Entry[], recorder: NodeClock): JournalAnswer[] {
+    const answers = entries.map((entry) => this.#commitOne({ ...entry }, recorder));
     for (const connection of this.#connections) connection.hurry();
     return answers;
   }
@@ -130,21 +130,7 @@ export class SimulatedLog {
     return this.#commits % COMMITS_PER_LOSS === 0;
   }
 
-  /** Records the end of a timer a moment before its deadline, unless something else happens to it. */
-  #expireEarly(entry: Entry): void {
-    if (entry.type !== 'created' || !entry.data.autoStart) return;
-    const { timerId, data, atMs } = entry;
-    const endMs = atMs + data.durationMs;
-    this.clock.setTimeout(
-      () => {
-        const when = { atMs: endMs, recordedAtMs: this.clock.now() };
-        this.commit([{ ...BY_ITSELF, ...when, timerId, revision: 2, type: 'expired', data: {} }]);
-      },
-      endMs - EARLY_MS - this.clock.now(),
-    );
-  }
-
-  #commitOne(entry: Entry): JournalAnswer {
+  #commitOne(entry: Entry, recorder: NodeClock): JournalAnswer {
     const history = this.#histories.get(entry.timerId) ?? [];
     const isNext = entry.revision === history.length + 1;
     const passesByMistake =
@@ -154,11 +140,13 @@ export class SimulatedLog {
       return 'conflict';
     }
     if (this.bug === 'lost entry' && this.#isToBeLost()) return 'committed';
-    if (this.bug === 'early expiry') this.#expireEarly(entry);
+    if (this.bug === 'early expiry') {
+      for (const connection of this.#connections) connection.expireEarly(entry);
+    }
     history.push(entry);
     this.#histories.set(entry.timerId, history);
     this.entries.push(entry);
-    this.#onCommit(entry);
+    this.#onCommit(entry, recorder.now());
     return 'committed';
   }
 }
@@ -297,7 +285,7 @@ export class NodeJournal implements Journal {
     const isToBeLost = this.answersToLose > 0;
     if (isToBeLost) this.answersToLose -= 1;
     if (isToBeLost && this.#log.random.chance(0.5)) return this.#failAndArriveLater(entries);
-    const answers = this.#log.commit(entries);
+    const answers = this.#log.commit(entries, this.#clock);
     await this.#travel();
     if (!isToBeLost && !this.#isCutOff) return answers;
     this.#log.onLostAnswer();
@@ -315,7 +303,7 @@ export class NodeJournal implements Journal {
       random.between(0, LONGEST_STRAY_MS),
       silenceMs + random.between(0, LONGEST_OVERLAP_MS),
     ]);
-    clock.setTimeout(() => this.#log.commit(entries), delayMs);
+    clock.setTimeout(() => this.#log.commit(entries, this.#clock), delayMs);
     await this.#wait(silenceMs);
     throw new DoubtError(NOT_ANSWERED, entries);
   }
@@ -358,6 +346,29 @@ export class NodeJournal implements Journal {
 
   async close(): Promise<void> {
     this.abandon();
+  }
+
+  /** Has the node record the end of a timer a moment before its deadline, unless something else happens to it. */
+  expireEarly(entry: Entry): void {
+    if (entry.type !== 'created' || !entry.data.autoStart) return;
+    const { timerId, data, atMs } = entry;
+    const endMs = atMs + data.durationMs;
+    const clock = this.#clock;
+    clock.setTimeout(
+      () => {
+        const when = { atMs: endMs, recordedAtMs: clock.now() };
+        const end = {
+          ...BY_ITSELF,
+          ...when,
+          timerId,
+          revision: 2,
+          type: 'expired',
+          data: {},
+        } as const;
+        this.#log.commit([end], clock);
+      },
+      endMs - EARLY_MS - clock.now(),
+    );
   }
 
   /** There is something to deliver, or may be. */

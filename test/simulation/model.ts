@@ -57,16 +57,21 @@ export class Model {
     return this.timers.get(timerId)?.at(-1);
   }
 
-  /** Takes an entry at the moment of its commit. */
-  commit(entry: Entry, nowMs: number): void {
+  /**
+   * Takes an entry at the moment of its commit, by the right clock and by that of the node that recorded it: by its own
+   * it is never early, unless the entry before it was made by a clock that is ahead of it.
+   */
+  commit(entry: Entry, nowMs: number, recordedMs: number): void {
     const { timerId, revision, type } = entry;
     const before = this.now(timerId);
     const what = `${type} of ${timerId}`;
     must('T5', revision === (before?.revision ?? 0) + 1, () => {
       return `${what} is revision ${revision}, after ${before?.revision ?? 'none'}`;
     });
-    const isInTime = entry.atMs <= nowMs + MAX_CLOCK_SKEW_MS;
-    must('T4', isInTime, () => `${what} is committed ${entry.atMs - nowMs} ms early`);
+    const possibleMs = Math.max(recordedMs, before?.atMs ?? 0);
+    const latestMs = Math.min(possibleMs, nowMs + MAX_CLOCK_SKEW_MS);
+    const earlyMs = entry.atMs - latestMs;
+    must('T4', earlyMs <= 0, () => `${what} is committed ${earlyMs} ms early`);
     const after = before === undefined ? begin(entry) : step(before, entry);
     this.timers.set(timerId, [...(this.timers.get(timerId) ?? []), after]);
   }

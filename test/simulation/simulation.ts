@@ -115,7 +115,7 @@ class Simulation {
       clock: this.#clock,
       random,
       bug: options.bug,
-      onCommit: (entry) => this.#committed(entry),
+      onCommit: (entry, recordedMs) => this.#committed(entry, recordedMs),
       onConflict: (entry) => this.#conflicted(entry),
       onLostAnswer: () => this.#count('lost answers'),
       onDamaged: (error) => this.#breaks(error),
@@ -453,12 +453,12 @@ class Simulation {
     if (node !== undefined && this.#broken === undefined) this.#instructors.ask(node, commands);
   }
 
-  #committed(entry: Entry): void {
+  #committed(entry: Entry, recordedMs: number): void {
     const { timerId, revision, type } = entry;
     this.#count('entries');
     const when = timeOf(entry.atMs);
     this.#tell(`committed: ${type} of ${timerId}, revision ${revision}, at ${when}`);
-    this.#checked(() => this.#instructors.committed(entry));
+    this.#checked(() => this.#instructors.committed(entry, recordedMs));
   }
 
   #conflicted({ type, timerId, revision }: Entry): void {
