@@ -96,6 +96,23 @@ const ingressSchema = z.object({
 const serviceSchema = z.object({
   spec: z.looseObject({ selector: z.record(z.string(), z.string()) }),
 });
+const budgetSchema = z.object({ spec: z.unknown() });
+const workloadSchema = z.object({
+  spec: z.object({
+    template: z.object({
+      metadata: z.object({ labels: z.record(z.string(), z.string()) }),
+      spec: z.object({
+        securityContext: z.object({ runAsNonRoot: z.boolean() }),
+        affinity: z.object({
+          podAntiAffinity: z.record(
+            z.string(),
+            z.array(z.looseObject({ podAffinityTerm: z.unknown().optional() })),
+          ),
+        }),
+      }),
+    }),
+  }),
+});
 const [container] = deployment.spec.template.spec.containers;
 const strings = z.record(z.string(), z.string());
 const settings = manifestOf('ConfigMap', 'synchronized-timer', z.object({ data: strings })).data;
@@ -222,6 +239,26 @@ describe('the files for containers', () => {
     const fallback = metadata.annotations['nginx.ingress.kubernetes.io/default-backend'] ?? '';
     const behind = manifestOf('Service', fallback, serviceSchema).spec;
     expect(behind).toEqual({ ...service, publishNotReadyAddresses: true });
+  });
+
+  it.each([
+    ['StatefulSet', 'nats', 'required'],
+    ['Deployment', 'synchronized-timer', 'preferred'],
+  ])('lose no more than one pod of the %s %s at a time', (kind, name, how) => {
+    const budget = manifestOf('PodDisruptionBudget', name, budgetSchema).spec;
+    expect(budget).toEqual({ maxUnavailable: 1, selector: { matchLabels: { app: name } } });
+    const { metadata, spec } = manifestOf(kind, name, workloadSchema).spec.template;
+    expect(metadata.labels.app).toBe(name);
+    const rule = spec.affinity.podAntiAffinity[`${how}DuringSchedulingIgnoredDuringExecution`];
+    const [term] = rule?.map((one) => one.podAffinityTerm ?? one) ?? [];
+    const labelSelector = { matchLabels: { app: name } };
+    expect(term).toEqual({ topologyKey: 'kubernetes.io/hostname', labelSelector });
+    expect(spec.securityContext.runAsNonRoot).toBe(true);
+  });
+
+  it('run the service as a user that may do little', () => {
+    const [, user] = /^USER (\S+)$/m.exec(read('Dockerfile').split('FROM').at(-1) ?? '') ?? [];
+    expect(user).toBe('node');
   });
 
   it('mount, copy and run what is there', () => {

@@ -205,6 +205,31 @@ describe('D5: displays of another node', () => {
   });
 });
 
+describe('T3: what the clock of a timer tells', () => {
+  it('comes from each node to its own displays, and never from another', async () => {
+    const { journal, near, far } = await twoNodes();
+    const { id } = await near.create({ duration_seconds: 40, warning_thresholds: [30, 10] });
+    const displays = [await near.display(id), await far.display(id)];
+    await near.act(id, 'start');
+    await near.advance(SECOND);
+    const [toldBefore, proposedBefore] = [journal.bus.told.length, journal.proposed.length];
+    for (let second = 0; second < 35; second += 1) {
+      await near.advance(SECOND);
+      await Promise.all(displays.map((display) => display.news()));
+    }
+    for (const { messages } of displays) {
+      const heard = (type: string): number => messages.filter((one) => one.type === type).length;
+      expect([heard('timer_tick'), heard('timer_warning')]).toEqual([36, 2]);
+    }
+    const told = journal.bus.told.slice(toldBefore);
+    const news = told.map(({ message }) => newsSchema.parse(message));
+    // Every node says once a second that it is there, and nothing else.
+    expect(news.filter(({ figures }) => figures.length > 0)).toEqual([]);
+    expect(news.length).toBeLessThanOrEqual(2 * 35);
+    expect(journal.proposed).toHaveLength(proposedBefore);
+  });
+});
+
 describe('D5: what many displays cost', () => {
   const NOBODY = () => {};
 
