@@ -1,8 +1,11 @@
 /** Disks that take no more, or say so of what they took: nothing is lost, and what was refused stays refused. */
+import { closeSync, openSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { problemSchema } from '../../src/protocol/problems.js';
 import { timerSchema } from '../../src/protocol/timer.js';
+import { eventually } from '../support/eventually.js';
 import { FailingDisk } from '../support/failing-disk.js';
+import { freePorts } from '../support/ports.js';
 import { type Reply, ServiceProcess } from '../support/process.js';
 import { temporaryFolder } from '../support/sqlite.js';
 
@@ -76,5 +79,22 @@ describe('a disk that fails to sync what was written', () => {
     const again = await ServiceProcess.start({ DATA_DIR });
     expect(await timerIn(again, id)).toMatchObject({ revision: 2, duration_seconds: 3605 });
     expect((await extend(again, id, 5)).status).toBe(200);
+  });
+});
+
+describe('a standard output that takes no line', () => {
+  it('harms the log only: the service serves, and ends when it is told to', async () => {
+    const [port = 0] = await freePorts(1);
+    const full = openSync('/dev/full', 'w');
+    const settings = { JOURNAL: 'memory', PORT: String(port), LOG_LEVEL: 'trace' };
+    const service = ServiceProcess.launch(settings, 'test', full);
+    closeSync(full);
+    service.url = `http://127.0.0.1:${port}`;
+    await eventually(async () => {
+      expect((await service.request('GET', '/readyz')).status).toBe(200);
+    });
+    expect(await createIn(service)).toMatchObject({ state: 'running' });
+    expect(await service.terminate()).toBe(0);
+    expect(service.stderr).toBe('');
   });
 });

@@ -1,6 +1,5 @@
 /** Real nats-servers, each a process with a folder of its own that goes with the file of tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -16,6 +15,7 @@ import { NatsJournal, type NatsJournalOptions } from '../../src/journal/nats.js'
 import type { NatsAccess } from '../../src/journal/nats-connection.js';
 import { createLog } from '../../src/log.js';
 import { endWithFile, endWithTest } from './endings.js';
+import { freePorts } from './ports.js';
 import { SimulatedClock } from './simulated-clock.js';
 import { TcpProxy } from './tcp-proxy.js';
 import { canRun } from './tools.js';
@@ -262,31 +262,6 @@ export class AnswerProxy {
     this.#stop();
     for (const sockets of this.#connections) for (const socket of sockets) socket.destroy();
   }
-}
-
-/** Below the ports that systems give to connections, which would take those of a server that is down. */
-const FIRST_PORT = 15_000;
-const PORTS = 15_000;
-
-/** Different ports that nobody listens on. */
-async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) {
-    const port = FIRST_PORT + randomInt(PORTS);
-    if (await isFree(port)) ports.add(port);
-  }
-  return [...ports];
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const holder = createServer().listen(port, '127.0.0.1');
-  try {
-    await once(holder, 'listening');
-  } catch {
-    return false;
-  }
-  await once(holder.close(), 'close');
-  return true;
 }
 
 export interface TestNatsOptions extends Partial<Omit<NatsJournalOptions, 'access'>> {

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Agent, request as httpRequest } from 'node:http';
 import { createInterface, type Interface } from 'node:readline';
+import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { endWithFile, endWithTest } from './endings.js';
 
@@ -39,9 +40,13 @@ export class ServiceProcess {
   readonly #agent = new Agent({ keepAlive: true });
   readonly #lines: Interface;
 
-  private constructor(settings: Readonly<Record<string, string>>, lifetime: Lifetime) {
+  private constructor(
+    settings: Readonly<Record<string, string>>,
+    lifetime: Lifetime,
+    output: 'pipe' | number,
+  ) {
     const env = { PATH: process.env.PATH, NODE_ENV: 'production', PORT: '0', ...settings };
-    this.child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', output, 'pipe'] });
     this.exited = new Promise((resolve) => {
       this.child.once('close', (code, signal) => {
         running[lifetime].delete(this);
@@ -49,9 +54,7 @@ export class ServiceProcess {
         resolve({ code, signal });
       });
     });
-    const { stdout } = this.child;
-    if (stdout === null) throw new Error('The process has no standard output');
-    this.#lines = createInterface({ input: stdout });
+    this.#lines = createInterface({ input: this.child.stdout ?? Readable.from([]) });
     this.#lines.on('line', (line) => this.log.push(line));
     this.child.stderr?.on('data', (data) => {
       this.stderr += String(data);
@@ -69,12 +72,13 @@ export class ServiceProcess {
     return service;
   }
 
-  /** Starts a process that may never become a service. */
+  /** Starts a process that may never become a service; one whose output goes elsewhere has no log here. */
   static launch(
     settings: Readonly<Record<string, string>>,
     lifetime: Lifetime = 'test',
+    output: 'pipe' | number = 'pipe',
   ): ServiceProcess {
-    return new ServiceProcess(settings, lifetime);
+    return new ServiceProcess(settings, lifetime, output);
   }
 
   /** Waits until it takes commands. */
