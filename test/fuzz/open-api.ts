@@ -93,8 +93,7 @@ export class OpenApi {
     const mediaType = headers['content-type']?.split(';')[0] ?? '';
     const content = response.content[mediaType];
     if (content === undefined) return `${mediaType} instead of ${documented.join(' or ')}`;
-    const key = `${operation.operationId} ${status} ${mediaType}`;
-    const validate = this.#validators.get(key) ?? this.#compile(key, content.schema);
+    const validate = this.#validatorOf(content.schema);
     for (const json of jsonIn(mediaType, body)) {
       if (this.#knownLines.has(json)) continue;
       if (!validate(JSON.parse(json))) return this.#ajv.errorsText(validate.errors);
@@ -103,10 +102,13 @@ export class OpenApi {
     return '';
   }
 
-  #compile(key: string, schema: JsonSchema): ValidateFunction {
+  /** One for all answers of the same schema; to make one takes long. */
+  #validatorOf(schema: JsonSchema): ValidateFunction {
     const text = JSON.stringify(schema).replaceAll('"#/', `"${DOCUMENT}#/`);
+    const known = this.#validators.get(text);
+    if (known !== undefined) return known;
     const validate = this.#ajv.compile(schemaSchema.parse(JSON.parse(text)));
-    this.#validators.set(key, validate);
+    this.#validators.set(text, validate);
     return validate;
   }
 }
