@@ -12,6 +12,7 @@ import {
 } from '../../src/protocol/webhooks.js';
 import { eventsOf, messageIdOf, messageOf } from '../../src/webhooks/events.js';
 import { DisturbedJournal } from '../support/disturbed-journal.js';
+import { BY_TEST } from '../support/entries.js';
 import { eventually } from '../support/eventually.js';
 import { type Delivery, Receiver, typesOf, verify } from '../support/receiver.js';
 import { problemIn, TestService, type TestServiceOptions } from '../support/service.js';
@@ -643,7 +644,7 @@ describe('W4: a receiver that is back is told at once', () => {
     });
     receiver.answer = () => 500;
     const ids: string[] = [];
-    for (let count = 0; count < 1100; count += 1) ids.push((await service.create()).id);
+    for (let count = 0; count < 1100; count += 1) ids.push(await service.createQuickly());
     await settle(service);
     await advance(service, MINUTE);
     expect(receiver.received).toHaveLength(0);
@@ -716,14 +717,18 @@ describe('W4: a receiver that is back is told at once', () => {
 });
 
 describe('W4: a timer whose messages are never taken', () => {
-  /** A timer with 1,002 messages of which the receiver takes none, to be told with one warning in between. */
+  /** Enough for entries on two pages of the journal, and for many readings of what is left out. */
+  const ROUNDS = 260;
+
+  /** A timer with 522 messages of which the receiver takes none, to be told with one warning in between. */
   async function neverTaken({ service, receiver }: Hooked): Promise<string> {
     const { id } = await service.create({ duration_seconds: 60, warning_thresholds: [59] });
     receiver.answer = ({ data }) => (data.timer.id === id ? 500 : 204);
-    for (let round = 0; round < 500; round += 1) {
-      await service.act(id, 'start');
-      if (round === 250) await advance(service, SECOND);
-      await service.act(id, 'pause');
+    const { registry } = service.service;
+    for (let round = 0; round < ROUNDS; round += 1) {
+      await registry.execute({ type: 'start', timerId: id }, BY_TEST);
+      if (round === ROUNDS / 2) await advance(service, SECOND);
+      await registry.execute({ type: 'pause', timerId: id }, BY_TEST);
     }
     await settle(service);
     return id;
@@ -737,8 +742,8 @@ describe('W4: a timer whose messages are never taken', () => {
       );
   }
 
-  const all = Array.from({ length: 1001 }, (_, index) => index + 1);
-  const expected = [...all.slice(0, 502), 'warning', ...all.slice(502)];
+  const all = Array.from({ length: 2 * ROUNDS + 1 }, (_, index) => index + 1);
+  const expected = [...all.slice(0, ROUNDS + 2), 'warning', ...all.slice(ROUNDS + 2)];
   const settings = { WEBHOOK_RETRY_SECONDS: '3600,3600' };
 
   it('W4: keeps those of no other timer waiting, and is told all when it is taken again, in order', async () => {
