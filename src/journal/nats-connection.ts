@@ -91,12 +91,18 @@ function tlsOf({ servers, ca, certificate, key }: NatsAccess): TlsOptions | unde
 }
 
 function authenticatorsOf({ credentials, nkeySeed }: NatsAccess): Authenticator[] {
-  const bytesOf = (path: string, setting: string): Uint8Array =>
-    new TextEncoder().encode(contentOf(path, setting).trim());
-  return [
-    ...(credentials === '' ? [] : [credsAuthenticator(bytesOf(credentials, 'NATS_CREDS'))]),
-    ...(nkeySeed === '' ? [] : [nkeyAuthenticator(bytesOf(nkeySeed, 'NATS_NKEY_SEED'))]),
-  ];
+  const textOf = (path: string, setting: string): string => contentOf(path, setting).trim();
+  const bytes = new TextEncoder();
+  const authenticators: Authenticator[] = [];
+  if (credentials !== '') {
+    // The last line of the file counts only with its end, which an editor may have left out.
+    const text = `${textOf(credentials, 'NATS_CREDS')}\n`;
+    authenticators.push(credsAuthenticator(bytes.encode(text)));
+  }
+  if (nkeySeed !== '') {
+    authenticators.push(nkeyAuthenticator(bytes.encode(textOf(nkeySeed, 'NATS_NKEY_SEED'))));
+  }
+  return authenticators;
 }
 
 function contentOf(path: string, setting: string): string {

@@ -13,6 +13,7 @@ import { created, entry, START_MS, started } from '../support/entries.js';
 import { eventually } from '../support/eventually.js';
 import { readableLog } from '../support/log-lines.js';
 import { AnswerProxy, hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import { createNatsOperator } from '../support/nats-operator.js';
 import { TestService } from '../support/service.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { temporaryFolder } from '../support/sqlite.js';
@@ -369,6 +370,21 @@ describe('the journal in NATS', () => {
     expect(await again.read(0, 10)).toHaveLength(1);
     expect(messages.join()).toContain('after a snapshot');
     await expect(openNats(guarded)).rejects.toThrow(/Authorization/i);
+  });
+
+  it('shows the credentials it was given to a server of their operator, and is refused with others', async () => {
+    const { configuration, credentials } = createNatsOperator();
+    const operated = await NatsServer.start(configuration);
+    const [own, foreign] = ['own.creds', 'foreign.creds'].map((name) =>
+      join(temporaryFolder(), name),
+    );
+    if (own === undefined || foreign === undefined) throw new Error('There are two files');
+    writeFileSync(own, credentials);
+    writeFileSync(foreign, createNatsOperator().credentials);
+    const journal = await openNats(operated, { access: { credentials: own } });
+    expect(await journal.append([created('a')])).toEqual(['committed']);
+    const refused = openNats(operated, { access: { credentials: foreign } });
+    await expect(refused).rejects.toThrow(/Authorization/i);
   });
 
   it('talks over TLS with a certificate of its own, to servers it can check only', async (context) => {
