@@ -47,9 +47,9 @@ describe('docs/SPEC.md', () => {
   });
 });
 
-describe('docs/ARCHITECTURE.md', () => {
+describe.each(['docs/ARCHITECTURE.md', 'docs/ways.md'])('%s', (document) => {
   it('names only files that exist', () => {
-    const text = read('docs/ARCHITECTURE.md');
+    const text = read(document);
     const paths = [...text.matchAll(/`((?:src|machines)\/[\w./-]+\.ts)`/g)].map(
       ([, path]) => path ?? '',
     );
