@@ -82,6 +82,16 @@ async function openSqlite(
 }
 
 /**
+ * Ends the process in the middle of everything, as a crash would, which the journal is made for. To exit would be to wait
+ * for the thread of the journal, and that may wait for a disk that never answers.
+ */
+function endAtOnce(): never {
+  process.kill(process.pid, 'SIGKILL');
+  // The first process of a container is spared its own signals.
+  process.abort();
+}
+
+/**
  * A service that is asked to stop before it has started breaks off what takes long, and finishes what does
  * not: a process that ends while the thread of the journal opens the file would end in a crash.
  */
@@ -92,16 +102,16 @@ function stopOnSignals(starting: Promise<Service>, giveUp: AbortController, log:
     isStopping = true;
     log.info({ signal }, 'shutting down');
     systemClock.setTimeout(() => {
-      log.error('shutting down took too long and was broken off');
-      process.exit(1);
+      log.fatal('shutting down took too long and was broken off');
+      endAtOnce();
     }, LONGEST_SHUTDOWN_MS);
     giveUp.abort();
     try {
       const service = await starting.catch(() => undefined);
       await service?.stop();
     } catch (err) {
-      log.error({ err }, 'shutting down failed');
-      process.exit(1);
+      log.fatal({ err }, 'shutting down failed');
+      endAtOnce();
     }
     log.info('stopped');
     process.exit(0);
@@ -141,7 +151,7 @@ export async function runService(
   const log = createLog(config.logLevel);
   const onFailure = (err: unknown): void => {
     log.fatal({ err }, 'the service failed; the process ends, and its restart recovers');
-    process.exit(1);
+    endAtOnce();
   };
   const giveUp = new AbortController();
   const starting = start(config, log, giveUp.signal, onFailure);

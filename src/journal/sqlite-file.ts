@@ -214,7 +214,7 @@ export class SqliteFile {
 function create(path: string): void {
   refuseLeftLog(path);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: OWNER_ENTERS });
+    makeFolder(dirname(path));
     createDraft(path);
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
@@ -222,6 +222,18 @@ function create(path: string): void {
       `A journal cannot be made in ${dirname(path)} (${words}). Set DATA_DIR to a folder that can be written to.`,
       { cause: error },
     );
+  }
+}
+
+/** Makes a folder and those around it. Node would try for ever where nothing can be made, as in `/proc`. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path, OWNER_ENTERS);
+  } catch (error) {
+    // Somebody else may have been first.
+    if (!existsSync(path)) throw error;
   }
 }
 

@@ -82,6 +82,25 @@ describe('a disk that fails to sync what was written', () => {
   });
 });
 
+describe('a disk that never answers', () => {
+  it('keeps no process from ending, and the next start finds a whole journal', async (context) => {
+    const disk = FailingDisk.prepare(context);
+    const DATA_DIR = temporaryFolder();
+    const service = await ServiceProcess.start({ DATA_DIR, ...disk.settings });
+    const { id } = await createIn(service);
+    disk.begin('hangs');
+    const unanswered = extend(service, id, 100).catch(() => 'cut off');
+    await disk.hung();
+    service.child.kill('SIGTERM');
+    expect(await service.exited).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(service.log.at(-1)).toContain('shutting down took too long and was broken off');
+    expect(await unanswered).toBe('cut off');
+
+    const again = await ServiceProcess.start({ DATA_DIR });
+    expect((await extend(again, id, 5)).status).toBe(200);
+  });
+});
+
 describe('a standard output that takes no line', () => {
   it('harms the log only: the service serves, and ends when it is told to', async () => {
     const [port = 0] = await freePorts(1);

@@ -74,6 +74,12 @@ describe('the start', () => {
     expect(service.stderr).toContain(DATA_DIR);
   });
 
+  it('is stopped by a folder in which none can be made, with one line', async () => {
+    const service = ServiceProcess.launch({ DATA_DIR: '/proc/timers' });
+    expect(await service.exited).toMatchObject({ code: 1 });
+    expect(service.stderr).toMatch(/^A journal cannot be made in \/proc\/timers [^\n]*\n$/);
+  });
+
   it('is stopped by a port or a folder that another service uses, with one line', async () => {
     const DATA_DIR = temporaryFolder();
     const first = await ServiceProcess.start({ DATA_DIR });

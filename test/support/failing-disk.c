@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,10 @@ static int fails(int fd)
 {
   char path[PATH_MAX];
   if (!is_log(fd)) return 0;
-  while (access(named(path, "hangs"), F_OK) == 0) usleep(10000);
+  while (access(named(path, "hangs"), F_OK) == 0) {
+    close(creat(named(path, "is-hanging"), 0600));
+    usleep(10000);
+  }
   return unlink(named(path, "fails-once")) == 0 || access(named(path, "fails"), F_OK) == 0;
 }
 

@@ -1,8 +1,9 @@
 /** A disk that does not take what the journal of a service has written, as long as a test likes. */
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'vitest';
+import { expect, type TestContext } from 'vitest';
+import { eventually } from './eventually.js';
 import { temporaryFolder } from './sqlite.js';
 import { canRun, need } from './tools.js';
 
@@ -31,6 +32,11 @@ export class FailingDisk {
 
   begin(fault: Fault): void {
     writeFileSync(join(this.#folder, fault), '');
+  }
+
+  /** Settles when somebody waits for a disk that hangs. */
+  async hung(): Promise<void> {
+    await eventually(() => expect(existsSync(join(this.#folder, 'is-hanging'))).toBe(true));
   }
 
   end(fault: Fault): void {
