@@ -3,8 +3,9 @@
  * the command line, starts the same.
  */
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { systemClock, type Timeout, watchWallClock } from './clock.js';
-import { type Config, readConfig, SettingError } from './config.js';
+import { type Config, readConfig, SETTINGS, SettingError } from './config.js';
 import { startInspection } from './inspection.js';
 import { type Journal, JournalError } from './journal/journal.js';
 import { MemoryJournal } from './journal/memory.js';
@@ -142,7 +143,7 @@ async function start(
 /**
  * Runs until a signal ends the process; settles when the service takes commands, or never will because the
  * signal came first.
- * @throws {SettingError} when a setting is wrong, before anything was started.
+ * @throws {SettingError} when a setting is wrong, or is no good on this machine.
  */
 export async function runService(
   environment: Readonly<Record<string, string | undefined>>,
@@ -157,7 +158,7 @@ export async function runService(
   const starting = start(config, log, giveUp.signal, onFailure);
   stopOnSignals(starting, giveUp, log);
   const service = await starting.catch((error: unknown) => {
-    if (!giveUp.signal.aborted) throw error;
+    if (!giveUp.signal.aborted) throw unusableSetting(error, config) ?? error;
   });
   if (service === undefined) return;
   watchWallClock((stepMs) => {
@@ -169,6 +170,30 @@ export async function runService(
   log.info(
     { url: service.url, journal: service.journal, recoveryMs },
     `listening on ${service.url}, journal: ${service.journal}`,
+  );
+}
+
+const listenErrorSchema = z.object({
+  message: z.string(),
+  code: z.string(),
+  syscall: z.enum(['getaddrinfo', 'listen']),
+  hostname: z.string().optional(),
+});
+
+/** The setting that keeps the service from listening, if it is one. */
+export function unusableSetting(
+  error: unknown,
+  { host, port }: Pick<Config, 'host' | 'port'>,
+): SettingError | undefined {
+  const { data: failure } = listenErrorSchema.safeParse(error);
+  if (failure === undefined || failure.code === 'EADDRINUSE') return undefined;
+  const { message, code, syscall, hostname } = failure;
+  if (syscall === 'getaddrinfo' && hostname !== host) return undefined;
+  return new SettingError(
+    code === 'EACCES'
+      ? `PORT is "${port}", which this user may not listen on (${message}); it takes ${SETTINGS.PORT.takes}, ` +
+          'for most users one from 1024 on, or 0'
+      : `HOST is "${host}", which is no address of this machine (${message}); it takes ${SETTINGS.HOST.takes} of this machine`,
   );
 }
 

@@ -6,7 +6,9 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { readConfig } from '../../src/config.js';
 import { timerSchema } from '../../src/protocol/timer.js';
+import { unusableSetting } from '../../src/run.js';
 import { TestDisplay } from '../support/display.js';
 import { created } from '../support/entries.js';
 import { HeldPart } from '../support/held-part.js';
@@ -52,6 +54,26 @@ describe('the start', () => {
     expect(service.stderr).toBe(
       'MAX_TIMERS is "many"; it takes a whole number from 1 to 1000000\n',
     );
+  });
+
+  it.each(['no.such.host.invalid', '::::', '192.0.2.1'])(
+    'is stopped by a host that is not of this machine, %s, with one line that says so',
+    async (HOST) => {
+      const service = ServiceProcess.launch({ JOURNAL: 'memory', ALLOW_OPEN: '1', HOST });
+      expect(await service.exited).toMatchObject({ code: 1 });
+      expect(service.stderr).toMatch(/^HOST is "[^\n]*; it takes [^\n]* of this machine\n$/);
+      expect(service.stderr).toContain(HOST);
+    },
+  );
+
+  it('is stopped by a port that only others may use, with words that say so', () => {
+    const message = 'listen EACCES: permission denied 127.0.0.1:80';
+    const refused = Object.assign(new Error(message), { code: 'EACCES', syscall: 'listen' });
+    const config = readConfig({ PORT: '80' });
+    expect(unusableSetting(refused, config)?.message).toMatch(
+      /^PORT is "80", which this user may not listen on .*; it takes a whole number/,
+    );
+    expect(unusableSetting(new Error('something else'), config)).toBeUndefined();
   });
 
   it('is stopped by a journal that cannot be used, with one line, and leaves it as it was', async () => {
