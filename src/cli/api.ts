@@ -18,7 +18,7 @@ import {
   tokenSchema,
 } from '../protocol/credentials.js';
 import { problemSchema } from '../protocol/problems.js';
-import { type HistoryItem, historySchema } from '../protocol/record.js';
+import { callerSchema, type HistoryItem, historySchema } from '../protocol/record.js';
 import { bulkResultSchema, type ReasonBody, type RequestSchemas } from '../protocol/requests.js';
 import { type TimerResource, timerSchema, type WireTimerState } from '../protocol/timer.js';
 import {
@@ -33,6 +33,7 @@ import {
   webhookWithSecretSchema,
 } from '../protocol/webhooks.js';
 import type { Action } from '../registry.js';
+import type { Credential, CredentialSource } from './credential.js';
 import { RefusedError, UnreachableError } from './errors.js';
 import { onOneLine } from './output.js';
 
@@ -55,6 +56,9 @@ const LONGEST_ANSWER_MS = 30_000;
 /** What a service takes in one bulk command that has too many consoles to tell it. */
 const USUAL_BULK = 1000;
 
+const USUAL_REFUSAL =
+  'The service wants a key or token that is valid: synchronized-timer login, SYNCHRONIZED_TIMER_TOKEN, or --token.';
+
 const timersSchema = z.array(timerSchema);
 const nothing = z.undefined();
 
@@ -72,12 +76,21 @@ interface Reply {
 
 export class Api {
   readonly server: string;
-  /** What the service knows the caller by. */
-  readonly token: string | undefined;
+  #credentialSource: CredentialSource;
 
-  constructor(server: string, token?: string) {
+  constructor(server: string, credentialSource: CredentialSource) {
     this.server = server;
-    this.token = token;
+    this.#credentialSource = credentialSource;
+  }
+
+  /** What the service knows the caller by. */
+  get token(): string | undefined {
+    return this.#credential()?.text;
+  }
+
+  /** Who the service takes the caller for. */
+  me(): Promise<z.output<typeof callerSchema>> {
+    return this.#call({ method: 'GET', path: '/me', schema: callerSchema });
   }
 
   create(body: TimerDefinition): Promise<TimerResource> {
@@ -215,6 +228,13 @@ export class Api {
     return this.#call({ method: 'POST', path, schema: attemptSchema });
   }
 
+  /** Found once, when it is first shown. */
+  #credential(): Credential | undefined {
+    const credential = this.#credentialSource();
+    this.#credentialSource = () => credential;
+    return credential;
+  }
+
   async #call<T>({ method, path, body, schema }: Call<T>): Promise<T> {
     return this.#parse(await this.#send(method, path, body), schema);
   }
@@ -238,7 +258,8 @@ export class Api {
   ): Promise<{ readonly response: Response; readonly value: T }> {
     const signal = AbortSignal.timeout(LONGEST_ANSWER_MS);
     const headers = new Headers(init.headers);
-    if (this.token !== undefined) headers.set('Authorization', `Bearer ${this.token}`);
+    const { token } = this;
+    if (token !== undefined) headers.set('Authorization', `Bearer ${token}`);
     try {
       const response = await fetch(`${this.server}${path}`, { signal, ...init, headers });
       return { response, value: await read(response) };
@@ -253,15 +274,14 @@ export class Api {
       if (result.success) return result.data;
     }
     const problem = problemSchema.safeParse(value);
-    if (problem.success) throw new RefusedError(onOneLine(wordsOf(problem.data)));
+    if (problem.success) throw new RefusedError(onOneLine(this.#wordsOf(problem.data)));
     throw new UnreachableError(this.server, 'what answers there is no Synchronized Timer Service');
   }
-}
 
-/** What the service says of headers is for programs; people say it in another way here. */
-function wordsOf({ code, detail }: z.output<typeof problemSchema>): string {
-  if (code !== 'unauthenticated') return detail;
-  return 'The service wants a key or token that is valid: SYNCHRONIZED_TIMER_TOKEN, or --token.';
+  /** What the service says of headers is for programs; people say it in another way here. */
+  #wordsOf({ code, detail }: z.output<typeof problemSchema>): string {
+    return code === 'unauthenticated' ? (this.#credential()?.refusal ?? USUAL_REFUSAL) : detail;
+  }
 }
 
 function pathOf(timerId: string): string {

@@ -4,12 +4,12 @@ import type { Verdict } from '../audit/verify.js';
 import { type KeptReceipt, nameOf } from '../audit/witnesses.js';
 import type { DayHead, ExportHead } from '../protocol/audit.js';
 import { isoTime } from '../protocol/timer.js';
-import { Api } from './api.js';
+import type { Api } from './api.js';
 import type { Command } from './command.js';
 import { addCompact } from './compact.js';
 import type { Context, InputStream } from './context.js';
 import { RefusedError, UsageError } from './errors.js';
-import { addExamples, connectionOf, serverOf } from './options.js';
+import { addExamples, apiAt, connectionOf, serverOf } from './options.js';
 import { onOneLine } from './output.js';
 import { bytesOf, isUrl, readJson, readReceipts, verifierFrom } from './sources.js';
 import { type Material, verdictOn } from './verdict.js';
@@ -111,7 +111,7 @@ function materialOf(
   if (sources.length === 0) return ofService(api, options, command.context);
   if (url === undefined) return ofFiles(sources, api, options, command.context);
   if (sources.length > 1) throw new UsageError('A service is verified by itself; export it first.');
-  return ofService(new Api(url, api.token), options, command.context);
+  return ofService(apiAt(url, command), options, command.context);
 }
 
 async function ofFiles(

@@ -58,13 +58,9 @@ function stateBefore(action: Action): string {
   return action === 'resume' ? 'paused' : 'running';
 }
 
-/** What takes time from somebody or gives it is asked about afterwards. */
-const WITH_REASON: readonly Action[] = ['pause', 'stop', 'extend'];
-
 function addControl(program: Command, verb: Verb): Command {
   const command = program.command(verb.action).description(verb.description);
-  if (WITH_REASON.includes(verb.action)) addReason(command);
-  return addSelection(command).action((ids: string[], options: ControlOptions) =>
+  return addReason(addSelection(command)).action((ids: string[], options: ControlOptions) =>
     control(verb, ids, options, command),
   );
 }

@@ -4,6 +4,7 @@ import { TIMER_STATES, type WireTimerState } from '../protocol/timer.js';
 import { Api } from './api.js';
 import type { Command } from './command.js';
 import type { Context } from './context.js';
+import { credentialSource } from './credential.js';
 import { DURATION_FORMS, parseDuration } from './duration.js';
 import { UsageError } from './errors.js';
 import type { Output } from './output.js';
@@ -20,7 +21,7 @@ export function addGlobalOptions(program: Command): void {
   const server = `the service to talk to (default: ${DEFAULT_SERVER}, env: SYNCHRONIZED_TIMER_SERVER)`;
   // Other users of a machine see the arguments of a command, but not its environment.
   const token =
-    'the key or token to show; safer in the environment (env: SYNCHRONIZED_TIMER_TOKEN)';
+    'the key or token to show; safer in the environment, or by login (env: SYNCHRONIZED_TIMER_TOKEN)';
   program
     .option('--server <url>', server, serverOf)
     .option('--token <token>', token)
@@ -37,10 +38,18 @@ export interface Connection {
 
 export function connectionOf(command: Command): Connection {
   const { output, context } = command;
-  const { env } = context;
-  const options = command.optsWithGlobals<GlobalOptions>();
-  const { server = serverIn(env), token = env.SYNCHRONIZED_TIMER_TOKEN ?? '' } = options;
-  return { api: new Api(server, credentialOf(token)), output, json: options.json === true };
+  const { server = serverIn(context.env), json = false } = command.optsWithGlobals<GlobalOptions>();
+  return { api: apiAt(server, command), output, json };
+}
+
+/** A service, shown what it is to know the caller by: no service is shown what was kept for another. */
+export function apiAt(server: string, command: Command): Api {
+  const { token } = command.optsWithGlobals<GlobalOptions>();
+  return new Api(server, credentialSource({ server, token, env: command.context.env }));
+}
+
+export function isTokenGiven(command: Command): boolean {
+  return command.optsWithGlobals<GlobalOptions>().token !== undefined;
 }
 
 function serverIn({ SYNCHRONIZED_TIMER_SERVER: text = DEFAULT_SERVER }: Context['env']): string {
@@ -50,13 +59,6 @@ function serverIn({ SYNCHRONIZED_TIMER_SERVER: text = DEFAULT_SERVER }: Context[
     if (!(error instanceof InvalidArgumentError)) throw error;
     throw new UsageError(`SYNCHRONIZED_TIMER_SERVER is wrong. ${error.message}`);
   }
-}
-
-/** Not checked where options are, because what is wrong with one is told with its value. */
-function credentialOf(token: string): string | undefined {
-  const credential = token.trim();
-  if (/^[\x21-\x7e]*$/.test(credential)) return credential || undefined;
-  throw new UsageError('A key or token is one word of letters, digits and signs.');
 }
 
 export function serverOf(text: string): string {

@@ -10,6 +10,7 @@ import { addDelete } from './delete.js';
 import { CommandError, EXIT_CODES } from './errors.js';
 import { addHistory } from './history.js';
 import { addKeys, addToken } from './keys.js';
+import { addLogin } from './login.js';
 import { addExamples, addGlobalOptions } from './options.js';
 import type { Output } from './output.js';
 import { addReceipt } from './receipt.js';
@@ -80,6 +81,7 @@ function createProgram(context: Context): Command {
   addDelete(program);
   addWatch(program);
   addWebhooks(program);
+  addLogin(program);
   addKeys(program);
   addToken(program);
   addAudit(program);

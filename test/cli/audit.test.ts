@@ -94,6 +94,27 @@ describe('R3: audit verify', () => {
     });
   });
 
+  it('reads a record from standard input', async () => {
+    const lines = await exportedLines();
+    const keys = await keysFile();
+    const args = ['audit', 'verify', '-', '--keys', keys];
+    const text = (part: readonly string[]) => part.map((line) => `${line}\n`).join('');
+    const piped = startProcess(args);
+    piped.feed(text(lines));
+    expect(await piped.ended).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('as it was written: entries 1 to 6, as of'),
+      stderr: '',
+    });
+    const tampered = startCommand(args);
+    tampered.feed(text(lines.toSpliced(2, 1)));
+    expect(await tampered.ended).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining(`revision 3 of ${timerId}`),
+    });
+  });
+
   it('does not take what was exported up to an instant for the whole record', async () => {
     const { stdout } = await run('audit', 'export', '--to', '2026-01-16');
     const file = fileOf('record.ndjson', stdout.trimEnd().split('\n'));

@@ -137,7 +137,9 @@ describe('the examples of the README', () => {
     const own = await ServiceProcess.start({ JOURNAL: 'memory' });
     const script = example('protect', own);
     need(context, 'curl', canRun('curl', '--version'));
-    const output = await runText('bash', '-ec', `${COMMAND_ON_PATH}\n${script}`);
+    const home = `export HOME='${temporaryFolder()}'\nunset XDG_CONFIG_HOME\n`;
+    const output = await runText('bash', '-ec', `${home}${COMMAND_ON_PATH}\n${script}`);
+    expect(output).toMatch(/^Logged in at \S+: Ms Meyer, admin, until it is revoked$/m);
     expect(output).toMatch(/^[0-9a-f]{12} +admin +Ms Meyer .*\n[0-9a-f]{12} +instructor +Mr Li /m);
     const shown = output.slice(output.indexOf('{'));
     expect(timerSchema.parse(JSON.parse(shown))).toMatchObject({ name: 'Algebra' });

@@ -89,6 +89,11 @@ export class RunningCommand extends Running {
     this.#stdin.write(keys);
   }
 
+  /** Gives all of its standard input. */
+  feed(text: string): void {
+    this.#stdin.end(text);
+  }
+
   abandon(): void {
     this.#signals.emit('SIGTERM' satisfies Signal);
   }
@@ -117,6 +122,11 @@ export class RunningProcess extends Running {
   /** Types on its keyboard. */
   type(keys: string): void {
     this.child.stdin?.write(keys);
+  }
+
+  /** Gives all of its standard input. */
+  feed(text: string): void {
+    this.child.stdin?.end(text);
   }
 
   abandon(): void {
