@@ -148,6 +148,8 @@ export const timerMachine = setup({
       const leftMs = remainingMs(context.record, context.clock.now());
       return leftMs > 0 && nextThresholdMs(context) >= leftMs;
     },
+    isWarningMissed: ({ context }) =>
+      nextThresholdMs(context) >= remainingMs(context.record, context.clock.now()),
     hasTickAhead: ({ context }) =>
       context.displays.ticking > 0 && remainingMs(context.record, context.clock.now()) > 1000,
   },
@@ -195,7 +197,15 @@ export const timerMachine = setup({
       entry: 'beginWarnings',
       initial: 'silent',
       after: {
-        deadline: { target: '.due', actions: ['warn', 'tellTick'] },
+        deadline: [
+          {
+            description: 'The process was held up over the last thresholds.',
+            guard: 'isWarningMissed',
+            target: '.due',
+            actions: ['warn', 'tellTick'],
+          },
+          { target: '.due', actions: 'tellTick' },
+        ],
         // A threshold is a whole second, so the tick of that second is due with it; whichever of the two
         // comes first does both.
         nextThreshold: [

@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws';
 import type { Clock } from '../clock.js';
 import { PROBLEMS, type ProblemCode } from '../protocol/problems.js';
 import { PING_FRAME, type TickFrame } from './frame.js';
+import { holdForMessage, holdForTurn } from './hold.js';
 import { LAST_WORDS_MS, Outlet } from './outlet.js';
 
 const TICK_MS = 1000;
@@ -35,10 +36,19 @@ export class WebSocketDisplay extends Outlet {
     this.#options = options;
   }
 
+  /**
+   * Sends a message. A commit may be of thousands of timers, whose frames leave together when all of them
+   * are made: written one by one they cost the kernel twice as much.
+   */
+  override send(frame: Buffer): void {
+    holdForMessage(this.socket);
+    super.send(frame);
+  }
+
   /** Sends a tick, or keeps it as the latest while earlier frames are waiting to be read. */
   tick(frame: TickFrame, nowMs: number): void {
     if (!this.canWrite) return;
-    if (this.socket.writableLength > 0) {
+    if (this.#isBehind) {
       this.keepTick(frame.bytes);
     } else if (this.#pingDueAtMs === undefined) {
       this.write(frame.bytes, nowMs);
@@ -54,16 +64,18 @@ export class WebSocketDisplay extends Outlet {
    */
   lastTick(frame: TickFrame, nowMs: number): void {
     if (!this.canWrite) return;
-    this.socket.cork();
+    holdForTurn(this.socket);
     this.tick(frame, nowMs);
-    setImmediate(() => this.socket.uncork());
   }
 
   /** Answers a protocol ping, unless the display does not read its answers. */
   pong(payload: Buffer): void {
-    // What is held back for the end of this turn is no sign of a slow reader.
-    const isReading = this.socket.writableLength === 0 || this.socket.writableCorked > 0;
-    if (this.canWrite && isReading) this.#options.webSocket.pong(payload);
+    if (this.canWrite && !this.#isBehind) this.#options.webSocket.pong(payload);
+  }
+
+  /** What we hold back ourselves is no sign of a slow reader. */
+  get #isBehind(): boolean {
+    return this.socket.writableLength > 0 && this.socket.writableCorked === 0;
   }
 
   /** Whether a ping is still to be answered. */
