@@ -13,6 +13,8 @@ const FINAL_STATUSES: readonly number[] = [401, 403, 404, 422];
 const BROKEN = 1006;
 /** What other requests know, the stream has told after this long, or it is dead. */
 const LONGEST_SILENCE_MS = 3000;
+/** A balancer may lead one request to a node that was just lost, and the next to one that lives. */
+const RETRY_MS = 500;
 /** A timer that is gone ends its stream with this message. */
 const DELETED = 4000;
 
@@ -97,14 +99,21 @@ export function openEventStreamLink(options: LinkOptions): Link {
       serverSentMs: time.server_sent_ms,
       receivedMs,
     });
-    if (receivedMs - heardMs > LONGEST_SILENCE_MS) await checkStream();
+    // What cannot be checked now is checked after the next exchange.
+    if (receivedMs - heardMs > LONGEST_SILENCE_MS) checkStream().catch(() => {});
+  }
+
+  /** The connection's statechart waits for an answer no longer than it should, and then ends the link. */
+  function exchangeUntilAnswered(): void {
+    exchange().catch(() => {
+      if (!ending.signal.aborted) platform.setTimeout(exchangeUntilAnswered, RETRY_MS);
+    });
   }
 
   follow().catch((error: unknown) => close(BROKEN, String(error), false));
-  // An exchange or an acknowledgement that fails is one that was never answered: the connection's
-  // statechart waits for it no longer than it should.
+  // An acknowledgement that fails is one that was never made.
   return {
-    exchange: () => void exchange().catch(() => {}),
+    exchange: exchangeUntilAnswered,
     acknowledge: (acknowledgement) => {
       if (displayId === undefined) return;
       const request = platform.fetch(`${timerUrl}/displays/${displayId}/acknowledgement`, {

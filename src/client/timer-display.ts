@@ -109,8 +109,9 @@ export class TimerDisplay {
     });
     this.#actor.subscribe((snapshot) => this.#noteConnection(connectionOf(snapshot)));
     this.#endWatch = platform.watchWakes(() => {
-      this.#actor.send({ type: 'wake' });
+      // First, because a connection that changes makes the display look at what is due.
       this.#hold();
+      this.#actor.send({ type: 'wake' });
     });
     this.#actor.start();
   }

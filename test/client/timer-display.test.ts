@@ -441,6 +441,25 @@ describe('C4: an event stream that the network swallows', () => {
   });
 });
 
+describe('C4: an event stream beside which requests fail, as those that a balancer leads to a lost node', () => {
+  it('goes on when they are answered again in time', async () => {
+    const { service, platform, advance } = await startRoom();
+    platform.isWebSocketRefused = true;
+    const { id } = await service.create({ duration_seconds: 600, auto_start: true });
+    const { display } = follow(service, id, platform);
+    await until(isLive(display));
+    const seen: string[] = [];
+    display.on('connection', (connection) => seen.push(connection));
+    await advance(14 * SECOND);
+    platform.isOffline = true;
+    await advance(3 * SECOND);
+    platform.isOffline = false;
+    await advance(5 * SECOND);
+    expect(seen).toEqual([]);
+    expect(display.errorBound()).toBeLessThan(10);
+  });
+});
+
 describe('C3: a device whose clock lost time', () => {
   it('is synchronized anew by the next thing the service says', async () => {
     const { service, platform, advance } = await startRoom();

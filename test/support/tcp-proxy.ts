@@ -69,8 +69,8 @@ export class TcpProxy {
 
   async #connectToAny(): Promise<Socket | undefined> {
     this.#connections += 1;
-    for (let tried = 0; tried < this.#targets.length; tried += 1) {
-      const port = this.#targets[(this.#connections + tried) % this.#targets.length] ?? 0;
+    const first = this.#connections % this.#targets.length;
+    for (const port of [...this.#targets.slice(first), ...this.#targets.slice(0, first)]) {
       const target = connect(port, '127.0.0.1').pause();
       const isThere = await once(target, 'connect').catch(() => undefined);
       target.on('error', () => {});
