@@ -6,6 +6,7 @@
  * the process then takes to stop. The file has just been written, so the system holds it in memory.
  */
 import { BY_ITSELF } from '../machines/entry.js';
+import { systemClock } from '../src/clock.js';
 import type { Entry } from '../src/journal/journal.js';
 import { SqliteJournal } from '../src/journal/sqlite.js';
 import type { Figure, Measurement, RunOptions } from './measurement.js';
@@ -39,6 +40,7 @@ function run({ isQuick, profileDir }: RunOptions): Promise<Figure[]> {
 async function writeJournal(directory: string, timers: number): Promise<void> {
   const journal = await SqliteJournal.open({
     directory,
+    clock: systemClock,
     workerUrl: WORKER,
     onCrash: (error) => progress(NAME, `the journal failed: ${error.message}`),
   });

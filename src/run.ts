@@ -76,7 +76,7 @@ async function openSqlite(
     notice = systemClock.setTimeout(() => log.info({ path, bytes }, message), LONG_CHECK_MS);
   };
   try {
-    return await SqliteJournal.open({ directory, onCheck, signal, onCrash });
+    return await SqliteJournal.open({ directory, clock: systemClock, onCheck, signal, onCrash });
   } finally {
     systemClock.clearTimeout(notice);
   }

@@ -29,6 +29,8 @@ const LARGEST_HEADERS_BYTES = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const IDLE_TIMEOUT_MS = 65_000;
+/** How late, at the most, what takes too long to arrive is refused. */
+const TIMEOUT_CHECK_MS = 1000;
 /** Requests that were accepted get this long to be answered at shutdown. */
 const LAST_ANSWERS_MS = 3000;
 
@@ -130,6 +132,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: IDLE_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       // Answered below, in words.
       requireHostHeader: false,
     },

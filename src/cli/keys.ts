@@ -90,7 +90,7 @@ async function createInFolder(directory: string, options: KeyOptions): Promise<N
   const { role, label = null, timers = [], expiresIn } = options;
   const expiresAtMs = expiresIn === undefined ? null : clock.now() + expiresIn * 1000;
   try {
-    const journal = await SqliteJournal.open({ directory, onCrash: () => {} });
+    const journal = await SqliteJournal.open({ directory, clock, onCrash: () => {} });
     try {
       const { documents } = journal;
       const keys = await ApiKeys.open({ documents, clock, hasOtherCredentials: false });

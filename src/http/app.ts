@@ -67,6 +67,7 @@ const INTERNAL_ERROR = 'The service failed; its log says why';
 const UNREADY = {
   timers: 'recovering',
   service: 'shutting_down',
+  disk: 'not_ready',
   connection: 'not_ready',
   quorum: 'not_ready',
   clock: 'not_ready',

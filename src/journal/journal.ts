@@ -35,7 +35,7 @@ export interface ReplayBatch {
 
 /** What keeps an engine from recording, or this node from using it. */
 export interface Lack {
-  readonly part: 'connection' | 'quorum' | 'clock';
+  readonly part: 'disk' | 'connection' | 'quorum' | 'clock';
   /** In words that end with what is done about it. */
   readonly detail: string;
 }
@@ -46,11 +46,11 @@ export interface ClockOffset {
   readonly errorBoundMs: number;
 }
 
-/** What is known of an engine that is elsewhere. */
+/** What is known of what records: a disk of our own, or an engine that is elsewhere. */
 export interface Engine {
   /** What is missing at present for an append; empty when nothing is. */
   readonly lacks: readonly Lack[];
-  /** `undefined` before it was measured. */
+  /** `undefined` before it was measured, and where there is no other clock. */
   readonly clockOffset: ClockOffset | undefined;
 }
 
@@ -84,7 +84,7 @@ export interface Journal {
   /** What and where it is, for the log and for people. */
   readonly description: string;
 
-  /** Only where there is one that may be away while this process is well. */
+  /** Only where there is one that may fail while this process is well. */
   readonly engine?: Engine;
 
   /** Only where several nodes share one: how they tell each other what is not recorded. */

@@ -5,9 +5,12 @@
 import { execFile } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { setImmediate as othersHadTheirTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
+import type { Clock } from '../clock.js';
+import { Disk } from './disk.js';
 import { OwnDocuments } from './documents.js';
 import {
   type Anchor,
@@ -36,10 +39,13 @@ import type {
 
 const FILE_NAME = 'journal.db';
 const REPLAY_BATCH_TIMERS = 500;
+/** What is put on the disk to see whether it takes anything. */
+const TRIAL = { drawer: 'disk', document: { name: 'trial', text: '' }, expiresAtMs: null } as const;
 
 export interface SqliteJournalOptions {
   /** Folder of the file; made if it is not there. */
   readonly directory: string;
+  readonly clock: Clock;
   /** The compiled worker; tests that run from sources name it. */
   readonly workerUrl?: URL;
   /** Called before a file that is there already is checked, which takes long for a large one. */
@@ -59,6 +65,7 @@ interface Pending {
 
 export class SqliteJournal implements Journal {
   readonly description: string;
+  readonly engine: Disk;
   readonly documents: Documents = new OwnDocuments({
     get: (drawer, name, nowMs) =>
       this.#ask({ type: 'getDocument', drawer, name, nowMs }, z.string().optional()),
@@ -77,8 +84,11 @@ export class SqliteJournal implements Journal {
   #lastId = 0;
   #isClosed = false;
 
-  private constructor(path: string, worker: Worker, onCrash: (error: Error) => void) {
+  private constructor(path: string, worker: Worker, clock: Clock, onCrash: (error: Error) => void) {
     this.description = `sqlite (${path})`;
+    this.engine = new Disk(clock, () =>
+      this.#ask({ type: 'putDocument', ...TRIAL }, z.undefined()),
+    );
     this.#worker = worker;
     worker.on('message', (response: SqliteResponse) => this.#settle(response));
     worker.on('error', onCrash);
@@ -97,6 +107,7 @@ export class SqliteJournal implements Journal {
    */
   static async open({
     directory,
+    clock,
     workerUrl,
     onCheck,
     signal,
@@ -111,7 +122,7 @@ export class SqliteJournal implements Journal {
     signal?.throwIfAborted();
     const worker = new Worker(url, { workerData: path });
     let isOpen = false;
-    const journal = new SqliteJournal(path, worker, (error) => {
+    const journal = new SqliteJournal(path, worker, clock, (error) => {
       if (isOpen) onCrash(error);
     });
     await new Promise((resolve, reject) => journal.#pending.set(0, { asked: [], resolve, reject }));
@@ -131,6 +142,8 @@ export class SqliteJournal implements Journal {
       coming.catch(() => {});
       timersLeft = Math.max(0, timersLeft - records.length);
       yield { records, timersLeft };
+      // The next answer of the thread is mostly there already: without this, probes and signals would wait for the last.
+      await othersHadTheirTurn();
     }
   }
 
@@ -141,12 +154,14 @@ export class SqliteJournal implements Journal {
 
   async append(entries: readonly Entry[]): Promise<readonly JournalAnswer[]> {
     const question = { type: 'append', entries } as const;
-    const appended = await this.#ask(question, appendedSchema, ({ answers, lastPosition }) => {
+    const appending = this.#ask(question, appendedSchema, ({ answers, lastPosition }) => {
+      this.engine.noteWrite();
       const committed = entries.filter((_, index) => answers[index] === 'committed');
       if (committed.length === 0) return;
       for (const listener of this.#listeners) listener({ entries: committed, lastPosition });
     });
-    return appended.answers;
+    appending.catch((error: Error) => this.engine.noteFailure(error));
+    return (await appending).answers;
   }
 
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
@@ -187,6 +202,7 @@ export class SqliteJournal implements Journal {
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    this.engine.stop();
     const exited = new Promise((resolve) => this.#worker.once('exit', resolve));
     const closing = this.#ask({ type: 'close' }, z.undefined());
     this.#isClosed = true;

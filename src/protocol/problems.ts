@@ -145,7 +145,7 @@ export interface FieldError {
 
 /** A part of the service without which it takes no changes. */
 const missingPartSchema = z.object({
-  part: z.enum(['timers', 'service', 'connection', 'quorum', 'clock']),
+  part: z.enum(['timers', 'service', 'disk', 'connection', 'quorum', 'clock']),
   detail: z.string(),
 });
 

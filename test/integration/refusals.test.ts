@@ -111,6 +111,8 @@ describe('T12: what no route is given is refused as everything else is', () => {
       headersTimeout: 10_000,
       requestTimeout: 30_000,
       keepAliveTimeout: 65_000,
+      // Node looks every 30 s otherwise.
+      connectionsCheckingInterval: 1000,
     });
   });
 });

@@ -79,6 +79,26 @@ describe('the sqlite journal', () => {
     expect(await reopened.append([started('a', 2)])).toEqual(['conflict']);
   });
 
+  it('T5: gives way to probes and signals while many timers are replayed', async () => {
+    const folder = temporaryFolder();
+    await recordedIn(folder, 2000);
+    const journal = await openSqlite(folder);
+    const batches: boolean[] = [];
+    let hadTheirTurn = true;
+    for await (const { records } of journal.replay(0)) {
+      expect(records.length).toBeGreaterThan(0);
+      batches.push(hadTheirTurn);
+      hadTheirTurn = false;
+      setImmediate(() => {
+        hadTheirTurn = true;
+      });
+      // The thread has its next answer ready before this one is taken in.
+      const until = performance.now() + 50;
+      while (performance.now() < until);
+    }
+    expect(batches).toEqual([true, true, true, true]);
+  });
+
   it('T5: keeps what only the write-ahead log of a crashed service has', async () => {
     const reopened = await openSqlite(await crashedFolder());
     expect(await reopened.history('t0')).toMatchObject([created('t0'), started('t0', 2)]);

@@ -1,5 +1,5 @@
 /** The process: how it starts, refuses to start, and stops. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -11,6 +11,7 @@ import { timerSchema } from '../../src/protocol/timer.js';
 import { unusableSetting } from '../../src/run.js';
 import { TestDisplay } from '../support/display.js';
 import { created } from '../support/entries.js';
+import { eventually } from '../support/eventually.js';
 import { HeldPart } from '../support/held-part.js';
 import { ServiceProcess } from '../support/process.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
@@ -174,6 +175,21 @@ describe('the stop', () => {
     },
   );
 
+  it('is that of the service, too, when npm is asked that started it', async () => {
+    // It is built already; building it again would take it from under other tests.
+    const args = ['start', '--silent', '--ignore-scripts'];
+    const env = { PATH: process.env.PATH, PORT: '0', DATA_DIR: temporaryFolder() };
+    const npm = spawn('npm', args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    npm.stdout.on('data', (data) => {
+      output += String(data);
+      if (output.includes('listening on')) npm.kill('SIGTERM');
+    });
+    // Which is when nobody has the pipe any more.
+    await once(npm.stdout, 'close');
+    expect(output).toContain('"msg":"stopped"');
+  });
+
   it('finishes what was accepted: each command is answered, and a change that was is kept', async () => {
     const DATA_DIR = temporaryFolder();
     const service = await ServiceProcess.start({ DATA_DIR });
@@ -216,7 +232,7 @@ describe('the stop', () => {
 });
 
 describe('a full disk', () => {
-  it('T3: refuses changes with 503, changes no timer, and recovers when the disk does', async (context) => {
+  it('T3, J2: refuses changes with 503, changes no timer, and recovers when the disk does', async (context) => {
     need(context, 'prlimit', canRun('prlimit', '--version'));
 
     const DATA_DIR = temporaryFolder();
@@ -241,8 +257,14 @@ describe('a full disk', () => {
       revision: 1,
     });
     expect(await display.news()).toEqual([]);
+    const missing = await service.request('GET', '/readyz');
+    expect([missing.status, JSON.parse(missing.text).missing[0].part]).toEqual([503, 'disk']);
 
     expect(limitFileSize(pid, 'unlimited')).toBe(0);
+    // By itself: nobody asks a service for changes that is not ready.
+    await eventually(async () => {
+      expect((await service.request('GET', '/readyz')).status).toBe(200);
+    });
     const reply = await service.request('POST', `/timers/${id}/control`, { action: 'start' });
     expect(reply.status).toBe(200);
     expect(await display.next('timer_started')).toMatchObject({ revision: 2 });

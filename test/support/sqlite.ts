@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock } from '../../src/clock.js';
 import { SqliteJournal } from '../../src/journal/sqlite.js';
 import { endWithTest } from './endings.js';
 
@@ -26,6 +27,7 @@ export function temporaryFolder(): string {
 export async function openSqlite(directory = temporaryFolder()): Promise<SqliteJournal> {
   const journal = await SqliteJournal.open({
     directory,
+    clock: systemClock,
     workerUrl: new URL('../../dist/service/sqlite-worker.js', import.meta.url),
     onCrash: (error) => {
       throw error;
