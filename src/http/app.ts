@@ -20,6 +20,7 @@ import type { Documents } from '../journal/documents.js';
 import { DoubtError, JournalError } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { answer } from '../protocol/answers.js';
 import { asyncApiDocument } from '../protocol/asyncapi.js';
 import {
   Problem,
@@ -46,7 +47,6 @@ import { servePages } from './pages.js';
 import { timerIdOf } from './parse.js';
 import { boundPipelines } from './pipelines.js';
 import { recordRoutes } from './record.js';
-import { answer } from './refusals.js';
 import { documentationPolicy, securityHeaders } from './security.js';
 import { timerRoutes } from './timers.js';
 import { webhookRoutes } from './webhooks.js';

@@ -1,9 +1,6 @@
-/**
- * How problems are answered, and refusals that no route gives, because what came is no request that one could be
- * given: these are written to the socket itself, with the same body as every other.
- */
-import type { Server, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+/** Refusals that no route gives, because what came is no request that one could be given. */
+import type { Server } from 'node:http';
+import { answer, refuse } from '../protocol/answers.js';
 import { Problem } from '../protocol/problems.js';
 import { isAnswering } from './pipelines.js';
 
@@ -35,31 +32,4 @@ function problemOf(error: Error): Problem {
     [kind, detail] = ['unreadable_request', `What came is no HTTP: ${error.message}`] as const,
   ] = Object.entries(KINDS).find(([name]) => name === code) ?? [];
   return new Problem(kind, detail);
-}
-
-/** Answers a request with a problem, without Express's help, which would add a charset that its type does not have. */
-export function answer(response: ServerResponse, problem: Problem): void {
-  const body = JSON.stringify(problem);
-  const headers = { ...problem.headers, 'Content-Length': Buffer.byteLength(body) };
-  response.writeHead(problem.status, headers).end(body);
-}
-
-/** Writes an answer to a socket and closes it. */
-export function refuse(
-  socket: Duplex,
-  problem: Problem,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  const body = JSON.stringify(problem);
-  const text = [
-    `HTTP/1.1 ${problem.status} ${problem.toJSON().title}`,
-    'Connection: close',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    ...Object.entries({ ...problem.headers, ...headers }).map(
-      ([name, value]) => `${name}: ${value}`,
-    ),
-    '',
-    body,
-  ].join('\r\n');
-  socket.end(text, () => socket.destroy());
 }

@@ -6,8 +6,8 @@
  */
 import { nanoid } from 'nanoid';
 import { spread } from '../../machines/spread.js';
+import type { Bus } from '../bus.js';
 import type { Clock, Timeout } from '../clock.js';
-import type { Bus } from '../journal/bus.js';
 import type { Acknowledgement, DisplayRow, Figures } from '../protocol/displays.js';
 import {
   type Acknowledged,

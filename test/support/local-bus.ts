@@ -1,5 +1,5 @@
 /** A bus between the services of one process, on which messages can get lost. */
-import type { Bus } from '../../src/journal/bus.js';
+import type { Bus } from '../../src/bus.js';
 import {
   type Anchor,
   type Beginning,
