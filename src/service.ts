@@ -1,6 +1,6 @@
 /**
  * The whole service as one value that can be started and stopped: journal, registry, HTTP, displays.
- * `main.ts` gives it the real clock and signals; tests give it a simulated one.
+ * `run.ts` gives it the real clock and signals; tests give it a simulated one.
  */
 import { createServer, type Server } from 'node:http';
 import type { InspectionEvent, Observer } from 'xstate';

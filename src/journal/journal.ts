@@ -1,6 +1,6 @@
 /**
- * The journal: a durable log of entries, the only memory the service has. This is the port; `memory`
- * and `sqlite` stand behind it, and every one of them passes the same contract suite.
+ * The journal: a durable log of entries, the only memory the service has. This is the port; `memory`,
+ * `sqlite` and `nats` stand behind it, and every one of them passes the same contract suite.
  */
 import { z } from 'zod';
 import type { JournalAnswer } from '../../machines/desk.js';
