@@ -8,13 +8,25 @@ import type { Duplex } from 'node:stream';
 /** No browser sends any request ahead, and few clients more than ten. */
 export const MOST_UNANSWERED = 32;
 
-/** How many requests of each connection wait for their answer. */
-const unanswered = new WeakMap<Duplex, number>();
-const unansweredOn = (socket: Duplex): number => unanswered.get(socket) ?? 0;
+interface Connection {
+  /** How many of its requests wait for their answer. */
+  unanswered: number;
+  /** The answer to the newest request, as long as that is read or waits for it. */
+  newest: ServerResponse | undefined;
+}
 
-/** Whether a request of a connection waits for its answer, or gets it at this moment. */
+const connections = new WeakMap<Duplex, Connection>();
+
+/** Whether bytes that are written to a connection would be read as an answer, or as part of one, to what was asked. */
 export function isAnswering(socket: Duplex): boolean {
-  return unansweredOn(socket) > 0;
+  const { unanswered, newest } = connectionOf(socket);
+  const isRead = newest?.req.complete === false;
+  // A request of which not all is here may be refused, unless it was answered without the rest.
+  return isRead ? unanswered > 1 || newest.headersSent : unanswered > 0;
+}
+
+function connectionOf(socket: Duplex): Connection {
+  return connections.get(socket) ?? { unanswered: 0, newest: undefined };
 }
 
 /** Breaks off a connection that has more requests than `MOST_UNANSWERED` to be answered (T10). */
@@ -25,13 +37,19 @@ export function boundPipelines(
     const { socket } = request;
     // Requests that were read together with the one too many still come here.
     if (socket.destroyed) return;
-    const waiting = unansweredOn(socket) + 1;
-    if (waiting > MOST_UNANSWERED) {
+    const connection = connectionOf(socket);
+    if (connection.unanswered === MOST_UNANSWERED) {
       socket.destroy();
       return;
     }
-    unanswered.set(socket, waiting);
-    response.once('close', () => unanswered.set(socket, unansweredOn(socket) - 1));
+    connections.set(socket, connection);
+    connection.unanswered += 1;
+    connection.newest = response;
+    response.once('close', () => {
+      connection.unanswered -= 1;
+      // An idle connection keeps no body.
+      if (connection.newest === response && request.complete) connection.newest = undefined;
+    });
     listener(request, response);
   };
 }

@@ -14,7 +14,7 @@ const KINDS = {
 /** Answers what is no HTTP, what does not end in time, and what expects more than there is. */
 export function refuseUnreadable(server: Server): void {
   server.on('clientError', (error, socket) => {
-    // Bytes between those of an answer would be read as part of it.
+    // Bytes between those of an answer, or before it, would be read as part of it.
     if (!socket.writable || isAnswering(socket)) socket.destroy();
     else refuse(socket, problemOf(error));
   });
