@@ -28,6 +28,7 @@ const MOST_EXCESS = 200;
 /** How long closing handshakes may take at shutdown. */
 const FAREWELL_MS = 2000;
 const VERSION = { 'Sec-WebSocket-Version': '13' };
+const NO_TEXT = { type: 'error', message: 'Messages are text frames, not binary ones' } as const;
 const FAILED = 'The service failed; the log says why';
 
 export interface WebSocketsOptions {
@@ -169,7 +170,9 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
       if (isWithinBudget()) display.pong(payload);
     });
     webSocket.on('message', (data, isBinary) => {
-      if (isWithinBudget()) answer(timerId, joined, isBinary ? '' : String(data));
+      if (!isWithinBudget()) return;
+      if (isBinary) display.send(frameOf(NO_TEXT));
+      else answer(timerId, joined, String(data));
     });
     const present = registry.lookUp(timerId);
     if (present.ok) display.send(frameOf(connectedMessage(present.timer, displayId)));

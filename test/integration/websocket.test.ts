@@ -562,6 +562,17 @@ describe('what a display may ask', () => {
     },
   );
 
+  it('T12: says of a binary message that it is none, whatever it holds', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create();
+    const display = await service.display(id);
+    display.webSocket.send(Buffer.from('{"type": "ping"}'));
+    expect(await display.next('error')).toEqual({
+      type: 'error',
+      message: 'Messages are text frames, not binary ones',
+    });
+  });
+
   it('names the types it knows', async () => {
     const service = await TestService.start();
     const { id } = await service.create();
