@@ -140,12 +140,15 @@ export function createApp(options: AppOptions): Express {
   serveDocument(app, '/asyncapi.json', () => asyncApiDocument(schemas, version));
   // No validator: the page must not send the document to another host.
   const page = { swaggerUrl: '/openapi.json', swaggerOptions: { validatorUrl: null } };
-  const files = documentationPage((swaggerUi) => express.Router().use(swaggerUi.serve));
+  const files = documentationPage(({ serve }) =>
+    express.Router().get('/{*file}', passManifest, serve),
+  );
   app.use('/docs', documentationPolicy, files);
   app.get(
     '/docs',
     documentationPage((swaggerUi) => swaggerUi.setup(null, page)),
   );
+  app.route('/docs').all(refuseMethod(['GET']));
   servePages(app, webDirectory);
 
   // A route's own `all` is one handler; that of the application is one for each method there is.
@@ -291,6 +294,11 @@ function serveDocument(app: Express, path: string, generate: () => object): void
   });
   app.route(path).all(refuseMethod(['GET']));
 }
+
+/** Swagger UI answers that its manifest is not there, in a form of its own. */
+const passManifest: RequestHandler = (request, _, next) => {
+  next(request.path.endsWith('/package.json') ? 'router' : undefined);
+};
 
 /** What serves the page is loaded when it is first asked for; the service starts faster without it. */
 function documentationPage(

@@ -576,6 +576,24 @@ describe('the documentation page works without any other host', () => {
     expect(options).toMatchObject({ url: '/openapi.json', validatorUrl: null });
   });
 
+  it.each(['/docs/package.json', '/docs/more/package.json', '/docs/nothing.js', '/docs/nothing/'])(
+    'T12: has nothing at %s, and says so as everywhere else',
+    async (path) => {
+      const service = await TestService.start();
+      expect(expectProblem(await service.request('GET', path), 404).detail).toContain(path);
+    },
+  );
+
+  it('T12: takes no other methods than GET and HEAD', async () => {
+    const service = await TestService.start();
+    for (const path of ['/docs', '/docs/', '/openapi.json', '/asyncapi.json']) {
+      const answer = await service.request('POST', path);
+      expectProblem(answer, 405);
+      expect(answer.headers.get('allow')).toBe('GET, HEAD');
+    }
+    expectProblem(await service.request('POST', '/docs/swagger-ui-init.js'), 404);
+  });
+
   it('is found without the slash at the end too', async () => {
     const service = await TestService.start();
     const page = await fetchText(`${service.service.url}/docs`);
