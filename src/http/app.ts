@@ -243,8 +243,11 @@ function bodyReader(limit: number): (request: Request, response: Response) => Pr
   return (request, response) =>
     new Promise((resolve, reject) => {
       parser(request, response, (error: unknown) => {
-        if (error === undefined) resolve(came.get(request) ?? NOTHING);
-        else reject(error);
+        if (error !== undefined) return reject(error);
+        const bytes = came.get(request) ?? NOTHING;
+        // The parser takes nothing for an object without fields.
+        if (bytes.length === 0) request.body = undefined;
+        resolve(bytes);
       });
     });
 }

@@ -700,6 +700,22 @@ describe('T12: bad input gets a clear error, changes nothing and is never a 500'
     }
   });
 
+  it.each<[string, Call]>([
+    ['with a length of 0', { body: '' }],
+    [
+      'that is empty when it is unpacked',
+      { body: gzipSync(''), headers: { ...JSON_TYPE, 'Content-Encoding': 'gzip' } },
+    ],
+    ['without a type', { headers: {} }],
+  ])('T12: a body that is missing is called so %s', async (_, call) => {
+    const service = await TestService.start();
+    const { id } = await service.create();
+    for (const path of ['/timers', `/timers/${id}/control`, `/timers/${id}/tokens`]) {
+      const { detail } = problemIn(await send(service, { path, ...call }));
+      expect(detail).toMatch(/^The body is missing/);
+    }
+  });
+
   const ADDRESSES = ['/timers', '/timers/ID/control', '/timers/bulk/start', '/timers/bulk/extend'];
   const UNREADABLE: [string, number, Call][] = [
     ['malformed JSON', 422, { body: '{"duration_seconds": 300' }],
