@@ -85,6 +85,29 @@ describe('the examples of the README', () => {
     });
   });
 
+  it('list and delete timers', async (context) => {
+    const own = await ServiceProcess.start({ JOURNAL: 'memory' });
+    const script = example('list and delete', own);
+    need(context, 'curl', canRun('curl', '--version'));
+    const running: string[] = [];
+    for (let made = 0; made < 5; made += 1) running.push((await createStarted(3600, [], own)).id);
+    const body = { duration_seconds: 60, name: 'Spare' };
+    const { id } = timerSchema.parse(JSON.parse((await own.request('POST', '/timers', body)).text));
+    const output = await runText('bash', '-ec', `TIMER_ID=${id}\n${script}`);
+    const pages = output.replaceAll('][', ']\n[').replace(']{', ']\n{').split('\n');
+    const shown = timerSchema.parse(JSON.parse(pages.pop() ?? ''));
+    expect(shown).toMatchObject({ id, state: 'created' });
+    const listed = pages.map((page) => z.array(timerSchema).parse(JSON.parse(page)));
+    expect(listed.map((timers) => timers.map((timer) => timer.id))).toEqual([
+      running.slice(0, 2),
+      running.slice(2, 4),
+      running.slice(4),
+    ]);
+    expect((await own.request('GET', `/timers/${id}`)).status).toBe(404);
+    const { text } = await own.request('GET', `/timers/${id}/history`);
+    expect(text).toContain('Made twice');
+  });
+
   it('A5, A6: ask again without harm', async (context) => {
     const script = example('ask again');
     need(context, 'curl', canRun('curl', '--version'));
