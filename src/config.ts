@@ -180,7 +180,9 @@ export const SETTINGS = {
   },
   CORS_ORIGINS: {
     default: '*',
-    description: 'Web origins whose pages may use the service, separated by commas',
+    description:
+      'Web origins whose pages may use the service, separated by commas. While it has no keys, * lets them only ' +
+      'read: changes are answered 403 (foreign_origin) unless their origin is named',
     ...list(
       '* or origins such as https://exam.example, separated by commas',
       z.string().refine(isOrigin),
