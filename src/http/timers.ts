@@ -250,11 +250,7 @@ const STATES = {
   completed: 'COMPLETED',
 } as const satisfies Record<WireTimerState, TimerStatus['state']>;
 
-export function causeOf(
-  caller: Caller,
-  reason: ReasonBody | undefined,
-  requestId: string | null,
-): Cause {
+function causeOf(caller: Caller, reason: ReasonBody | undefined, requestId: string | null): Cause {
   return {
     by: authorOf(caller),
     reason: reason === undefined ? null : { category: reason.category, text: reason.text ?? null },

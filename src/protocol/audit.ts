@@ -59,7 +59,7 @@ export const auditEntrySchema = z
 
 export type AuditEntry = z.output<typeof auditEntrySchema> & HashedEntry;
 
-export const auditHeadSchema = z
+const auditHeadSchema = z
   .strictObject({ head: signed })
   .meta({ id: 'AuditHead', description: 'A signed head, behind the entry that it speaks of.' });
 
@@ -93,7 +93,7 @@ export const dayHeadSchema = z.object({
 });
 
 /** The last line of an export, so that it shows when lines before it are missing. */
-export const exportHeadSchema = z.object({
+const exportHeadSchema = z.object({
   kind: z.literal('export'),
   /** The place of the first entry that belongs to the export. */
   first_position: z.int().min(1),

@@ -36,7 +36,7 @@ export function faultOf(text: string, allowsPrivate: boolean): string | undefine
 }
 
 /** Node connects to a literal address without looking anything up, so it is checked by itself. */
-export function faultOfLiteral(hostname: string): string | undefined {
+function faultOfLiteral(hostname: string): string | undefined {
   const address = hostname.replace(/^\[(.*)\]$/, '$1');
   if (isIP(address) === 0 || isPublic(address)) return undefined;
   return `The address ${address} is not public`;

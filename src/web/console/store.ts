@@ -87,7 +87,7 @@ export type ConsoleEvent =
   | { readonly type: 'viewed'; readonly view: Partial<View> }
   | { readonly type: 'selected'; readonly selection: Selection };
 
-export const INITIAL_STATE: ConsoleState = {
+const INITIAL_STATE: ConsoleState = {
   connection: { phase: 'connecting' },
   caller: undefined,
   reason: undefined,
