@@ -33,6 +33,61 @@ const reasonSchema = z
   .meta({ id: 'Reason', description: 'Why it is done; it goes on record.' });
 export type ReasonBody = z.output<typeof reasonSchema>;
 
+const timerId = z.string().min(1).max(LONGEST_ID);
+const reason = reasonSchema.optional();
+const plain = ACTIONS.filter((action) => action !== 'extend');
+
+const list = z.object({
+  state: timerStateSchema.optional().meta({ description: 'Only timers in this state.' }),
+  limit: wholeNumber
+    .pipe(z.int().min(1).max(1000))
+    .default(DEFAULT_PAGE_SIZE)
+    .meta({ description: 'Most timers in one answer.' }),
+  after: z
+    .string()
+    .max(LONGEST_ID)
+    .default('')
+    .meta({ description: 'The id after which the page begins; see the Link header.' }),
+});
+
+const deletion = z
+  .object({
+    reason_category: reasonCategory.optional(),
+    reason_text: reasonText.optional().meta({
+      description: 'The reason in words, beside its category.',
+    }),
+  })
+  .refine(
+    ({ reason_category, reason_text }) =>
+      reason_text === undefined || reason_category !== undefined,
+    { path: ['reason_category'], error: 'Required: what kind of reason reason_text is' },
+  );
+
+const deliveries = z.object({
+  limit: wholeNumber
+    .pipe(z.int().min(1).max(1000))
+    .default(DELIVERIES_PAGE_SIZE)
+    .meta({ description: 'Most attempts in one answer.' }),
+});
+
+/** What a display says in its address, whichever way it comes. */
+export const followSchema = z.object({
+  ticks: z
+    .enum(['true', 'false'])
+    .default('true')
+    .meta({ description: 'false: everything but ticks, for displays that count themselves.' }),
+  label: labelSchema.optional(),
+});
+
+const followEvents = followSchema.extend({
+  last_event_id: wholeNumber.optional().meta({
+    description:
+      'The id of the last event that was received: the changes after it are told first. ' +
+      'The header Last-Event-ID, if it is there, wins.',
+  }),
+});
+
+/** The schemas of all that a request may carry. Those that know no setting are made once. */
 export function requestSchemas(config: Config) {
   const { maxDurationSeconds, maxExtensionSeconds, maxBulkTimers } = config;
   const extendSeconds = z
@@ -40,10 +95,7 @@ export function requestSchemas(config: Config) {
     .min(1)
     .max(maxExtensionSeconds)
     .meta({ description: 'Seconds to add.', examples: [300] });
-  const timerId = z.string().min(1).max(LONGEST_ID);
   const timerIds = z.array(timerId).max(maxBulkTimers);
-  const reason = reasonSchema.optional();
-  const plain = ACTIONS.filter((action) => action !== 'extend');
 
   const create = z
     .object({
@@ -89,60 +141,11 @@ export function requestSchemas(config: Config) {
       description: 'Ids of timers, and the seconds if the query has none.',
     });
 
-  const list = z.object({
-    state: timerStateSchema.optional().meta({ description: 'Only timers in this state.' }),
-    limit: wholeNumber
-      .pipe(z.int().min(1).max(1000))
-      .default(DEFAULT_PAGE_SIZE)
-      .meta({ description: 'Most timers in one answer.' }),
-    after: z
-      .string()
-      .max(LONGEST_ID)
-      .default('')
-      .meta({ description: 'The id after which the page begins; see the Link header.' }),
-  });
-
-  const deletion = z
-    .object({
-      reason_category: reasonCategory.optional(),
-      reason_text: reasonText.optional().meta({
-        description: 'The reason in words, beside its category.',
-      }),
-    })
-    .refine(
-      ({ reason_category, reason_text }) =>
-        reason_text === undefined || reason_category !== undefined,
-      { path: ['reason_category'], error: 'Required: what kind of reason reason_text is' },
-    );
-
-  const deliveries = z.object({
-    limit: wholeNumber
-      .pipe(z.int().min(1).max(1000))
-      .default(DELIVERIES_PAGE_SIZE)
-      .meta({ description: 'Most attempts in one answer.' }),
-  });
-
   const bulkExtendQuery = z.object({
     seconds: wholeNumber
       .pipe(extendSeconds)
       .optional()
       .meta({ description: 'Seconds to add, if the body has none.' }),
-  });
-
-  const follow = z.object({
-    ticks: z
-      .enum(['true', 'false'])
-      .default('true')
-      .meta({ description: 'false: everything but ticks, for displays that count themselves.' }),
-    label: labelSchema.optional(),
-  });
-
-  const followEvents = follow.extend({
-    last_event_id: wholeNumber.optional().meta({
-      description:
-        'The id of the last event that was received: the changes after it are told first. ' +
-        'The header Last-Event-ID, if it is there, wins.',
-    }),
   });
 
   return {
@@ -154,7 +157,7 @@ export function requestSchemas(config: Config) {
     bulkExtend,
     bulkExtendQuery,
     list,
-    follow,
+    follow: followSchema,
     followEvents,
   };
 }

@@ -14,7 +14,7 @@ import type { Log } from '../log.js';
 import { refuse } from '../protocol/answers.js';
 import { connectedMessage, parseClientMessage, syncResponse } from '../protocol/messages.js';
 import { PROBLEMS, Problem } from '../protocol/problems.js';
-import { requestSchemas } from '../protocol/requests.js';
+import { followSchema } from '../protocol/requests.js';
 import type { LookUp, Registry } from '../registry.js';
 import { admit } from './admission.js';
 import { frameOf, type Hub, type Joined } from './hub.js';
@@ -58,7 +58,6 @@ interface Request {
 
 export function serveWebSockets(options: WebSocketsOptions): WebSockets {
   const { server, registry, access, limits, hub, clock, config, log } = options;
-  const schemas = requestSchemas(config);
   const webSockets = new WebSocketServer({
     noServer: true,
     clientTracking: true,
@@ -109,7 +108,7 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
     admit(request, registry, config);
     const url = urlOf(request);
     const timerId = timerIdOf(url);
-    const query = schemas.follow.safeParse(Object.fromEntries(url.searchParams));
+    const query = followSchema.safeParse(Object.fromEntries(url.searchParams));
     if (!query.success) throw new Problem('invalid_request', complaint(query.error));
     const { ticks, label } = query.data;
     const lookUp = await registry.hear([timerId]);
