@@ -1,5 +1,6 @@
 /** The real service on real sockets, with a clock that tests move. */
-
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 import type { z } from 'zod';
 import type { shardMachine } from '../../machines/shard.machine.js';
 import { readConfig } from '../../src/config.js';
@@ -47,6 +48,7 @@ export class TestService {
   readonly settings: Readonly<Record<string, string>>;
   /** The key or token that requests show from now on. */
   token: string | undefined;
+  readonly #agent = new Agent({ keepAlive: true });
 
   private constructor(
     service: Service,
@@ -86,18 +88,24 @@ export class TestService {
     return tested;
   }
 
-  async request(method: string, path: string, body?: unknown): Promise<Answer> {
-    const response = await fetch(`${this.service.url}${path}`, {
-      method,
-      headers: {
-        ...this.authorization,
-        ...(body !== undefined && { 'Content-Type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+  /** Asks over a connection that stays open, which costs a third of what `fetch` does. */
+  request(method: string, path: string, body?: unknown): Promise<Answer> {
+    const sent = body === undefined ? undefined : JSON.stringify(body);
+    const headers = {
+      ...this.authorization,
+      ...(sent !== undefined && {
+        'Content-Type': 'application/json',
+        'Content-Length': Buffer.byteLength(sent),
+      }),
+    };
+    return new Promise((resolve, reject) => {
+      const options = { method, headers, agent: this.#agent };
+      const request = httpRequest(`${this.service.url}${path}`, options, (response) => {
+        answerOf(response).then(resolve, reject);
+      });
+      request.once('error', reject);
+      request.end(sent);
     });
-    const text = await response.text();
-    const parsed: unknown = text === '' ? undefined : JSON.parse(text);
-    return { status: response.status, headers: response.headers, body: parsed };
   }
 
   /** The header that shows the credential, if there is one to show. */
@@ -181,7 +189,19 @@ export class TestService {
       if (!isStopped) await this.clock.advance(1000);
     }
     await stopping;
+    this.#agent.destroy();
   }
+}
+
+async function answerOf(response: IncomingMessage): Promise<Answer> {
+  const { statusCode: status = 0, headersDistinct } = response;
+  const headers = new Headers();
+  for (const [name, values = []] of Object.entries(headersDistinct)) {
+    for (const value of values) headers.append(name, value);
+  }
+  const content = await text(response);
+  const body: unknown = content === '' ? undefined : JSON.parse(content);
+  return { status, headers, body };
 }
 
 /** A problem body, checked. */
