@@ -38,16 +38,28 @@ export class Revisions {
 
 export class MissingRevision {
   readonly #revisions: Revisions;
-  /** The first revision that is missing, as far as entries told. */
-  only: NamedRevision | undefined;
+  /** By timer, in the order in which entries told of them. */
+  readonly #firstMissing = new Map<string, number>();
 
   constructor(revisions: Revisions) {
     this.#revisions = revisions;
   }
 
+  /** The first revision that is missing, as far as entries told. */
+  get only(): NamedRevision | undefined {
+    const [first] = this.#firstMissing;
+    return first && { timerId: first[0], revision: first[1] };
+  }
+
   take(entry: AuditEntry): void {
+    const { timer_id, revision } = entry;
+    if (this.#firstMissing.get(timer_id) === revision) this.#firstMissing.delete(timer_id);
     const last = this.#revisions.gapBefore(entry);
-    if (last !== undefined) this.only ??= { timerId: entry.timer_id, revision: last + 1 };
+    // One that comes late is no news of its timer.
+    if (last !== undefined && last >= revision) return;
+    if (last !== undefined && !this.#firstMissing.has(timer_id)) {
+      this.#firstMissing.set(timer_id, last + 1);
+    }
     this.#revisions.take(entry);
   }
 }

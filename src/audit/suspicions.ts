@@ -152,6 +152,7 @@ export function suspectBrokenFirst(line: BrokenLine): Suspicion {
 /** An entry comes behind the one that the record began with: one of the two is at the wrong place. */
 export function suspectBeginning(first: EntryLine, last: EntryLine, line: EntryLine): Suspicion {
   const { position, hash } = line.entry;
+  const comesAfterLast = `it comes after entry ${last.entry.position}`;
   let isFirstNext = true;
   let isFirstAhead = false;
   return {
@@ -159,15 +160,15 @@ export function suspectBeginning(first: EntryLine, last: EntryLine, line: EntryL
       const isNext = isAt(next, { position: position + 1, previousHash: hash });
       if (isFirstNext) isFirstAhead = isNext && first === last;
       isFirstNext = false;
-      const isThereAgain =
-        next.kind === 'entry' && next.entry.position === first.entry.position && isFirstAhead;
-      if (!isThereAgain) return undefined;
+      if (next.kind !== 'entry') return undefined;
+      if (next.entry.position < position) return moved(next, comesAfterLast);
+      if (next.entry.position !== first.entry.position || !isFirstAhead) return undefined;
       return inserted(first, position, `it is a copy of entry ${first.entry.position}`);
     },
     end: () =>
       isFirstAhead
         ? moved(first, `it comes before entry ${position}`)
-        : moved(line, `it comes after entry ${last.entry.position}`),
+        : moved(line, comesAfterLast),
   };
 }
 
@@ -198,14 +199,17 @@ export function suspectUnsigned(line: EntryLine, signed: Signed, lastGood: numbe
   };
 }
 
-/** Entries are missing before a line: they were removed, or come later, or the line comes too early. */
+/**
+ * Entries are missing before a line: they were removed, or come later, or the line comes too early. Which it is the
+ * first of them says, for the others may be behind only because the line was put before them.
+ */
 export function suspectGap(
   line: EntryLine | HeadLine,
   place: Place,
   revisions: Revisions,
 ): Suspicion {
   const position = line.kind === 'entry' ? line.entry.position : line.head.position + 1;
-  const last = position - 1;
+  let lastMissing = position - 1;
   let isFirst = true;
   let isAhead = false;
   const missing = revisions.missingFrom(line.kind === 'entry' ? line.entry : undefined);
@@ -219,13 +223,16 @@ export function suspectGap(
       if (isAhead && line.kind === 'entry' && found === position) {
         return inserted(line, place.position, `it is a copy of entry ${position}`);
       }
-      const isBehind = !isAhead && found >= place.position && found < position;
-      return isBehind ? moved(next, `it comes after entry ${last + 1}`) : undefined;
+      if (!isAhead && found === place.position) {
+        return moved(next, `it comes after entry ${position}`);
+      }
+      if (found > place.position) lastMissing = Math.min(lastMissing, found - 1);
+      return undefined;
     },
     end: () =>
       isAhead
         ? moved(line, `it comes before entry ${place.position}`)
-        : removed(place.position, last, missing.only),
+        : removed(place.position, lastMissing, missing.only),
   };
 }
 

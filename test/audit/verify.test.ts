@@ -270,6 +270,48 @@ describe('R3: the first entry that was tampered with is named', () => {
     }
   });
 
+  it.each([
+    ['the whole record', undefined],
+    ['an export that begins later', START_MS + DAY],
+  ])('when two changed places: one of the two, of every pair in %s', async (_, fromMs) => {
+    const { lines, verify } = await recordOf(fromMs);
+    const places = entriesOf(lines);
+    for (const [at, one] of places.entries()) {
+      for (const other of places.slice(at + 1)) {
+        const exchanged = lines
+          .with(one.index, lines[other.index] ?? '')
+          .with(other.index, lines[one.index] ?? '');
+        const { finding } = await verdictOn(exchanged, verify);
+        const positions = [one.entry.position, other.entry.position];
+        expect(finding, `entries ${positions}`).toMatchObject({ kind: 'moved' });
+        expect(positions, finding?.words).toContain(finding?.position);
+      }
+    }
+  });
+
+  it('when it is removed and another is moved: the one that comes first, by its own name', async () => {
+    const { lines, verify } = await recordOf();
+    const places = entriesOf(lines);
+    const lineAt = (position: number) => lines[places[position - 1]?.index ?? 0] ?? '';
+    const judge = async (gone: number, from: number, to: number) => {
+      const left = lines.filter((line) => line !== lineAt(gone) && line !== lineAt(from));
+      const moved = left.toSpliced(left.indexOf(lineAt(to)) + 1, 0, lineAt(from));
+      return (await verdictOn(moved, verify)).finding;
+    };
+    for (const [from, to] of [
+      [3, 4],
+      [3, 6],
+      [4, 7],
+      [5, 7],
+      // Its own timer lacks the third where it stands then, but that one is there all the same.
+      [5, 1],
+    ] as const) {
+      const words = 'Entry 2, revision 1 of timer_b, was removed.';
+      const finding = await judge(2, from, to);
+      expect(finding, `${from} behind ${to}`).toMatchObject({ kind: 'removed', words });
+    }
+  });
+
   it('when it is changed and given a hash that fits', async () => {
     const { lines, verify } = await recordOf();
     for (const { index, entry: real } of entriesOf(lines)) {
