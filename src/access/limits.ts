@@ -10,7 +10,7 @@ import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import { LimitProblem, noRoom, Problem, type Quota } from '../protocol/problems.js';
 import { type Addresses, type Incoming, membership, siteOf } from './address.js';
-import { ANONYMOUS, type Caller } from './caller.js';
+import { ANONYMOUS, type Caller, hasRight } from './caller.js';
 import { shownIn } from './credential.js';
 import { bucketFor, TokenBucket } from './token-bucket.js';
 
@@ -118,12 +118,13 @@ export class Limits {
   }
 
   /**
-   * Counts a receipt that is kept for those who ask for it again, if whoever asks may only show timers.
+   * Counts a receipt that is kept for those who ask for it again, if whoever asks may change nothing: nothing else
+   * that they ask for is kept, so this is all that they could fill the disk with.
    * @throws {LimitProblem} if there were too many.
    */
-  takeKeptReceipt({ credential, role }: Caller): void {
-    if (role !== 'display') return;
-    this.#spend(this.#keptReceipts.of(holderOf(credential)), 'kept_receipts');
+  takeKeptReceipt(caller: Caller): void {
+    if (hasRight(caller, 'control')) return;
+    this.#spend(this.#keptReceipts.of(holderOf(caller.credential)), 'kept_receipts');
   }
 
   /**

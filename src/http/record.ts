@@ -91,7 +91,7 @@ export function recordRoutes(parts: RecordParts) {
     response.json(await readable(audit.heads()));
   };
 
-  /** Signs how a timer stood. Of those who only show one, few answers are kept, so that they cannot fill the disk. */
+  /** Signs how a timer stood. Of those who may change nothing few answers are kept, so that they do not fill the disk. */
   async function signedReceipt({ request, caller }: Exchange, found: LookUp): Promise<Answer> {
     const timerId = timerIdOf(request);
     if (isNamed(request)) limits.takeKeptReceipt(caller);

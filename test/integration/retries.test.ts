@@ -431,24 +431,28 @@ describe('A5, R5: a receipt that is asked for again', () => {
     expect((await asked).body).toMatchObject({ state: 'running', remaining_ms: 1, late_by_ms: 0 });
   });
 
-  it('A4: is not kept for a display that asks for too many, which can have one without a key', async () => {
-    const service = await TestService.start();
-    await service.protect();
-    const { id } = await service.create();
-    const admin = service.token;
-    service.token = (await service.createKey({ role: 'display', timers: [id] })).key;
-    const statusOf = async (key: string) => (await send(service, { ...receiptOf(id), key })).status;
-    const keys = Array.from({ length: 250 }, (_, index) => `${index}`);
-    expect(new Set(await Promise.all(keys.map(statusOf)))).toEqual(new Set([201]));
-    const kept = await service.journal.documents.list('answers');
-    expect([await statusOf('new'), await statusOf('0')]).toEqual([429, 201]);
-    expect((await service.request('POST', `/timers/${id}/receipts`, {})).status).toBe(201);
-    expect(await service.journal.documents.list('answers')).toHaveLength(kept.length);
-    await service.advance(6000);
-    expect([await statusOf('new'), await statusOf('newer')]).toEqual([201, 429]);
-    service.token = admin;
-    expect([await statusOf('new'), await statusOf('newer')]).toEqual([201, 201]);
-  });
+  it.each(['display', 'observer'] as const)(
+    'A4: is not kept for the role %s, if it asks for too many, and is given without a key',
+    async (role) => {
+      const service = await TestService.start();
+      await service.protect();
+      const { id } = await service.create();
+      const admin = service.token;
+      service.token = (await service.createKey({ role, timers: [id] })).key;
+      const statusOf = async (key: string) =>
+        (await send(service, { ...receiptOf(id), key })).status;
+      const keys = Array.from({ length: 250 }, (_, index) => `${index}`);
+      expect(new Set(await Promise.all(keys.map(statusOf)))).toEqual(new Set([201]));
+      const kept = await service.journal.documents.list('answers');
+      expect([await statusOf('new'), await statusOf('0')]).toEqual([429, 201]);
+      expect((await service.request('POST', `/timers/${id}/receipts`, {})).status).toBe(201);
+      expect(await service.journal.documents.list('answers')).toHaveLength(kept.length);
+      await service.advance(6000);
+      expect([await statusOf('new'), await statusOf('newer')]).toEqual([201, 429]);
+      service.token = admin;
+      expect([await statusOf('new'), await statusOf('newer')]).toEqual([201, 201]);
+    },
+  );
 });
 
 describe('A5: a change of keys or webhooks whose answer a crash kept from being kept', () => {
