@@ -17,7 +17,7 @@ import { bucketFor, TokenBucket } from './token-bucket.js';
 /** Those that were longest not heard of are forgotten; their buckets have most likely refilled. */
 const MOST_KEPT = 50_000;
 const A_MINUTE_SECONDS = 60;
-/** An answer that is kept takes about 2 KB of the disk for a day. */
+/** An answer that is kept takes about 5 KB of the disk for a day, in SQLite. */
 const KEPT_RECEIPTS = { atOnce: 250, perMinute: 10 };
 
 /** What can be limited, as metrics call it. */
