@@ -33,6 +33,8 @@ export interface Asked {
   readonly right: Right;
   /** Whether a link must be enough to follow, so that the credential may be in the address. */
   readonly mayBeLink: boolean;
+  /** Whether nothing stays of it once whoever asks is gone. */
+  readonly leavesNothing: boolean;
 }
 
 export class Access {
@@ -140,11 +142,11 @@ export class Access {
    * Lets a caller do what their role may.
    * @throws {Problem} if it may not.
    */
-  authorize(caller: Caller, request: IncomingMessage, { right }: Asked): void {
-    if (!hasRight(caller, right)) {
+  authorize(caller: Caller, request: IncomingMessage, asked: Asked): void {
+    if (!hasRight(caller, asked.right)) {
       throw new Problem('forbidden', `The role ${caller.role} does not allow this`);
     }
-    if (caller.credential === ANONYMOUS) this.#checkOrigin(request, right);
+    if (caller.credential === ANONYMOUS) this.#checkOrigin(request, asked);
   }
 
   /**
@@ -233,15 +235,15 @@ export class Access {
   }
 
   /** Any page can make a browser send a request to this machine, where an open service needs no more. */
-  #checkOrigin({ headers }: IncomingMessage, right: Right): void {
-    if (right !== 'control' && right !== 'manage') return;
+  #checkOrigin({ headers }: IncomingMessage, { right, leavesNothing }: Asked): void {
+    if (leavesNothing && right !== 'control' && right !== 'manage') return;
     const { corsOrigins, host } = this.#options.config;
     const { origin } = headers;
     if (origin === undefined || corsOrigins.includes(origin)) return;
     if (!isForeign(headers, corsOrigins) && namesService(headers, host)) return;
     throw new Problem(
       'foreign_origin',
-      `While the service has no keys, ${origin} changes nothing unless CORS_ORIGINS names it`,
+      `While the service has no keys, ${origin} has nothing changed, signed or kept unless CORS_ORIGINS names it`,
     );
   }
 }

@@ -175,7 +175,8 @@ function serve(
 ): RequestHandler {
   const { right, method, path, body, success, largestBodyBytes = LARGEST_BODY_BYTES } = operation;
   const isChange = method !== 'get' && path.includes('{timer_id}');
-  const asked = { right, mayBeLink: success.isStream === true };
+  const { leavesNothing = method === 'get' } = operation;
+  const asked = { right, mayBeLink: success.isStream === true, leavesNothing };
   const read = bodyReader(largestBodyBytes);
   return async (request, response) => {
     const caller = await limits.identify(

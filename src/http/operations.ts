@@ -52,6 +52,8 @@ export interface Operation {
   readonly summary: string;
   /** What the caller needs; for a timer in the address, it must be one the caller reaches. */
   readonly right: Right;
+  /** Said of what is no GET, and of which nothing stays all the same once whoever asks is gone. */
+  readonly leavesNothing?: true;
   readonly query?: z.ZodObject;
   /** Request headers with a meaning of their own. */
   readonly headers?: z.ZodObject;
@@ -474,6 +476,7 @@ function displayOperations(schemas: RequestSchemas) {
     acknowledge: {
       id: 'acknowledge',
       right: 'follow',
+      leavesNothing: true,
       method: 'post',
       path: '/timers/{timer_id}/displays/{display_id}/acknowledgement',
       tag: 'displays',
@@ -535,7 +538,13 @@ function recordOperations() {
         body: receiptSchema,
         headers: { 'Cache-Control': 'Not to be kept.' },
       },
-      problems: [...TIMER_PROBLEMS, ...BODY_PROBLEMS, ...CHANGE_PROBLEMS, ...FAILURES],
+      problems: [
+        ...TIMER_PROBLEMS,
+        ...BODY_PROBLEMS,
+        ...CHANGE_PROBLEMS,
+        'foreign_origin',
+        ...FAILURES,
+      ],
     },
     exportAudit: {
       id: 'exportAudit',

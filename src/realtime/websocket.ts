@@ -100,7 +100,7 @@ export function serveWebSockets(options: WebSocketsOptions): WebSockets {
   /** Checks everything that can be refused in words, which is before the upgrade. */
   async function accept(request: IncomingMessage, socket: Duplex): Promise<Request> {
     access.checkHost(request);
-    const asked = { right: 'follow', mayBeLink: true } as const;
+    const asked = { right: 'follow', mayBeLink: true, leavesNothing: true } as const;
     const caller = await limits.identify(request, (beforeVerifying) =>
       access.identify(request, asked, beforeVerifying),
     );

@@ -10,6 +10,7 @@ import { namesService } from '../../src/access/origins.js';
 import { SettingError } from '../../src/config.js';
 import { consoleMessageSchema } from '../../src/protocol/console.js';
 import { keySchema } from '../../src/protocol/credentials.js';
+import { displayEventSchema } from '../../src/protocol/messages.js';
 import { PROBLEMS } from '../../src/protocol/problems.js';
 import { EventReader } from '../support/event-reader.js';
 import { RawClient } from '../support/raw-client.js';
@@ -123,10 +124,47 @@ describe('a service without credentials', () => {
       expect(await ask(service, `/timers/${id}`, { Origin }, 'DELETE')).toEqual(refused);
       expect(await ask(service, '/keys', { ...POST, Origin }, 'POST')).toEqual(refused);
       expect(await ask(service, '/timers', { Origin })).toMatchObject({ status: 200 });
+      // Of credentials and receivers such a page need not know either.
+      expect(await ask(service, '/keys', { Origin })).toEqual(refused);
+      expect(await ask(service, '/webhooks', { Origin })).toEqual(refused);
     }
     const own = { ...POST, Origin: service.service.url };
     expect(await ask(service, '/timers', own, 'POST')).toMatchObject({ status: 201 });
     expect((await service.get(id)).revision).toBe(1);
+  });
+
+  it('A2: signs and keeps nothing for a page of another origin', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create();
+    const path = `/timers/${id}/receipts`;
+    const kept = () => service.journal.documents.list('answers');
+    const before = await kept();
+    for (const Origin of [FOREIGN, 'null']) {
+      for (const key of [{}, { 'Idempotency-Key': 'page' }]) {
+        const answer = await ask(service, path, { ...POST, ...key, Origin }, 'POST');
+        expect(answer).toEqual({ status: 403, code: 'foreign_origin' });
+      }
+    }
+    expect(await kept()).toEqual(before);
+    const own = { ...POST, 'Idempotency-Key': 'page', Origin: service.service.url };
+    expect(await ask(service, path, own, 'POST')).toMatchObject({ status: 201 });
+    expect(await kept()).toHaveLength(before.length + 1);
+  });
+
+  it('A2, D1: lets a page of another origin show a timer, and say so over server-sent events', async () => {
+    const service = await TestService.start();
+    const { id } = await service.create();
+    const url = `${service.service.url}/timers/${id}`;
+    const reader = await EventReader.open(`${url}/events`, displayEventSchema, { Origin: FOREIGN });
+    const { display_id } = z.object({ display_id: z.string() }).parse(await reader.next());
+    const { status } = await fetch(`${url}/displays/${display_id}/acknowledgement`, {
+      method: 'POST',
+      headers: { ...POST, Origin: FOREIGN },
+      body: JSON.stringify({ revision: 1, error_bound_ms: 5 }),
+    });
+    expect(status).toBe(204);
+    const shown = await service.request('GET', `/timers/${id}/displays`);
+    expect(shown.body).toMatchObject({ current: 1, worst_error_bound_ms: 5 });
   });
 
   it('A2: lets pages that CORS_ORIGINS names change what they like', async () => {
