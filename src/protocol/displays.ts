@@ -4,11 +4,12 @@ import type { TimerRecord } from '../registry.js';
 
 const LONGEST_LABEL = 100;
 
-const errorBound = z
-  .number()
-  .min(0)
-  .nullable()
-  .meta({ description: 'How far the shown time may be off, in ms; null if that is not known.' });
+/** A day: no display that hears the service is as far off, and one that says so would spoil what is shown of all. */
+const LARGEST_ERROR_BOUND_MS = 24 * 60 * 60 * 1000;
+
+const bound = z.number().min(0);
+const boundText = 'How far the shown time may be off, in ms; null if that is not known.';
+const errorBound = bound.nullable().meta({ description: boundText });
 
 export const labelSchema = z
   .string()
@@ -17,7 +18,7 @@ export const labelSchema = z
 
 export const acknowledgementFields = {
   revision: z.int().min(1).meta({ description: 'The revision of the timer that is shown.' }),
-  error_bound_ms: errorBound,
+  error_bound_ms: bound.max(LARGEST_ERROR_BOUND_MS).nullable().meta({ description: boundText }),
   label: labelSchema.optional(),
 };
 

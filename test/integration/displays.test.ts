@@ -149,13 +149,13 @@ describe('D3, T1: what a display acknowledges is shown, and changes nothing', ()
     const service = await TestService.start();
     const { id } = await service.create();
     const display = await service.display(id, '?label=Seat%2014');
-    for (const error_bound_ms of [900, 4]) {
+    for (const error_bound_ms of [4, 86_400_000]) {
       display.say({ type: 'acknowledge', revision: 1, error_bound_ms });
     }
     await display.news();
     expect(await displaysOf(service, id)).toMatchObject({
-      worst_error_bound_ms: 4,
-      displays: [{ label: 'Seat 14', error_bound_ms: 4 }],
+      worst_error_bound_ms: 86_400_000,
+      displays: [{ label: 'Seat 14', error_bound_ms: 86_400_000 }],
     });
   });
 
@@ -164,6 +164,8 @@ describe('D3, T1: what a display acknowledges is shown, and changes nothing', ()
     { revision: 1.5, error_bound_ms: 1 },
     { revision: '1', error_bound_ms: 1 },
     { revision: 1, error_bound_ms: -1 },
+    { revision: 1, error_bound_ms: 86_400_001 },
+    { revision: 1, error_bound_ms: 1e308 },
     { revision: 1 },
     { revision: 1, error_bound_ms: 1, label: 'x'.repeat(101) },
     { revision: 1, error_bound_ms: 1, label: 7 },
