@@ -324,6 +324,45 @@ describe('R3: the first entry that was tampered with is named', () => {
   });
 });
 
+/** Ways to write what says the same to whoever parses it, and is not what the service wrote. */
+const OTHERWISE: Readonly<Record<string, (line: string) => string>> = {
+  'a key twice': (line) => line.replace(/^\{("\w+":)/, '{$1"",$1'),
+  'a space': (line) => line.replace('":', '": '),
+  'a letter as an escape': (line) => line.replace('timer_a', '\\u0074imer_a'),
+  'a number with a fraction': (line) => line.replace(/"position":(\d+)/, '"position":$1.0'),
+  'a carriage return': (line) => `${line}\r`,
+  'keys in another order': (line) =>
+    JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(line)).reverse())),
+};
+
+describe('R3: a line that says the same in other bytes', () => {
+  it.each(Object.entries(OTHERWISE))('was changed: an entry with %s', async (_, rewrite) => {
+    const { lines, verify } = await recordOf();
+    const line = lines[2] ?? '';
+    const other = rewrite(line);
+    expect(other).not.toBe(line);
+    expect(JSON.parse(other)).toEqual(JSON.parse(line));
+    for (const keys of [verify, undefined]) {
+      const { finding } = await verdictOn(lines.with(2, other), keys);
+      expect(finding).toMatchObject({ kind: 'changed', position: 3, line: 3 });
+      expect(finding?.words).toContain('it is not written as the service writes it');
+    }
+  });
+
+  it.each(['a key twice', 'a space', 'a carriage return'])(
+    'was changed: a head with %s',
+    async (name) => {
+      const { lines, verify } = await recordOf();
+      const line = lines[4] ?? '';
+      const other = OTHERWISE[name]?.(line) ?? line;
+      expect(other).not.toBe(line);
+      expect(JSON.parse(other)).toEqual(JSON.parse(line));
+      const { finding } = await verdictOn(lines.with(4, other), verify);
+      expect(finding).toMatchObject({ kind: 'changed', position: 4, line: 5 });
+    },
+  );
+});
+
 describe('R3: entries that were numbered anew, as they are after a change in the database', () => {
   /** What an export has of entries in some order, whatever their hashes cover. */
   function exportedAs(entries: readonly AuditEntry[]): string[] {
