@@ -4,6 +4,7 @@
  * written down; an operation without a line fails.
  */
 import { describe, expect, it } from 'vitest';
+import { MemoryJournal } from '../../src/journal/memory.js';
 import {
   type Case,
   COLUMNS,
@@ -283,4 +284,47 @@ describe('A1: a credential of an administrator that ends between the head of a r
     expect(Object.values(statuses).filter((status) => status === 401)).toEqual([]);
     expect(statuses).toMatchObject({ createTimer: 201, createKey: 201, createWebhook: 201 });
   });
+});
+
+/** A journal that several nodes share, as far as one of them has to wait until it has heard what is recorded. */
+class SlowlyHeardJournal extends MemoryJournal {
+  #release: () => void = () => {};
+  #released = new Promise<void>((resolve) => {
+    this.#release = resolve;
+  });
+  /** How many wait. */
+  waiting = 0;
+
+  async caughtUp(): Promise<void> {
+    this.waiting += 1;
+    await this.#released;
+  }
+
+  release(): void {
+    this.#release();
+  }
+}
+
+describe('A1: a credential that ends while it is found out whether there is a timer', () => {
+  it.each(Object.keys(ENDS))(
+    'A1: connects nobody any more, neither a WebSocket nor a stream: %s',
+    async (name) => {
+      const journal = new SlowlyHeardJournal();
+      const room = await openRoom({ journal });
+      const { service, admin } = room;
+      const [credential, end] = (await ENDS[name]?.(room)) ?? [];
+      service.token = credential;
+      expect((await service.request('GET', '/me')).status).toBe(200);
+      const asked = { timerId: 'timer_x', token: credential };
+      const outcomes = [
+        upgraded(room, asked),
+        service.request('GET', '/timers/timer_x/events').then(({ status }) => `${status}`),
+      ];
+      await expect.poll(() => journal.waiting, { interval: 5, timeout: 20 * SECOND }).toBe(2);
+      service.token = admin;
+      await end?.();
+      journal.release();
+      expect(await Promise.all(outcomes)).toEqual(['401', '401']);
+    },
+  );
 });
