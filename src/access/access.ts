@@ -12,7 +12,7 @@ import { type ApiKey, ApiKeys, isKey, type KeyDefinition, type KeySeed } from '.
 import { ANONYMOUS, anonymous, type Caller, hasRight, type Right, reaches } from './caller.js';
 import { credentialIn } from './credential.js';
 import { Failures } from './failures.js';
-import { isForeign, isLoopback, namesLoopback, namesService } from './origins.js';
+import { isForeign, isLoopback, namesLoopback, namesService, problemOfHost } from './origins.js';
 import { Sessions } from './sessions.js';
 import { type Holder, Tokens, type TokensOptions } from './tokens.js';
 
@@ -88,11 +88,13 @@ export class Access {
   }
 
   /**
-   * Refuses those who ask for another host than this machine, or through a proxy, which makes everybody be on this
-   * machine, while the service is open on it only.
-   * @throws {Problem} `foreign_host`
+   * Refuses those who name no host, and, while the service is open on this machine only, those who ask for another
+   * one, or through a proxy, which makes everybody be on this machine.
+   * @throws {Problem} `unreadable_request` or `foreign_host`
    */
   checkHost(request: IncomingMessage): void {
+    const problem = problemOfHost(request);
+    if (problem !== undefined) throw problem;
     if (!this.isOpen || this.#options.config.allowOpen) return;
     const { headers } = request;
     if (isForwarded(request)) {

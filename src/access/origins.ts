@@ -1,12 +1,22 @@
 /** Which hosts and web origins are the service's own. Pure rules; who applies them is in `access.ts`. */
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import { Problem } from '../protocol/problems.js';
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/i;
 
 /** Whether an address to listen on is reached from this machine only. */
 export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host);
+}
+
+/** What is wrong with a request of HTTP/1.1 that names no host, which each has to (RFC 9112, section 3.2). */
+export function problemOfHost({
+  headers,
+  httpVersion,
+}: Pick<IncomingMessage, 'headers' | 'httpVersion'>): Problem | undefined {
+  if (headers.host !== undefined || httpVersion !== '1.1') return undefined;
+  return new Problem('unreadable_request', 'Every request names its host in "Host"');
 }
 
 /**

@@ -13,6 +13,7 @@ import type { Access } from '../access/access.js';
 import type { Addresses } from '../access/address.js';
 import type { Caller } from '../access/caller.js';
 import type { Limits } from '../access/limits.js';
+import { problemOfHost } from '../access/origins.js';
 import type { Audit } from '../audit/export.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
@@ -360,9 +361,10 @@ export function listenerOf(app: Express, addresses: Addresses): RequestListener 
   const harden = securityHeaders(addresses);
   return boundPipelines((request, response) => {
     harden(request, response);
-    if (request.headers.host === undefined && request.httpVersion === '1.1') {
+    const problem = problemOfHost(request);
+    if (problem !== undefined) {
       response.setHeader('Connection', 'close');
-      answer(response, new Problem('unreadable_request', 'Every request names its host in "Host"'));
+      answer(response, problem);
     } else if (URL.canParse(request.url ?? '', 'http://service')) app(request, response);
     else answer(response, new Problem('invalid_request', 'The address cannot be read'));
   });

@@ -80,6 +80,10 @@ async function exchangeTooSlowly(
   return received;
 }
 
+function without(name: string, headers: Readonly<Record<string, string>>) {
+  return Object.fromEntries(Object.entries(headers).filter(([other]) => other !== name));
+}
+
 /** The only answer in what came back, which must be a problem. */
 function problemOf(answer: string) {
   const [head = '', body = '', ...more] = answer.split('\r\n\r\n');
@@ -125,6 +129,12 @@ describe('T12: what no route is given is refused as everything else is', () => {
       request('GET', '/ws/x', { ...HANDSHAKE, 'Sec-WebSocket-Key': '' }),
       400,
       'bad_handshake',
+    ],
+    [
+      'a WebSocket without a host',
+      request('GET', '/ws/x', without('Host', HANDSHAKE)),
+      400,
+      'unreadable_request',
     ],
     ['a WebSocket by POST', request('POST', '/ws/x', HANDSHAKE), 405, 'method_not_allowed'],
   ])('%s', async (_, bytes, status, code) => {
