@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
 import { z } from 'zod';
 import { JournalError } from './journal.js';
+import { refuseDamagedLog } from './sqlite-log-check.js';
 import { APPLICATION_ID, damaged, explain, refuseNewer, versionOf } from './sqlite-schema.js';
 
 const HEADER_BYTES = 100;
@@ -19,8 +20,10 @@ function check(path: string): void {
   refuseForeign(path);
   // The driver has no other way to open a file that nothing is to be written to.
   const database = new Database(`${pathToFileURL(path).href}?mode=ro`);
-  refuseDamaged(database, path);
+  // From the first read on no service can begin to use the file, so nobody writes to the log while it is looked at.
   const version = versionOf(database);
+  refuseDamagedLog(path);
+  refuseDamaged(database, path);
   refuseNewer(version, path);
   if (version >= FIRST_VERSION_WITH_HEADS) refuseContradiction(database, path);
 }

@@ -1,11 +1,13 @@
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   openSync,
   readFileSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -53,6 +55,56 @@ function damageAPage(folder: string): void {
 function bytesOf(folder: string): Buffer {
   const files = [FILE, LOG_FILE].map((name) => join(folder, name)).filter(existsSync);
   return Buffer.concat(files.map((path) => readFileSync(path)));
+}
+
+const LOG_HEADER_BYTES = 32;
+const FRAME_HEADER_BYTES = 24;
+const FRAME_BYTES = FRAME_HEADER_BYTES + 4096;
+
+interface CrashedLog {
+  readonly folder: string;
+  /** What the log was long after each commit. */
+  readonly ends: readonly number[];
+}
+
+/** What a crash leaves of commits of one timer each, `t0` and on, none of which has reached the file. */
+async function crashedLog(commits: number): Promise<CrashedLog> {
+  const source = temporaryFolder();
+  const folder = temporaryFolder();
+  const journal = await openSqlite(source);
+  const ends = [];
+  for (let index = 0; index < commits; index += 1) {
+    await journal.append([created(`t${index}`)]);
+    ends.push(statSync(join(source, LOG_FILE)).size);
+  }
+  for (const name of [FILE, LOG_FILE]) copyFileSync(join(source, name), join(folder, name));
+  return { folder, ends };
+}
+
+function flipABit(folder: string, offset: number): void {
+  const path = join(folder, LOG_FILE);
+  const bytes = readFileSync(path);
+  bytes.writeUInt8(bytes.readUInt8(offset) ^ 0x10, offset);
+  writeFileSync(path, bytes);
+}
+
+/** The generations of the frames of a log, each once, in their order. */
+function generationsIn(folder: string): string[] {
+  const bytes = readFileSync(join(folder, LOG_FILE));
+  const salts = new Set<string>();
+  for (let at = LOG_HEADER_BYTES; at < bytes.length; at += FRAME_BYTES) {
+    salts.add(bytes.toString('hex', at + 8, at + 16));
+  }
+  return [...salts];
+}
+
+/** How many of the timers `t0` and on are there. */
+async function timersIn(folder: string): Promise<number> {
+  const journal = await openSqlite(folder);
+  const recorded = await journal.read(0, 10_000);
+  await journal.close();
+  expect(recorded.map(({ timerId }) => timerId)).toEqual(recorded.map((_, index) => `t${index}`));
+  return recorded.length;
 }
 
 /** Tries to open a folder's journal, and checks that its files are byte for byte what they were. */
@@ -169,6 +221,40 @@ describe('the sqlite journal', () => {
       expect(refusal).not.toContain('\n');
     });
 
+    it.each([
+      ['the page number', 2],
+      ['the mark of a commit', 6],
+      ['the salts', 9],
+      ['the checksum', 17],
+      ['the page', 2000],
+    ])('T5: a write-ahead log with one wrong bit in %s of a frame', async (_, offset) => {
+      const { folder, ends } = await crashedLog(40);
+      for (const end of ends.slice(20, 22)) {
+        flipABit(folder, end - FRAME_BYTES + offset);
+        const refusal = await refusalOf(folder);
+        expect(refusal).toMatch(/journal\.db is damaged.*in the middle of .*journal\.db-wal\)/);
+        flipABit(folder, end - FRAME_BYTES + offset);
+      }
+      expect(await timersIn(folder)).toBe(40);
+    });
+
+    it.each([
+      ['magic number', 0],
+      ['page size', 10],
+      ['salts', 17],
+      ['checksum', 31],
+    ])('T5: a write-ahead log with a wrong bit in the %s of its header', async (_, offset) => {
+      const { folder } = await crashedLog(1);
+      flipABit(folder, offset);
+      expect(await refusalOf(folder)).toMatch(/damaged.*at the beginning of .*journal\.db-wal\)/);
+    });
+
+    it('T5: a write-ahead log of which the last commit but one is damaged', async () => {
+      const { folder, ends } = await crashedLog(3);
+      flipABit(folder, (ends[1] ?? 0) - 1);
+      expect(await refusalOf(folder)).toMatch(/damaged.*in the middle of/);
+    });
+
     it('a journal of a newer release that crashed', async () => {
       const folder = await crashedFolder();
       const file = openSync(join(folder, FILE), 'r+');
@@ -220,6 +306,50 @@ describe('the sqlite journal', () => {
       const journal = await openSqlite(folder);
       await expect(openSqlite(folder)).rejects.toThrow(/in use by another process/);
       expect(await journal.append([created('a')])).toEqual(['committed']);
+    });
+
+    it('a journal that another process uses, even if its write-ahead log looks damaged meanwhile', async () => {
+      const folder = temporaryFolder();
+      const journal = await openSqlite(folder);
+      for (const id of ['a', 'b', 'c']) await journal.append([created(id)]);
+      flipABit(folder, LOG_HEADER_BYTES + 2000);
+      await expect(openSqlite(folder)).rejects.toThrow(/in use by another process/);
+    });
+  });
+
+  describe('starts after a crash with', () => {
+    it('T5: a last commit that was cut off, and all before it', async () => {
+      const { folder, ends } = await crashedLog(10);
+      truncateSync(join(folder, LOG_FILE), (ends[9] ?? 0) - FRAME_BYTES / 2);
+      expect(await timersIn(folder)).toBe(9);
+    });
+
+    it('T5: a last commit that has its end and not its beginning, and all before it', async () => {
+      const { folder, ends } = await crashedLog(10);
+      flipABit(folder, (ends[8] ?? 0) + FRAME_BYTES / 2);
+      expect(await timersIn(folder)).toBe(9);
+    });
+
+    it('T5: a write-ahead log that was begun anew over an earlier generation', async () => {
+      const source = temporaryFolder();
+      const folder = temporaryFolder();
+      const journal = await openSqlite(source);
+      let timers = 0;
+      do {
+        const next = Array.from({ length: 200 }, () => created(`t${timers++}`));
+        await journal.append(next);
+      } while (generationsIn(source).length < 2);
+      for (const name of [FILE, LOG_FILE]) copyFileSync(join(source, name), join(folder, name));
+      expect(await timersIn(folder)).toBe(timers);
+    });
+
+    it('T5: a write-ahead log without a whole frame', async () => {
+      const { folder } = await crashedLog(1);
+      const log = readFileSync(join(folder, LOG_FILE));
+      for (const bytes of [LOG_HEADER_BYTES + 400, LOG_HEADER_BYTES, 10, 0]) {
+        writeFileSync(join(folder, LOG_FILE), log.subarray(0, bytes));
+        expect(await timersIn(folder)).toBe(0);
+      }
     });
   });
 

@@ -1,5 +1,6 @@
 /** Disks that take no more, or say so of what they took: nothing is lost, and what was refused stays refused. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { problemSchema } from '../../src/protocol/problems.js';
 import { timerSchema } from '../../src/protocol/timer.js';
@@ -33,6 +34,15 @@ function extend(service: ServiceProcess, id: string, seconds: number): Promise<R
 
 function makeKey(service: ServiceProcess): Promise<Reply> {
   return service.request('POST', '/keys', { name: 'desk', role: 'admin' });
+}
+
+/** How many frames of a write-ahead log say that a commit ends there. */
+function commitsIn(frames: Buffer): number {
+  let commits = 0;
+  for (let at = 0; at < frames.length; at += 24 + 4096) {
+    if (frames.readUInt32BE(at + 4) !== 0) commits += 1;
+  }
+  return commits;
 }
 
 describe('a disk that fails to sync what was written', () => {
@@ -79,6 +89,30 @@ describe('a disk that fails to sync what was written', () => {
     const again = await ServiceProcess.start({ DATA_DIR });
     expect(await timerIn(again, id)).toMatchObject({ revision: 2, duration_seconds: 3605 });
     expect((await extend(again, id, 5)).status).toBe(200);
+  });
+
+  it('T5: what refused changes left in the write-ahead log is not taken for damage', async (context) => {
+    const disk = FailingDisk.prepare(context);
+    const DATA_DIR = temporaryFolder();
+    const service = await ServiceProcess.start({ DATA_DIR, ...disk.settings });
+    const ids = [];
+    for (let timer = 0; timer < 80; timer += 1) ids.push((await createIn(service)).id);
+    const [id = ''] = ids;
+    const log = join(DATA_DIR, 'journal.db-wal');
+    const end = statSync(log).size;
+    disk.begin('fails');
+    for (const count of [80, 40, 10, 1]) {
+      const bulk = { timer_ids: ids.slice(0, count), seconds: 100 };
+      const refused = await service.request('POST', '/timers/bulk/extend', bulk);
+      expect(problemIn(refused)).toEqual([503, 'outcome_unknown']);
+    }
+    disk.end('fails');
+    expect((await extend(service, id, 5)).status).toBe(200);
+    await service.kill();
+    expect(commitsIn(readFileSync(log).subarray(end))).toBeGreaterThan(2);
+
+    const again = await ServiceProcess.start({ DATA_DIR });
+    expect(await timerIn(again, id)).toMatchObject({ revision: 2, duration_seconds: 3605 });
   });
 });
 
