@@ -21,7 +21,7 @@ import {
 import { SqliteChanges } from './sqlite-changes.js';
 import { SqliteDrawers } from './sqlite-drawers.js';
 import { ENTRY_COLUMNS, RECORDED_COLUMNS, rowOf } from './sqlite-rows.js';
-import { APPLICATION_ID, explain, migrate } from './sqlite-schema.js';
+import { APPLICATION_ID, migrate } from './sqlite-schema.js';
 
 /** Stored entries as they come, each an array of columns; whoever asked checks them. */
 export type StoredRows = unknown[];
@@ -284,6 +284,6 @@ function openOwn(path: string): Database.Database {
     return database;
   } catch (error) {
     database.close();
-    throw explain(error, path);
+    throw error;
   }
 }

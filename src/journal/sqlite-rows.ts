@@ -1,7 +1,7 @@
 /** How entries lie in the tables of the journal's file. */
 import { z } from 'zod';
 import { NO_HASH, type RecordedEntry } from './chain.js';
-import { BEGINNING_DOCUMENT, type Entry, entrySchema, JournalError } from './journal.js';
+import { BEGINNING_DOCUMENT, type Entry, entrySchema } from './journal.js';
 
 /** The columns of an entry, in the order of `rowsSchema`. */
 export const ENTRY_COLUMNS =
@@ -36,6 +36,11 @@ export const recordedRowsSchema = z.array(
 type Row = z.output<typeof rowsSchema>[number];
 type RecordedRow = z.output<typeof recordedRowsSchema>[number];
 
+/** A row is not what was stored; the message says which. */
+export class DamagedRowError extends Error {
+  override readonly name = 'DamagedRowError';
+}
+
 /** The values of the columns of an entry. */
 export function rowOf(entry: Entry): Row {
   const { timerId, revision, atMs, type, data, recordedAtMs, by, reason, requestId } = entry;
@@ -52,7 +57,7 @@ export function rowOf(entry: Entry): Row {
   ];
 }
 
-/** @throws {JournalError} if the row is not what was stored. */
+/** @throws {DamagedRowError} if the row is not what was stored. */
 export function entryOf(row: Row): Entry {
   const [timerId, revision, atMs, type, data, recordedAtMs, by, reason, requestId] = row;
   const result = entrySchema.safeParse({
@@ -67,12 +72,13 @@ export function entryOf(row: Row): Entry {
     requestId,
   });
   if (result.success) return result.data;
-  throw new JournalError(
-    `The journal is damaged: entry ${revision} of timer ${timerId} is not readable ` +
-      `(${result.error.issues[0]?.message ?? 'unknown reason'}). Restore the file from a backup.`,
+  throw new DamagedRowError(
+    `entry ${revision} of timer ${timerId} is not readable: ` +
+      `${result.error.issues[0]?.message ?? 'unknown reason'}`,
   );
 }
 
+/** @throws {DamagedRowError} if the row is not what was stored. */
 export function recordedEntryOf(row: RecordedRow): RecordedEntry {
   const [timerId, revision, atMs, type, data, recordedAtMs, by, reason, requestId, ...link] = row;
   const [position, hash, previousHash] = link;

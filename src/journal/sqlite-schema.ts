@@ -2,9 +2,10 @@
 import type Database from 'libsql';
 import { z } from 'zod';
 import { type Author, BY_ITSELF } from '../../machines/entry.js';
+import { ImpossibleEntryError } from '../../machines/record.js';
 import { linkOf, NO_HASH } from './chain.js';
 import { JournalError } from './journal.js';
-import { ENTRY_COLUMNS, entryOf, rowOf } from './sqlite-rows.js';
+import { DamagedRowError, ENTRY_COLUMNS, entryOf, rowOf } from './sqlite-rows.js';
 
 /** Marks a file as ours in SQLite's own header: "STSj". */
 export const APPLICATION_ID = 0x5354536a;
@@ -121,20 +122,40 @@ function chainEntries(database: Database.Database): void {
   database.exec('DROP TABLE unchained');
 }
 
-/** Says what an error of the database or the disk means for whoever starts the service. */
+/** Says what an error of the database, its contents or the disk means for whoever runs the service. */
 export function explain(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || error instanceof JournalError) return error;
-  const code = 'code' in error ? String(error.code) : '';
-  if (code.startsWith('SQLITE_BUSY')) {
+  if (codeOf(error).startsWith('SQLITE_BUSY')) {
     return new JournalError(
       `${path} is in use by another process. Stop it, or set DATA_DIR to another folder.`,
       { cause: error },
     );
   }
-  if (code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')) {
-    return damaged(path, error.message, error);
-  }
-  return new JournalError(`${path} cannot be opened: ${error.message}`, { cause: error });
+  const finding = findingOf(error);
+  if (finding !== undefined) return damaged(path, finding, error);
+  return new JournalError(
+    `${path} cannot be used: ${error.message}. See to its disk and to what this user may do there, ` +
+      'or set DATA_DIR to another folder.',
+    { cause: error },
+  );
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error ? String(error.code) : '';
+}
+
+/** What an error says of the contents of the file; `undefined` if it says nothing of them. */
+function findingOf(error: Error): string | undefined {
+  const code = codeOf(error);
+  const isDamage =
+    code.startsWith('SQLITE_CORRUPT') ||
+    code.startsWith('SQLITE_NOTADB') ||
+    (code === 'SQLITE_ERROR' && error.message.startsWith('no such ')) ||
+    error instanceof DamagedRowError ||
+    error instanceof ImpossibleEntryError ||
+    error instanceof SyntaxError;
+  if (isDamage) return error.message;
+  return error instanceof z.ZodError ? error.issues[0]?.message : undefined;
 }
 
 export function damaged(path: string, finding: string, cause?: Error): JournalError {

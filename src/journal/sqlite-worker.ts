@@ -1,5 +1,6 @@
 /** The thread that owns the journal's database file: takes requests one at a time, in their order. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { recordOf } from '../../machines/record.js';
 import type { Condition, Document } from './documents.js';
 import {
   type Beginning,
@@ -7,11 +8,11 @@ import {
   type Entry,
   groupByTimer,
   type JournalAnswer,
-  recordsOf,
   type TimerRecord,
 } from './journal.js';
 import { SqliteFile } from './sqlite-file.js';
 import { entryOf, rowsSchema } from './sqlite-rows.js';
+import { explain } from './sqlite-schema.js';
 
 /** What can be asked of the thread. */
 export type SqliteQuestion =
@@ -126,7 +127,7 @@ function appendTo(file: SqliteFile, entries: readonly Entry[]): Appended {
 function replay(file: SqliteFile, request: ReplayQuestion): TimerRecord[] {
   const { afterTimerId, endedBeforeMs, timerLimit } = request;
   const rows = rowsSchema.parse(file.replay(afterTimerId, endedBeforeMs, timerLimit));
-  return recordsOf(groupByTimer(rows.map(entryOf)));
+  return groupByTimer(rows.map(entryOf)).map(recordOf);
 }
 
 function failureOf(id: number, error: unknown): SqliteFailure {
@@ -138,6 +139,8 @@ function serve(path: string): void {
   const port = parentPort;
   if (port === null) throw new Error('This file runs as a worker thread');
   const respond = (response: SqliteResponse): void => port.postMessage(response);
+  const respondFailure = (id: number, error: unknown): void =>
+    respond(failureOf(id, explain(error, path)));
   try {
     const file = new SqliteFile(path);
     respond({ id: 0, ok: true, value: undefined });
@@ -145,12 +148,12 @@ function serve(path: string): void {
       try {
         respond({ id: request.id, ok: true, value: answer(file, request) });
       } catch (error) {
-        respond(failureOf(request.id, error));
+        respondFailure(request.id, error);
       }
       if (request.type === 'close') port.close();
     });
   } catch (error) {
-    respond(failureOf(0, error));
+    respondFailure(0, error);
     port.close();
   }
 }

@@ -29,6 +29,7 @@ import {
   type TimerRecord,
 } from './journal.js';
 import { entryOf, recordedEntryOf, recordedRowsSchema, rowsSchema } from './sqlite-rows.js';
+import { explain } from './sqlite-schema.js';
 import type {
   Appended,
   SqliteFailure,
@@ -78,6 +79,7 @@ export class SqliteJournal implements Journal {
       this.#ask({ type: 'listDocuments', drawer, prefix }, documentsSchema),
     purge: (nowMs) => this.#ask({ type: 'purgeDocuments', nowMs }, z.undefined()),
   });
+  readonly #path: string;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<(commit: Commit) => void>();
@@ -89,6 +91,7 @@ export class SqliteJournal implements Journal {
     this.engine = new Disk(clock, () =>
       this.#ask({ type: 'putDocument', ...TRIAL }, z.undefined()),
     );
+    this.#path = path;
     this.#worker = worker;
     worker.on('message', (response: SqliteResponse) => this.#settle(response));
     worker.on('error', onCrash);
@@ -165,12 +168,13 @@ export class SqliteJournal implements Journal {
   }
 
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
-    return (await this.#ask({ type: 'history', timerId }, recordedRowsSchema)).map(recordedEntryOf);
+    const rows = await this.#ask({ type: 'history', timerId }, recordedRowsSchema);
+    return this.#understand(rows, recordedEntryOf);
   }
 
   async read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]> {
     const question = { type: 'read', afterPosition, limit } as const;
-    return (await this.#ask(question, recordedRowsSchema)).map(recordedEntryOf);
+    return this.#understand(await this.#ask(question, recordedRowsSchema), recordedEntryOf);
   }
 
   positionBefore(epochMs: number): Promise<number> {
@@ -179,7 +183,7 @@ export class SqliteJournal implements Journal {
 
   async entriesOfRequest(requestIdPrefix: string): Promise<readonly Entry[]> {
     const question = { type: 'entriesOfRequest', requestIdPrefix } as const;
-    return (await this.#ask(question, rowsSchema)).map(entryOf);
+    return this.#understand(await this.#ask(question, rowsSchema), entryOf);
   }
 
   beginning(): Promise<Beginning> {
@@ -235,6 +239,18 @@ export class SqliteJournal implements Journal {
     });
   }
 
+  /** @throws {JournalError} if a row is not what was stored. */
+  #understand<Row, Understood>(
+    rows: readonly Row[],
+    understand: (row: Row) => Understood,
+  ): Understood[] {
+    try {
+      return rows.map(understand);
+    } catch (error) {
+      throw explain(error, this.#path);
+    }
+  }
+
   #settle(response: SqliteResponse): void {
     const pending = this.#pending.get(response.id);
     this.#pending.delete(response.id);
@@ -269,7 +285,7 @@ async function check(path: string, program: URL, signal: AbortSignal | undefined
   signal?.throwIfAborted();
   if (finding !== '') throw new JournalError(finding);
   if (failure !== null) {
-    throw new JournalError(`${path} could not be checked: ${failure.message.trim()}`);
+    throw new JournalError(`${path} could not be checked: ${failure.message.trim()}. Start again.`);
   }
 }
 

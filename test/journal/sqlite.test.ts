@@ -81,6 +81,13 @@ async function crashedLog(commits: number): Promise<CrashedLog> {
   return { folder, ends };
 }
 
+/** Changes the closed file of a journal behind the back of the service. */
+function alter(folder: string, sql: string): void {
+  const database = new Database(join(folder, FILE));
+  database.exec(sql);
+  database.close();
+}
+
 function flipABit(folder: string, offset: number): void {
   const path = join(folder, LOG_FILE);
   const bytes = readFileSync(path);
@@ -283,6 +290,39 @@ describe('the sqlite journal', () => {
       await expect(openSqlite(folder)).rejects.toThrow(/journal\.db is no file/);
     });
 
+    it.each(['entries', 'heads', 'documents'])(
+      'a journal without its table of %s',
+      async (table) => {
+        const folder = temporaryFolder();
+        await recordedIn(folder);
+        alter(folder, `DROP TABLE ${table}`);
+        const refusal = await refusalOf(folder);
+        expect(refusal).toMatch(
+          /journal\.db is damaged \(no such table: \w+\).*restore a backup in its place/,
+        );
+        expect(refusal).toContain(table);
+      },
+    );
+
+    it.each(['{', '{}'])(
+      'a journal that does not know any more where it begins: %s',
+      async (text) => {
+        const folder = temporaryFolder();
+        await recordedIn(folder);
+        alter(folder, `INSERT INTO documents VALUES ('journal', 'beginning', '${text}', NULL)`);
+        const refusal = await refusalOf(folder);
+        expect(refusal).toMatch(/journal\.db is damaged.*restore a backup in its place/);
+        expect(refusal).not.toContain('\n');
+      },
+    );
+
+    it('a folder in the place of its write-ahead log', async () => {
+      const folder = temporaryFolder();
+      await recordedIn(folder);
+      mkdirSync(join(folder, LOG_FILE));
+      await expect(openSqlite(folder)).rejects.toThrow(/journal\.db cannot be used.*set DATA_DIR/);
+    });
+
     it('a truncated journal', async () => {
       const folder = temporaryFolder();
       await recordedIn(folder, 2000);
@@ -295,9 +335,7 @@ describe('the sqlite journal', () => {
     it('a journal of a newer release', async () => {
       const folder = temporaryFolder();
       await recordedIn(folder);
-      const database = new Database(join(folder, FILE));
-      database.exec('PRAGMA user_version = 99');
-      database.close();
+      alter(folder, 'PRAGMA user_version = 99');
       expect(await refusalOf(folder)).toMatch(/schema version 99.*start the release that wrote it/);
     });
 
@@ -353,24 +391,25 @@ describe('the sqlite journal', () => {
     });
   });
 
-  it('says which entry is damaged when a row cannot be understood', async () => {
+  it('says which entry of which file is damaged when a row cannot be understood', async () => {
     const folder = temporaryFolder();
     await recordedIn(folder);
-    const database = new Database(join(folder, FILE));
-    database.exec("UPDATE entries SET data = '{'");
-    database.close();
+    alter(folder, "UPDATE entries SET data = '{'");
     const journal = await openSqlite(folder);
-    await expect(journal.history('t0')).rejects.toThrow(/damaged: entry 1 of timer t0/);
+    const words = /journal\.db is damaged \(entry 1 of timer t0 is not readable.*restore a backup/;
+    await expect(journal.history('t0')).rejects.toThrow(words);
+    await expect(journal.read(0, 1)).rejects.toThrow(words);
+    await expect(journal.replay(0).next()).rejects.toThrow(words);
   });
 
-  it('says which entry contradicts those before it', async () => {
+  it('says which entry of which file contradicts those before it', async () => {
     const folder = temporaryFolder();
     await recordedIn(folder);
-    const database = new Database(join(folder, FILE));
-    database.exec("UPDATE entries SET type = 'started', data = '{}'");
-    database.close();
+    alter(folder, "UPDATE entries SET type = 'started', data = '{}'");
     const replay = (await openSqlite(folder)).replay(0);
-    await expect(replay.next()).rejects.toThrow(/is damaged\. Entry 1 \(started\) of timer t0/);
+    await expect(replay.next()).rejects.toThrow(
+      /journal\.db is damaged \(Entry 1 \(started\) of timer t0.*restore a backup/,
+    );
   });
 
   it('migrates a file of an older schema, with everything in it', async () => {
