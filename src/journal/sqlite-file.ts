@@ -180,7 +180,7 @@ export class SqliteFile {
     const ids = timerIds.parse(page.raw().all(afterTimerId, sinceMs, timerLimit));
     if (ids.length === 0) return [];
     const entries = this.#database.prepare(
-      `SELECT ${ENTRY_COLUMNS} FROM entries
+      `SELECT ${RECORDED_COLUMNS} FROM entries
        WHERE timer_id IN (SELECT value FROM json_each(?)) ORDER BY timer_id, revision`,
     );
     return entries.raw().all(JSON.stringify(ids.map(([id]) => id)));

@@ -11,7 +11,7 @@ import {
   type TimerRecord,
 } from './journal.js';
 import { SqliteFile } from './sqlite-file.js';
-import { entryOf, rowsSchema } from './sqlite-rows.js';
+import { recordedRowsSchema, verifiedEntryOf } from './sqlite-rows.js';
 import { explain } from './sqlite-schema.js';
 
 /** What can be asked of the thread. */
@@ -123,11 +123,14 @@ function appendTo(file: SqliteFile, entries: readonly Entry[]): Appended {
   return { answers, lastPosition: file.lastPosition };
 }
 
-/** Folded here, while the other thread is at work on the records before. */
+/**
+ * Folded here, while the other thread is at work on the records before. What is in memory from then on was held
+ * against its hashes, because the file's structure is whole whatever is written into a row.
+ */
 function replay(file: SqliteFile, request: ReplayQuestion): TimerRecord[] {
   const { afterTimerId, endedBeforeMs, timerLimit } = request;
-  const rows = rowsSchema.parse(file.replay(afterTimerId, endedBeforeMs, timerLimit));
-  return groupByTimer(rows.map(entryOf)).map(recordOf);
+  const rows = recordedRowsSchema.parse(file.replay(afterTimerId, endedBeforeMs, timerLimit));
+  return groupByTimer(rows.map(verifiedEntryOf)).map(recordOf);
 }
 
 function failureOf(id: number, error: unknown): SqliteFailure {

@@ -8,6 +8,8 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { readLine } from '../../src/audit/lines.js';
 import { Verification } from '../../src/audit/verify.js';
+import { linkOf } from '../../src/journal/chain.js';
+import type { RecordedEntry } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { auditEntrySchema, publicKeysSchema, signedHeadsSchema } from '../../src/protocol/audit.js';
 import { receiptSchema } from '../../src/protocol/receipts.js';
@@ -387,8 +389,9 @@ describe('R4: heads across restarts', () => {
     await first.create({ name: 'Algebra' });
     await first.advance(DAY);
     await headsOf(first);
+    const recorded = await first.journal.read(0, 1);
     await first.stop();
-    changeRecord(directory);
+    renameFirst(directory, recorded);
     const log = readableLog();
     const journal = await openSqlite(directory);
     const second = await TestService.start({ journal, clock, log: log.log });
@@ -398,9 +401,14 @@ describe('R4: heads across restarts', () => {
 });
 
 /** Writes the first entry anew, with a hash that fits. */
-function changeRecord(directory: string): void {
+function renameFirst(directory: string, [first]: readonly RecordedEntry[]): void {
+  if (first?.type !== 'created') throw new Error('the first entry creates a timer');
+  const data = { ...first.data, name: 'Geometry' };
+  const { hash } = linkOf({ ...first, data }, first.position, first.previousHash);
   const database = new Database(join(directory, 'journal.db'));
-  database.exec(`UPDATE entries SET hash = '${'0'.repeat(64)}' WHERE position = 1`);
+  database.exec(
+    `UPDATE entries SET data = '${JSON.stringify(data)}', hash = '${hash}' WHERE position = 1`,
+  );
   database.close();
 }
 

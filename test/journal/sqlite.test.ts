@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import Database from 'libsql';
 import { describe, expect, it } from 'vitest';
+import { linkOf, NO_HASH } from '../../src/journal/chain.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
 import { expectChained, journalContract } from './contract.js';
@@ -405,11 +406,53 @@ describe('the sqlite journal', () => {
   it('says which entry of which file contradicts those before it', async () => {
     const folder = temporaryFolder();
     await recordedIn(folder);
-    alter(folder, "UPDATE entries SET type = 'started', data = '{}'");
+    const { hash } = linkOf(started('t0', 1), 1, NO_HASH);
+    alter(folder, `UPDATE entries SET type = 'started', data = '{}', hash = '${hash}'`);
     const replay = (await openSqlite(folder)).replay(0);
     await expect(replay.next()).rejects.toThrow(
       /journal\.db is damaged \(Entry 1 \(started\) of timer t0.*restore a backup/,
     );
+  });
+
+  describe('R3: takes up no entry that is not what was recorded, and says which of which timer', () => {
+    const reason = '{"category":"technical","text":"fire alarm"}';
+    it.each([
+      ['its data', `data = replace(data, '60000', '76000')`, 1],
+      ['its instant', 'at_ms = at_ms + 1', 1],
+      ['the instant of its record', 'recorded_at_ms = recorded_at_ms + 1', 1],
+      ['who caused it', `caused_by = replace(caused_by, 'test', 'nobody')`, 1],
+      ['its reason', `reason = '${reason}'`, 1],
+      ['the request it is of', `request_id = 'another'`, 1],
+      ['its hash', `hash = replace(hash, substr(hash, 9), substr(hash, 10) || '0')`, 1],
+      ['its place', 'position = 90', 1],
+      // Only the entry behind it is taken up of one whose timer ended long ago.
+      ['the hash before it', `hash = '${NO_HASH}'`, 0],
+    ])('if somebody changed %s', async (_, change, index) => {
+      const folder = temporaryFolder();
+      const journal = await openSqlite(folder);
+      await journal.append([created('over'), created('t'), started('t', 2)]);
+      await journal.append([entry('over', 2, { type: 'stopped', data: {} })]);
+      await journal.close();
+      alter(folder, `UPDATE entries SET ${change} WHERE position = ${index + 1}`);
+      const replay = (await openSqlite(folder)).replay(START_MS);
+      await expect(replay.next()).rejects.toThrow(
+        /journal\.db is damaged \(revision 1 of timer t does not fit.*restore a backup/,
+      );
+    });
+
+    it('if somebody took out the entry before it', async () => {
+      const folder = temporaryFolder();
+      const journal = await openSqlite(folder);
+      await journal.append([created('over'), entry('over', 2, { type: 'deleted', data: {} })]);
+      await journal.append([created('t')]);
+      await journal.close();
+      alter(
+        folder,
+        "DELETE FROM entries WHERE timer_id = 'over'; DELETE FROM heads WHERE ended_at_ms = 0",
+      );
+      const replay = (await openSqlite(folder)).replay(START_MS);
+      await expect(replay.next()).rejects.toThrow(/revision 1 of timer t does not fit its hash/);
+    });
   });
 
   it('migrates a file of an older schema, with everything in it', async () => {

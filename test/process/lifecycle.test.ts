@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import Database from 'libsql';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { readConfig } from '../../src/config.js';
@@ -85,6 +86,16 @@ describe('the start', () => {
     expect(await service.exited).toMatchObject({ code: 1 });
     expect(service.stderr).toMatch(/^[^\n]*journal\.db is damaged or no database[^\n]*\n$/);
     expect(readFileSync(file, 'utf8')).toBe('x'.repeat(9000));
+  });
+
+  it('R3: is stopped by an entry that somebody changed, with one line that names it', async () => {
+    const DATA_DIR = await folderWith(3);
+    const database = new Database(join(DATA_DIR, 'journal.db'));
+    database.exec("UPDATE entries SET data = replace(data, '60000', '76000') WHERE position = 2");
+    database.close();
+    const service = ServiceProcess.launch({ DATA_DIR });
+    expect(await service.exited).toMatchObject({ code: 1 });
+    expect(service.stderr).toMatch(/^[^\n]*journal\.db is damaged [^\n]* timer_1 [^\n]*\n$/);
   });
 
   it('is stopped by a folder that cannot be written to, with one line', async () => {
