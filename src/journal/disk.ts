@@ -12,7 +12,7 @@ export class Disk implements Engine {
   readonly clockOffset = undefined;
   readonly #clock: Clock;
   readonly #write: () => Promise<void>;
-  #failure: string | undefined;
+  #hasFailed = false;
   #retry: Timeout;
   #isOver = false;
 
@@ -23,19 +23,20 @@ export class Disk implements Engine {
   }
 
   get lacks(): readonly Lack[] {
-    if (this.#failure === undefined) return [];
-    return [
-      { part: 'disk', detail: `The disk records nothing (${this.#failure}); it is tried again` },
-    ];
+    if (!this.#hasFailed) return [];
+    // Whoever asks whether the service is ready need not know where its files are.
+    const detail =
+      'The disk of the journal records nothing; the log says why, and it is tried again';
+    return [{ part: 'disk', detail }];
   }
 
   noteWrite(): void {
-    this.#failure = undefined;
+    this.#hasFailed = false;
     this.#clock.clearTimeout(this.#retry);
   }
 
-  noteFailure(error: Error): void {
-    this.#failure = error.message;
+  noteFailure(): void {
+    this.#hasFailed = true;
     this.#clock.clearTimeout(this.#retry);
     if (!this.#isOver) this.#retry = this.#clock.setTimeout(() => void this.#tryAgain(), RETRY_MS);
   }
@@ -48,7 +49,7 @@ export class Disk implements Engine {
   #tryAgain(): Promise<void> {
     return this.#write().then(
       () => this.noteWrite(),
-      (error: Error) => this.noteFailure(error),
+      () => this.noteFailure(),
     );
   }
 }

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { JournalAnswer } from '../../machines/desk.js';
 import { type Entry, REASON_CATEGORIES, ROLES } from '../../machines/entry.js';
 import { ImpossibleEntryError, recordOf, type TimerRecord } from '../../machines/record.js';
-import type { Bus } from './bus.js';
+import type { Bus } from '../bus.js';
 import { type Milestone, NO_HASH, type RecordedEntry } from './chain.js';
 import type { DocumentPlace, Documents } from './documents.js';
 

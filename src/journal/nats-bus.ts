@@ -1,6 +1,6 @@
 /** What nodes tell each other over plain subjects of NATS, which keeps nothing of it. */
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { Bus } from './bus.js';
+import type { Bus } from '../bus.js';
 
 const ANSWER_TIMEOUT_MS = 500;
 

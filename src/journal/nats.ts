@@ -18,9 +18,9 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream';
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import type { Bus } from '../bus.js';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import type { Bus } from './bus.js';
 import { linkOf, type Milestone } from './chain.js';
 import {
   type Anchor,

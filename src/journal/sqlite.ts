@@ -163,7 +163,7 @@ export class SqliteJournal implements Journal {
       if (committed.length === 0) return;
       for (const listener of this.#listeners) listener({ entries: committed, lastPosition });
     });
-    appending.catch((error: Error) => this.engine.noteFailure(error));
+    appending.catch(() => this.engine.noteFailure());
     return (await appending).answers;
   }
 
