@@ -49,8 +49,8 @@ export function journalActor(options: JournalActorOptions) {
     }
 
     /** A disk of our own answers in the end, however slow it is; an engine elsewhere may be away. */
-    function patienceMs(sharedMs: number): number {
-      return journal.bus === undefined ? Number.POSITIVE_INFINITY : sharedMs;
+    function patienceMs(elsewhereMs: number): number {
+      return journal.engine?.isElsewhere ? elsewhereMs : Number.POSITIVE_INFINITY;
     }
 
     async function replay(): Promise<void> {

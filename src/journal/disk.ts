@@ -8,6 +8,7 @@ import type { Engine, Lack } from './journal.js';
 const RETRY_MS = 1000;
 
 export class Disk implements Engine {
+  readonly isElsewhere = false;
   /** There is no other clock to compare with. */
   readonly clockOffset = undefined;
   readonly #clock: Clock;

@@ -48,6 +48,8 @@ export interface ClockOffset {
 
 /** What is known of what records: a disk of our own, or an engine that is elsewhere. */
 export interface Engine {
+  /** An engine elsewhere may never answer; a disk of our own does in the end, however slow it is. */
+  readonly isElsewhere: boolean;
   /** What is missing at present for an append; empty when nothing is. */
   readonly lacks: readonly Lack[];
   /** `undefined` before it was measured, and where there is no other clock. */

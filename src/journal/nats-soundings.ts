@@ -41,6 +41,7 @@ export interface Mark {
 }
 
 export class Soundings implements Engine {
+  readonly isElsewhere = true;
   readonly #options: SoundingsOptions;
   readonly #engineClock = new ServerClock();
   #isConnected = true;

@@ -25,7 +25,7 @@ function creations(count: number): Command[] {
 
 /** Stands for one that is elsewhere, and may be away. */
 class DisturbedEngine extends DisturbedJournal {
-  readonly engine: Engine = { lacks: [], clockOffset: undefined };
+  readonly engine: Engine = { isElsewhere: true, lacks: [], clockOffset: undefined };
 }
 
 /** Creates a timer, and gives its id. */

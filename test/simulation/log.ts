@@ -154,7 +154,7 @@ export class SimulatedLog {
 /** One node's connection to the log, from the start of the node to its crash. */
 export class NodeJournal implements Journal {
   readonly description = 'a simulated log';
-  readonly engine: Engine = { lacks: [], clockOffset: undefined };
+  readonly engine: Engine = { isElsewhere: true, lacks: [], clockOffset: undefined };
   readonly documents: Documents;
   readonly #log: SimulatedLog;
   readonly #clock: NodeClock;
