@@ -119,14 +119,22 @@ async function madeKeys(documents: Documents): Promise<PrivateKey[]> {
 }
 
 async function keysIn(file: string): Promise<PrivateKey[]> {
+  const text = await readFile(file, 'utf8').catch((cause: Error) => {
+    throw wrongFile(file, `, which cannot be read (${cause.message})`, cause);
+  });
   try {
-    return privateKeysSchema.parse(JSON.parse(await readFile(file, 'utf8'))).keys;
+    return privateKeysSchema.parse(JSON.parse(text)).keys;
   } catch (cause) {
-    throw new SettingError(
-      `SIGNING_KEYS is ${JSON.stringify(file)}; it takes a file with a JSON Web Key Set of private Ed25519 keys`,
-      { cause },
-    );
+    // What is wrong with the text is not said, because the words for it may quote a key.
+    throw wrongFile(file, '', cause);
   }
+}
+
+function wrongFile(file: string, why: string, cause: unknown): SettingError {
+  const takes = 'a file with a JSON Web Key Set of private Ed25519 keys';
+  return new SettingError(`SIGNING_KEYS is ${JSON.stringify(file)}${why}; it takes ${takes}`, {
+    cause,
+  });
 }
 
 async function publicPartOf({ kty, crv, x }: PrivateKey): Promise<JWK> {

@@ -1,6 +1,11 @@
-/** What the service signs, and for what it is taken. */
-import { describe, expect, it } from 'vitest';
+/** What the service signs, for what it is taken, and the file of keys that SIGNING_KEYS names. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { headOf, receiptOf } from '../src/audit/lines.js';
+import { SettingError } from '../src/config.js';
 import { MemoryJournal } from '../src/journal/memory.js';
 import { Signer } from '../src/signing.js';
 
@@ -50,5 +55,49 @@ describe('a signature of the service', () => {
       receipt,
     );
     expect(await receiptOf(await signer.sign('timer-head+jwt', receipt), verify)).toBeUndefined();
+  });
+});
+
+const TAKES = 'it takes a file with a JSON Web Key Set of private Ed25519 keys';
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'signing-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function complaintAbout(file: string): Promise<string> {
+  const failure = await Signer.open(new MemoryJournal().documents, file).catch((error) => error);
+  expect(failure).toBeInstanceOf(SettingError);
+  return String(failure.message);
+}
+
+describe('a file of signing keys', () => {
+  it.each([
+    ['is not there', 'none.json', 'ENOENT: no such file or directory'],
+    ['is a folder', '.', 'EISDIR: illegal operation on a directory'],
+  ])('that %s is told with the reason why it cannot be read', async (_, name, reason) => {
+    const file = join(folder, name);
+    const complaint = await complaintAbout(file);
+    expect(complaint).toContain(`SIGNING_KEYS is "${file}", which cannot be read (${reason}`);
+    expect(complaint.endsWith(`; ${TAKES}`)).toBe(true);
+  });
+
+  it('that is of somebody else is told to be so', async (context) => {
+    if (process.getuid?.() === 0) context.skip('root reads every file');
+    const file = join(folder, 'closed.json');
+    writeFileSync(file, '{"keys":[]}', { mode: 0 });
+    const reason = 'which cannot be read (EACCES: permission denied';
+    expect(await complaintAbout(file)).toContain(reason);
+  });
+
+  it.each([
+    'secret',
+    '{"keys":[]}',
+    '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"x","d":["secret"]}]}',
+  ])('A3: that has none is told without what is in it: %s', async (text) => {
+    const file = join(folder, 'wrong.json');
+    writeFileSync(file, text);
+    expect(await complaintAbout(file)).toBe(`SIGNING_KEYS is "${file}"; ${TAKES}`);
   });
 });

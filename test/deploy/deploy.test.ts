@@ -15,6 +15,9 @@ import { canRun, environment, need } from '../support/tools.js';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const KUBERNETES = 'deploy/kubernetes';
+/** That of the files of a volume where the manifest names none, and what lets everybody read one. */
+const DEFAULT_MODE = 0o644;
+const READ_BY_ALL = 0o004;
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
@@ -102,7 +105,17 @@ const workloadSchema = z.object({
     template: z.object({
       metadata: z.object({ labels: z.record(z.string(), z.string()) }),
       spec: z.object({
-        securityContext: z.object({ runAsNonRoot: z.boolean() }),
+        securityContext: z.object({
+          runAsNonRoot: z.boolean(),
+          runAsGroup: z.number().optional(),
+          fsGroup: z.number().optional(),
+        }),
+        volumes: z.array(
+          z.object({
+            name: z.string(),
+            secret: z.object({ defaultMode: z.number().default(DEFAULT_MODE) }).optional(),
+          }),
+        ),
         affinity: z.object({
           podAntiAffinity: z.record(
             z.string(),
@@ -254,6 +267,17 @@ describe('the files for containers', () => {
     const labelSelector = { matchLabels: { app: name } };
     expect(term).toEqual({ topologyKey: 'kubernetes.io/hostname', labelSelector });
     expect(spec.securityContext.runAsNonRoot).toBe(true);
+  });
+
+  it('let the service read its secrets, which are of root, by its group', () => {
+    const { template } = manifestOf('Deployment', 'synchronized-timer', workloadSchema).spec;
+    const { securityContext, volumes } = template.spec;
+    const closed = volumes.filter(
+      ({ secret }) => ((secret?.defaultMode ?? READ_BY_ALL) & READ_BY_ALL) === 0,
+    );
+    expect(closed.map(({ name }) => name)).toEqual(['keys']);
+    expect(securityContext.fsGroup).toBeTypeOf('number');
+    expect(securityContext.fsGroup).toBe(securityContext.runAsGroup);
   });
 
   it('run the service as a user that may do little', () => {
