@@ -3,14 +3,25 @@
  * read, that every setting exists and takes its value, and that names, ports and paths agree with each other.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { readConfig, SETTINGS } from '../../src/config.js';
+import { readConfig, SETTINGS, SettingError } from '../../src/config.js';
 import { operationsOf } from '../../src/http/operations.js';
+import { MemoryJournal } from '../../src/journal/memory.js';
 import { requestSchemas } from '../../src/protocol/requests.js';
+import { Signer } from '../../src/signing.js';
 import { canRun, environment, need } from '../support/tools.js';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
@@ -129,7 +140,8 @@ const workloadSchema = z.object({
 const [container] = deployment.spec.template.spec.containers;
 const strings = z.record(z.string(), z.string());
 const settings = manifestOf('ConfigMap', 'synchronized-timer', z.object({ data: strings })).data;
-const secrets = manifestOf('Secret', 'synchronized-timer', z.object({ stringData: strings }));
+const secretSchema = z.object({ stringData: strings });
+const secrets = manifestOf('Secret', 'synchronized-timer', secretSchema).stringData;
 
 /** What the image sets, without what is Node's own. */
 function imageEnvironment(): Record<string, string> {
@@ -161,7 +173,25 @@ describe('the files for containers', () => {
     expect(nodes.length).toBeGreaterThan(1);
     for (const [, { environment: values = {} }] of nodes) expectSettings(values);
     const ofContainer = Object.fromEntries(container.env.map(({ name, value }) => [name, value]));
-    expectSettings({ ...settings, ...secrets.stringData, ...ofContainer });
+    expectSettings({ ...settings, ...ofContainer });
+  });
+
+  it('A3: have examples of secrets that no service starts with, since everybody knows them', async () => {
+    const { 'signing-keys.json': keys, ...others } = manifestOf(
+      'Secret',
+      'synchronized-timer-keys',
+      secretSchema,
+    ).stringData;
+    expect([Object.keys(secrets), others]).toEqual([['JWT_SECRETS'], {}]);
+    for (const [name, value] of Object.entries(secrets)) {
+      expect(Object.keys(SETTINGS)).toContain(name);
+      const read = () => readConfig({ ...imageEnvironment(), [name]: value });
+      expect(read).toThrow(`${name} is something else; it takes `);
+    }
+    const file = join(mkdtempSync(join(tmpdir(), 'deploy-')), 'signing-keys.json');
+    writeFileSync(file, keys ?? '');
+    await expect(Signer.open(new MemoryJournal().documents, file)).rejects.toThrow(SettingError);
+    rmSync(dirname(file), { recursive: true });
   });
 
   it('lead nodes to every server of NATS by its name', () => {
