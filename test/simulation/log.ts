@@ -74,8 +74,8 @@ export class SimulatedLog {
   readonly documents: Documents = new MemoryJournal().documents;
   /** In the order of their commit; the entry at position 1 is at index 0. */
   readonly entries: Entry[] = [];
-  /** As they were written; the last one counts. */
-  readonly snapshots: { readonly position: number; readonly lines: readonly string[] }[] = [];
+  /** The last one that was written: of those before it nobody reads any, and together they would be large. */
+  snapshot: { readonly position: number; readonly lines: readonly string[] } | undefined;
   readonly #histories = new Map<string, Entry[]>();
   readonly #connections = new Set<NodeJournal>();
   #commits = 0;
@@ -243,8 +243,9 @@ export class NodeJournal implements Journal {
   }
 
   async *#readIndex(endedBeforeMs: number): AsyncGenerator<readonly TimerRecord[]> {
-    const last = this.#log.snapshots.at(-1);
-    if (last !== undefined) this.#index = new StreamIndex(await readSnapshot(piecesOf(last.lines)));
+    const { snapshot } = this.#log;
+    if (snapshot !== undefined)
+      this.#index = new StreamIndex(await readSnapshot(piecesOf(snapshot.lines)));
     this.#foldUpTo(this.#log.entries.length);
     const heads = this.#index.unfinishedAt(endedBeforeMs);
     const wanted = new Set(heads.map(({ timerId }) => timerId));
@@ -254,17 +255,20 @@ export class NodeJournal implements Journal {
 
   /** What was delivered is in the index, of which a snapshot is made now and then. */
   #foldUpTo(position: number): void {
-    let headsBefore = this.#index.capture().heads;
+    const isStale = this.#log.bug === 'stale snapshot';
+    let headsBefore = isStale ? this.#index.capture().heads : [];
     for (const entry of this.#log.entries.slice(this.#index.position, position)) {
-      if (this.#log.bug === 'stale snapshot') headsBefore = this.#index.capture().heads;
+      if (isStale) headsBefore = this.#index.capture().heads;
       this.#index.fold(entry, this.#index.sequence + 1);
     }
-    const { snapshots, bug } = this.#log;
-    const lastPosition = snapshots.at(-1)?.position ?? 0;
+    const lastPosition = this.#log.snapshot?.position ?? 0;
     if (this.#index.position < lastPosition + ENTRIES_BETWEEN_SNAPSHOTS) return;
     const state = this.#index.capture();
-    const written = bug === 'stale snapshot' ? { ...state, heads: headsBefore } : state;
-    snapshots.push({ position: this.#index.position, lines: [...linesOfSnapshot(written)] });
+    const written = isStale ? { ...state, heads: headsBefore } : state;
+    this.#log.snapshot = {
+      position: this.#index.position,
+      lines: [...linesOfSnapshot(written)],
+    };
   }
 
   subscribe(listener: (commit: Commit) => void): () => void {

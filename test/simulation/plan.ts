@@ -9,6 +9,8 @@ const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const FIRST_CREATIONS = 3;
 const STEPS_PER_RESTART = 25;
+/** Commands are for the latest timers; one that is so old and has not ended would be carried along for ever. */
+const OLDEST_TIMER = 30;
 
 export type Wish =
   | { readonly type: 'start' | 'pause' | 'resume' | 'stop' | 'delete' }
@@ -97,10 +99,15 @@ export function planOf(seed: number, hours: number): Plan {
   const random = new Random(seed);
   const steps: Step[] = [];
   let leftMs = hours * HOUR_MS;
+  let creations = 0;
   while (leftMs > 0) {
     const waitMs = steps.length === 0 ? 0 : Math.min(leftMs, waitOf(random));
     leftMs -= waitMs;
-    steps.push({ waitMs, event: nextEvent(steps.length, random) });
+    const event = nextEvent(steps.length, random);
+    steps.push({ waitMs, event });
+    if (event.type !== 'create') continue;
+    creations += 1;
+    if (creations > OLDEST_TIMER) steps.push({ waitMs: 0, event: clearance(random) });
   }
   return { seed, steps };
 }
@@ -203,6 +210,11 @@ function creation(random: Random): Event {
     autoStart: random.chance(0.6),
     watchedOn: random.chance(0.5) ? nodeOf(random) : undefined,
   };
+}
+
+function clearance(random: Random): Event {
+  const command = { type: 'command', timer: OLDEST_TIMER, wish: { type: 'delete' } } as const;
+  return { ...command, node: nodeOf(random), revisionsBehind: undefined };
 }
 
 function clashOf(random: Random): Event {
