@@ -69,6 +69,8 @@ export interface RunOptions {
   readonly bug?: Bug | undefined;
   /** Hears the story, line by line. */
   readonly tell?: (line: string) => void;
+  /** Hears how many of the steps are done. */
+  readonly onStep?: (done: number, of: number) => void;
 }
 
 export interface Verdict {
@@ -150,6 +152,7 @@ class Simulation {
       this.#do(event);
       await settle();
       this.#check();
+      this.#options.onStep?.(this.#figures.steps, this.#plan.steps.length);
     }
     await this.#reconcile();
     const simulatedMs = this.#clock.now() - this.#beganMs;
