@@ -2,10 +2,11 @@
  * `audit compact`: exports old entries into a file, verifies that, and takes them out of the journal. It works on the
  * journal itself, so that no credential of the service can shorten the record.
  */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import type { Cut } from '../audit/compaction.js';
+import type { Verdict } from '../audit/verify.js';
 import type { Command } from './command.js';
 import { RefusedError } from './errors.js';
 import { addExamples, connectionOf } from './options.js';
@@ -91,29 +92,52 @@ async function compactJournal(
     const compaction = new Compaction({ journal, audit, clock, retainFinishedMs });
     const cut = await compaction.plan(before);
     if ('why' in cut) throw new RefusedError(`Nothing can be taken out: ${onOneLine(cut.why)}.`);
-    await write(path, compaction.export(cut));
-    const { verify } = signer;
-    const verdict = await verdictOn(
-      { parts: [bytesOf(path, context.stdin)], verify, heads: await audit.heads() },
-      output,
-    );
-    const { position, hash } = cut.head;
-    const isWhole = verdict.lastPosition === position && verdict.lastHash === hash;
-    const fault =
-      verdict.finding?.words ?? (isWhole ? undefined : 'The export does not end there.');
-    if (fault !== undefined) throw new RefusedError(`Nothing was taken out. ${onOneLine(fault)}`);
-    await compaction.carryOut(cut);
+    const file = await openNew(path);
+    await unlessFailing(`Nothing was taken out, so ${path} is of no use: delete it.`, async () => {
+      await write(file, path, compaction.export(cut));
+      const { verify } = signer;
+      const verdict = await verdictOn(
+        { parts: [bytesOf(path, context.stdin)], verify, heads: await audit.heads() },
+        output,
+      );
+      requireEnd(verdict, cut);
+    });
+    const advice =
+      `Keep the file ${path}: its entries may be in no other place. Run the command again with the name of another file, ` +
+      'which takes what is still in the journal.';
+    await unlessFailing(advice, () => compaction.carryOut(cut));
     return cut;
   } finally {
     await journal.close();
   }
 }
 
-/** Writes a new file that is on the disk when this settles. */
-async function write(path: string, pieces: AsyncIterable<string>): Promise<void> {
-  const file = await open(path, 'wx', OWNER_READS_AND_WRITES).catch((error: Error) => {
+/** Whoever is told that something failed must know what becomes of the file. */
+async function unlessFailing(advice: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const { explainFailure } = await import('../run.js');
+    const reason = error instanceof RefusedError ? error.message : explainFailure(error);
+    throw new RefusedError(`${reason}\n${advice}`);
+  }
+}
+
+/** @throws {RefusedError} if the export is not what is to be taken out. */
+function requireEnd({ finding, lastPosition, lastHash }: Verdict, { head }: Cut): void {
+  if (finding !== undefined) throw new RefusedError(onOneLine(finding.words));
+  if (lastPosition === head.position && lastHash === head.hash) return;
+  throw new RefusedError('The export does not end where it should.');
+}
+
+async function openNew(path: string): Promise<FileHandle> {
+  return open(path, 'wx', OWNER_READS_AND_WRITES).catch((error: Error) => {
     throw new RefusedError(`Cannot write ${path}: ${error.message}`);
   });
+}
+
+/** Fills a new file, which is on the disk when this settles. */
+async function write(file: FileHandle, path: string, pieces: AsyncIterable<string>): Promise<void> {
   try {
     for await (const piece of pieces) await file.writeFile(piece);
     await file.sync();

@@ -84,6 +84,8 @@ const SNAPSHOT_STAGGER = 0.2;
 const PART_AT_THE_END = 0.1;
 /** Somebody waits for an answer about a timer that this node may not have heard of yet. */
 const LONGEST_CATCHING_UP_MS = 1800;
+/** A purge is a deed for which nobody waits like for an answer; of many entries it takes the engine a while. */
+const LONGEST_PURGE_MS = 60_000;
 const NS_PER_MS = 1_000_000;
 /** Ids that can be a part of a subject as they are. */
 const SUBJECT_PART = /^[\w-]+$/;
@@ -386,25 +388,19 @@ export class NatsJournal implements Journal {
     return this.#index.firstUnfinished(epochMs);
   }
 
-  /** It is put down before it is done: who is stopped in between leaves entries that nobody reads any more. */
+  /**
+   * It is put down before it is done: who is stopped in between leaves entries that nobody reads any more, which the
+   * next one takes out with its own. So once it is put down it is done, whatever comes of the purge.
+   */
   async takeOut(upTo: Beginning): Promise<void> {
     this.#requireConnection();
-    const { config } = await this.#manager.streams.info(this.#stream);
-    if (config.deny_purge) {
-      throw new JournalError(
-        `The stream ${this.#stream} was made so that nothing can be taken out of it. ` +
-          'Only a copy of it in a stream without deny_purge could be shortened.',
-      );
-    }
+    await this.#requirePurgeable();
     const sequence = this.#index.sequenceOf(upTo.position);
-    const heads: Head[] = [];
-    for (const head of this.#index.astride(sequence)) {
-      heads.push(...(await this.#headUpTo(head, upTo.position)));
-    }
+    const heads = await this.#headsAt(sequence, upTo.position);
     const state = this.#index.beginningAt(sequence, upTo, heads);
-    await writeBeginning(this.documents, { beginning: upTo, state });
-    await this.#manager.streams.purge(this.#stream, { seq: sequence + 1 });
+    await this.#putDown({ beginning: upTo, state });
     this.#beginAt({ beginning: upTo, state });
+    await this.#purgeUpTo(sequence);
   }
 
   async close(): Promise<void> {
@@ -581,22 +577,69 @@ export class NatsJournal implements Journal {
     this.#index.takeOut(state);
   }
 
-  /** A timer as it was at a place, of which what comes after it is read from there on. */
-  async #headUpTo(head: Head, position: number): Promise<Head[]> {
-    const entries = await this.#entriesOf(head);
-    const last = entries.filter((arrived) => arrived.position <= position).at(-1);
-    if (last === undefined) return [];
-    return [
-      {
-        timerId: head.timerId,
-        revision: last.entry.revision,
-        firstPosition: position + 1,
-        position: last.position,
-        sequence: this.#index.sequenceOf(last.position),
-        endedAtMs: endedAtMs(last.entry),
-        record: null,
-      },
-    ];
+  async #requirePurgeable(): Promise<void> {
+    const { config } = await asked(() => this.#manager.streams.info(this.#stream));
+    if (!config.deny_purge) return;
+    throw new JournalError(
+      `The stream ${this.#stream} was made so that nothing can be taken out of it. ` +
+        'Only a copy of it in a stream without deny_purge could be shortened.',
+    );
+  }
+
+  /** An answer that is lost is no failure: what counts is what is put down. */
+  async #putDown(begun: StreamBeginning): Promise<void> {
+    try {
+      await writeBeginning(this.documents, begun);
+    } catch (error) {
+      const { beginning } = await readBeginning(this.documents);
+      if (beginning.position !== begun.beginning.position) throw error;
+    }
+  }
+
+  async #purgeUpTo(sequence: number): Promise<void> {
+    const options = { checkAPI: false, timeout: LONGEST_PURGE_MS };
+    try {
+      const patient = await jetstreamManager(this.#connection, options);
+      await asked(() => patient.streams.purge(this.#stream, { seq: sequence + 1 }));
+    } catch (err) {
+      this.#log.warn(
+        { err, sequence },
+        'entries that were taken out may still be in the stream, where nobody reads them; the next compaction purges them',
+      );
+    }
+  }
+
+  /**
+   * The timers with entries on both sides of a joint as they were there; what comes after it is read from there on.
+   * They are read together: a consumer for each of thousands would keep the engine busy for longer than it is asked for.
+   */
+  async #headsAt(sequence: number, position: number): Promise<Head[]> {
+    const astride = this.#index.astride(sequence);
+    const wanted = new Set(astride.map(({ timerId }) => timerId));
+    const heads = new Map<string, Head>();
+    const first = astride.reduce((least, head) => Math.min(least, head.firstPosition), position);
+    if (wanted.size === 0) return [];
+    for await (const { entry, position: at } of this.#scan(first, position)) {
+      if (wanted.has(entry.timerId))
+        heads.set(entry.timerId, this.#headBehind(entry, at, position));
+    }
+    return [...heads.values()];
+  }
+
+  #headBehind(entry: Entry, at: number, joint: number): Head {
+    const { timerId, revision } = entry;
+    const sequence = this.#index.sequenceOf(at);
+    const firstPosition = joint + 1;
+    const endMs = endedAtMs(entry);
+    return {
+      timerId,
+      revision,
+      firstPosition,
+      position: at,
+      sequence,
+      endedAtMs: endMs,
+      record: null,
+    };
   }
 
   /** Makes a snapshot if enough has come since the last one, and nothing more urgent is under way. */

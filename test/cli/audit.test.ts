@@ -3,11 +3,26 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Heads } from '../../src/audit/heads.js';
+import { BEGINNING_DOCUMENT } from '../../src/journal/journal.js';
+import { createLog } from '../../src/log.js';
 import { auditEntrySchema, signedHeadsSchema } from '../../src/protocol/audit.js';
 import { receiptSchema } from '../../src/protocol/receipts.js';
+import { Signer } from '../../src/signing.js';
 import { type Run, startCommand, startProcess } from '../support/command.js';
+import { created, entry, START_MS } from '../support/entries.js';
+import {
+  denying,
+  hasNatsServer,
+  NatsServer,
+  newStream,
+  openNats,
+  subjectOfDocument,
+} from '../support/nats.js';
 import { TestService } from '../support/service.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
 import { openSqlite, temporaryFolder } from '../support/sqlite.js';
+import { need } from '../support/tools.js';
 
 const DAY = 24 * 60 * 60 * 1000;
 
@@ -483,6 +498,50 @@ describe('R6: audit compact', () => {
     const whole = await run('audit', 'verify', file, rest, ...held);
     expect(whole).toMatchObject({ code: 0, stdout: expect.stringContaining('entries 1 to 3') });
     expect((await run('audit', 'verify', rest, file, ...held)).code).toBe(1);
+  });
+
+  /** A journal in NATS from which a day can be taken out, on a server that refuses some of what a node does. */
+  async function compactable(stream: string, ...denied: readonly string[]) {
+    const server = await NatsServer.start(denying(...denied));
+    const journal = await openNats(server, { stream });
+    await journal.append([created('a'), entry('a', 2, { type: 'deleted', data: {} })]);
+    await journal.append([created('b', START_MS + DAY)]);
+    const clock = new SimulatedClock(START_MS + DAY);
+    const signer = await Signer.open(journal.documents, '');
+    const heads = new Heads({ journal, signer, clock, log: createLog('silent') });
+    heads.start();
+    await heads.list();
+    await heads.stop();
+    await journal.close();
+    const settings = { JOURNAL: server.url, NATS_STREAM: stream };
+    const compact = (file: string): Promise<Run> =>
+      startCommand(['audit', 'compact', '--before', '2026-06-01', '--export', file], settings)
+        .ended;
+    return { compact, file: join(temporaryFolder(), 'old.ndjson') };
+  }
+
+  it('says in words to keep the file when it fails after that was written', async (context) => {
+    need(context, 'nats-server', hasNatsServer());
+    const stream = newStream();
+    const subject = subjectOfDocument(stream, BEGINNING_DOCUMENT);
+    const { compact, file } = await compactable(stream, subject);
+    const { code, stdout, stderr } = await compact(file);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^NATS cannot be asked: .*\nKeep the file /);
+    expect(stderr).toContain(file);
+    expect(stderr).not.toMatch(/^ +at /m);
+    expect(readFileSync(file, 'utf8').split('\n')).toHaveLength(2 + 2 + 1);
+    expect((await compact(file)).stderr).toContain('EEXIST');
+    expect((await compact(`${file}2`)).stderr).toContain(`Keep the file ${file}2`);
+  });
+
+  it('has taken entries out that the engine still has to purge', async (context) => {
+    need(context, 'nats-server', hasNatsServer());
+    const { compact, file } = await compactable(newStream(), '$JS.API.STREAM.PURGE.>');
+    const done = await compact(file);
+    expect(done).toMatchObject({ code: 0, stderr: '' });
+    expect(done.stdout).toMatch(/^Entries 1 to 2, .* no longer in the journal. Keep the file/);
+    expect((await compact(`${file}2`)).stderr).toMatch(/^Nothing can be taken out/);
   });
 
   it('overwrites no file, and takes a date', async () => {

@@ -2,16 +2,40 @@
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  BEGINNING_DOCUMENT,
+  type Documents,
+  type Entry,
+  JournalError,
+} from '../../src/journal/journal.js';
 import { writeBeginning } from '../../src/journal/nats-beginning.js';
 import { StreamIndex } from '../../src/journal/nats-index.js';
 import { endWithFile } from '../support/endings.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
 import { eventually } from '../support/eventually.js';
-import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import { readableLog } from '../support/log-lines.js';
+import {
+  denying,
+  hasNatsServer,
+  NatsServer,
+  newStream,
+  openNats,
+  subjectOfDocument,
+} from '../support/nats.js';
 import { need } from '../support/tools.js';
 import { shortened } from './contract.js';
 
 const isThere = hasNatsServer();
+/** Of the next document that is put nobody hears whether it was. */
+function loseNextAnswer(documents: Documents): void {
+  const { put } = documents;
+  const losing: Documents['put'] = async (...asked) => {
+    Object.assign(documents, { put });
+    await put.call(documents, ...asked);
+    throw new JournalError('NATS cannot be asked: timeout');
+  };
+  Object.assign(documents, { put: losing });
+}
 
 beforeEach((context) => need(context, 'nats-server', isThere));
 
@@ -120,6 +144,76 @@ describe('R6: a stream that entries were taken out of', () => {
     await expect(shortened(node)).rejects.toThrow(/nothing can be taken out/);
     expect(await node.read(0, 10)).toHaveLength(7);
   });
+
+  it('takes thousands of timers with entries on both sides of the joint, and asks for them once', async () => {
+    const stream = await madeByUs();
+    const ids = Array.from({ length: 2000 }, (_, index) => `t${index}`);
+    await published(stream, [
+      ...ids.flatMap((id) => [created(id), entry(id, 2, { type: 'stopped', data: {} })]),
+      ...ids.map((id) => entry(id, 3, { type: 'deleted', data: {} })),
+    ]);
+    const node = await openNats(server, { stream });
+    const position = 2 * ids.length;
+    const [last] = await node.read(position - 1, 1);
+    if (last === undefined) throw new Error('it was recorded');
+    let consumers = 0;
+    const made = `$JS.EVENT.ADVISORY.CONSUMER.CREATED.${stream}.*`;
+    connection.subscribe(made, {
+      callback: () => {
+        consumers += 1;
+      },
+    });
+    await node.takeOut({ position, hash: last.hash, endedBeforeMs: START_MS });
+    await connection.flush();
+    expect(consumers).toBe(1);
+    expect((await manager.streams.info(stream)).state.first_seq).toBe(position + 1);
+    const fresh = await openNats(server, { stream });
+    for (const journal of [node, fresh]) {
+      expect(await journal.read(0, 1)).toMatchObject([{ timerId: 't0', position: position + 1 }]);
+      expect(await journal.history('t1999')).toMatchObject([{ revision: 3 }]);
+    }
+  });
+
+  it('begins anew also when the engine does not say that it has purged', async () => {
+    const guarded = await NatsServer.start(denying('$JS.API.STREAM.PURGE.>'));
+    const stream = newStream();
+    const { log, messages } = readableLog();
+    const node = await openNats(guarded, { stream, log });
+    const { before, upTo } = await shortened(node);
+    expect(messages.join()).toContain('the next compaction purges them');
+    const fresh = await openNats(guarded, { stream });
+    for (const journal of [node, fresh]) {
+      expect(await journal.beginning()).toEqual(upTo);
+      expect(await journal.read(0, 10)).toEqual(before.slice(upTo.position));
+    }
+  });
+
+  it('keeps all of its entries as long as its beginning is not put down', async () => {
+    const stream = newStream();
+    const guarded = await NatsServer.start(denying(subjectOfDocument(stream, BEGINNING_DOCUMENT)));
+    const node = await openNats(guarded, { stream });
+    await expect(shortened(node)).rejects.toBeInstanceOf(JournalError);
+    expect((await node.beginning()).position).toBe(0);
+    const fresh = await openNats(guarded, { stream });
+    for (const journal of [node, fresh]) expect(await journal.read(0, 10)).toHaveLength(7);
+  });
+
+  it('is said to begin anew if that was put down, whatever became of the answer', async () => {
+    const stream = newStream();
+    const node = await openNats(server, { stream });
+    loseNextAnswer(node.documents);
+    const { upTo } = await shortened(node);
+    expect((await manager.streams.info(stream)).state.first_seq).toBe(upTo.position + 1);
+  });
+
+  /** Writes entries as a node does that has no time to wait for answers. */
+  async function published(stream: string, entries: readonly Entry[]): Promise<void> {
+    for (const one of entries) connection.publish(`${stream}.${one.timerId}`, JSON.stringify(one));
+    await connection.flush();
+    await eventually(async () => {
+      expect((await manager.streams.info(stream)).state.messages).toBe(entries.length);
+    });
+  }
 
   async function madeByUs(): Promise<string> {
     const stream = newStream();

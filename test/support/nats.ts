@@ -11,6 +11,7 @@ import { connect as connectClient } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { systemClock } from '../../src/clock.js';
 import { SETTINGS } from '../../src/config.js';
+import type { DocumentPlace } from '../../src/journal/documents.js';
 import { NatsJournal, type NatsJournalOptions } from '../../src/journal/nats.js';
 import type { NatsAccess } from '../../src/journal/nats-connection.js';
 import { createLog } from '../../src/log.js';
@@ -299,6 +300,21 @@ export async function openNats(
   });
   journals.add(journal);
   return journal;
+}
+
+/** The configuration of a server that refuses some of what a node does. */
+export function denying(...subjects: readonly string[]): string {
+  const denied = subjects.map((subject) => `"${subject}"`).join();
+  return `no_auth_user: node
+  authorization {
+    users: [{ user: node, password: node, permissions { publish { deny: [${denied}] } } }]
+  }`;
+}
+
+/** What a document is put to beside a stream. */
+export function subjectOfDocument(stream: string, { drawer, name }: DocumentPlace): string {
+  const [first, second] = [drawer, name].map((part) => Buffer.from(part).toString('base64url'));
+  return `$KV.${stream}_documents.k${first}.k${second}`;
 }
 
 export function newStream(): string {
