@@ -2,6 +2,8 @@
  * Snapshots in an object store of JetStream, where a new node finds them. Each has a name of its own that begins
  * with its place, so that nodes that make one at the same time do not disturb each other; the store holds
  * each against its SHA-256 when it is read. Those before the last two are taken away, and those that are of no use.
+ * What is known where the stream begins is kept here too, by a name that its document tells; it is no snapshot that
+ * could be left out, so it stays until the stream begins later.
  */
 import { randomUUID } from 'node:crypto';
 import { pipeline, Readable } from 'node:stream';
@@ -15,6 +17,8 @@ import { linesOfSnapshot, readSnapshot } from './nats-snapshot.js';
 
 const KEPT = 2;
 const DIGITS_OF_POSITION = 16;
+const IS_SNAPSHOT = /^\d/;
+const BEGINNING = 'beginning-';
 /** The store says nothing when a piece of an object is missing. */
 const LONGEST_SILENCE_MS = 5000;
 /** What repeats itself is found at the fastest level too. */
@@ -49,9 +53,9 @@ export class Snapshots {
 
   /** Those that are there and of use, as far as is known, the latest first. */
   async list(): Promise<SnapshotName[]> {
-    const names = (await this.#store.list()).map(({ name }) => name);
+    const names = await this.#names();
     return names
-      .filter((name) => !this.#rejected.has(name))
+      .filter((name) => IS_SNAPSHOT.test(name) && !this.#rejected.has(name))
       .sort()
       .reverse()
       .map((name) => ({ name, position: Number.parseInt(name, 10) }));
@@ -63,7 +67,7 @@ export class Snapshots {
   }
 
   /** @throws if it cannot be read, or is not what was written. */
-  async read({ name }: SnapshotName): Promise<IndexState> {
+  async read({ name }: Pick<SnapshotName, 'name'>): Promise<IndexState> {
     const found = await this.#store.get(name);
     if (found === null) throw new JournalError('it is gone');
     const pieces = Readable.from(this.#unlessSilent(found.data));
@@ -73,14 +77,36 @@ export class Snapshots {
   }
 
   async write(state: IndexState): Promise<void> {
-    const position = state.milestones.at(-1)?.position ?? 0;
-    const name = `${`${position}`.padStart(DIGITS_OF_POSITION, '0')}-${randomUUID()}`;
-    const zipped = createGzip({ level: LEVEL });
-    pipeline(Readable.from(linesOfSnapshot(state)), zipped, () => {});
-    await this.#store.put({ name }, Readable.toWeb(zipped));
+    await this.#put(nameFor(state), state);
     const old = (await this.list()).slice(KEPT).map((snapshot) => snapshot.name);
     for (const useless of [...old, ...this.#rejected]) await this.#store.delete(useless);
     this.#rejected.clear();
+  }
+
+  /** Keeps what is known where the stream begins, and gives the name by which it can be read. */
+  async keepBeginning(state: IndexState): Promise<string> {
+    const name = `${BEGINNING}${nameFor(state)}`;
+    await this.#put(name, state);
+    return name;
+  }
+
+  /** Forgets what was known where the stream began before a place. */
+  async forgetBeginnings(beforePosition: number): Promise<void> {
+    const names = (await this.#names()).filter((name) => name.startsWith(BEGINNING));
+    for (const name of names) {
+      const position = Number.parseInt(name.slice(BEGINNING.length), 10);
+      if (position < beforePosition) await this.#store.delete(name);
+    }
+  }
+
+  async #names(): Promise<string[]> {
+    return (await this.#store.list()).map(({ name }) => name);
+  }
+
+  async #put(name: string, state: IndexState): Promise<void> {
+    const zipped = createGzip({ level: LEVEL });
+    pipeline(Readable.from(linesOfSnapshot(state)), zipped, () => {});
+    await this.#store.put({ name }, Readable.toWeb(zipped));
   }
 
   async *#unlessSilent(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -102,4 +128,10 @@ export class Snapshots {
       reader.cancel().catch(() => {});
     }
   }
+}
+
+/** Begins with its place, and is no other's. */
+function nameFor({ milestones }: IndexState): string {
+  const position = milestones.at(-1)?.position ?? 0;
+  return `${`${position}`.padStart(DIGITS_OF_POSITION, '0')}-${randomUUID()}`;
 }

@@ -40,12 +40,7 @@ import {
   recordsOf,
   type TimerRecord,
 } from './journal.js';
-import {
-  beginningAmong,
-  readBeginning,
-  type StreamBeginning,
-  writeBeginning,
-} from './nats-beginning.js';
+import { Beginnings, type StreamBeginning } from './nats-beginning.js';
 import { NatsBus } from './nats-bus.js';
 import {
   asked,
@@ -127,6 +122,7 @@ export class NatsJournal implements Journal {
   readonly #clock: Clock;
   readonly #onCrash: (error: Error) => void;
   readonly #index: StreamIndex;
+  readonly #beginnings: Beginnings;
   #beginning: Beginning;
   readonly #snapshots: Snapshots;
   readonly #log: Log;
@@ -168,9 +164,11 @@ export class NatsJournal implements Journal {
     readonly documents: NatsDocuments;
     readonly snapshots: Snapshots;
     readonly index: StreamIndex;
+    readonly beginnings: Beginnings;
     readonly beginning: Beginning;
   }) {
-    const { options, connection, manager, documents, snapshots, index, beginning } = parts;
+    const { options, connection, manager, documents, snapshots, index } = parts;
+    const { beginnings, beginning } = parts;
     const { stream, clock, maxClockSkewMs } = options;
     const nodeId = randomUUID();
     this.description = `nats (stream ${options.stream} at ${options.access.servers.join(', ')})`;
@@ -181,6 +179,7 @@ export class NatsJournal implements Journal {
     this.#stream = options.stream;
     this.#snapshots = snapshots;
     this.#index = index;
+    this.#beginnings = beginnings;
     this.#beginning = beginning;
     this.#lastSnapshot = index.position;
     this.#clock = options.clock;
@@ -242,14 +241,15 @@ export class NatsJournal implements Journal {
         return { info, infos, documents, snapshots };
       });
       tellOfFewCopies([info, ...infos], replicas, options.log);
-      const { beginning, state } = await readBeginning(beside.documents);
+      const beginnings = new Beginnings(beside.documents, beside.snapshots);
+      const { beginning, state } = await beginnings.read();
       requireWhole(info, state.sequence);
       const lookUp = (sequence: number) => entryAt(manager, stream, sequence);
       const index = await lastIndex(beside.snapshots, state, lookUp, options.log);
-      const parts = { options, connection, manager, index, beginning, ...beside };
+      const parts = { options, connection, manager, index, beginnings, beginning, ...beside };
       const journal = new NatsJournal(parts);
-      await beside.documents.follow(BEGINNING_DOCUMENT.drawer, (documents) => {
-        journal.#beginAt(beginningAmong(documents));
+      await beside.documents.follow(BEGINNING_DOCUMENT.drawer, () => {
+        void journal.#hearOfBeginning();
       });
       await Promise.all([journal.#catchUp(info.state.last_seq), journal.#soundings.start()]);
       return journal;
@@ -380,7 +380,8 @@ export class NatsJournal implements Journal {
 
   /** Another node may have taken something out just now. */
   async beginning(): Promise<Beginning> {
-    this.#beginAt(await readBeginning(this.documents));
+    const begun = await this.#beginnings.readAfter(this.#beginning.position);
+    if (begun !== undefined) this.#beginAt(begun);
     return this.#beginning;
   }
 
@@ -400,7 +401,7 @@ export class NatsJournal implements Journal {
     const state = this.#index.beginningAt(sequence, upTo, heads);
     await this.#putDown({ beginning: upTo, state });
     this.#beginAt({ beginning: upTo, state });
-    await this.#purgeUpTo(sequence);
+    await this.#purgeUpTo(sequence, upTo.position);
   }
 
   async close(): Promise<void> {
@@ -569,12 +570,26 @@ export class NatsJournal implements Journal {
     this.#snapshotIfDue();
   }
 
-  /** Takes in that something was taken out, here or by another node. */
-  #beginAt({ beginning, state }: StreamBeginning): void {
-    const isNew = beginning.position > this.#beginning.position;
-    if (!isNew || state.sequence > this.#index.sequence) return;
+  /** Takes in where the journal begins by now, as soon as this node has heard of all before it and can read it. */
+  async #hearOfBeginning(): Promise<void> {
+    while (!this.#isClosed && this.#failure === undefined) {
+      try {
+        const begun = await this.#beginnings.readAfter(this.#beginning.position);
+        if (begun === undefined || this.#beginAt(begun)) return;
+      } catch (err) {
+        if (!this.#isClosed) this.#log.warn({ err }, 'a new beginning cannot be read; once more');
+      }
+      await this.#pause();
+    }
+  }
+
+  /** Takes in that something was taken out, here or by another node, unless this node has not heard of all of it. */
+  #beginAt({ beginning, state }: StreamBeginning): boolean {
+    if (state.sequence > this.#index.sequence) return false;
+    if (beginning.position <= this.#beginning.position) return true;
     this.#beginning = beginning;
     this.#index.takeOut(state);
+    return true;
   }
 
   async #requirePurgeable(): Promise<void> {
@@ -589,18 +604,19 @@ export class NatsJournal implements Journal {
   /** An answer that is lost is no failure: what counts is what is put down. */
   async #putDown(begun: StreamBeginning): Promise<void> {
     try {
-      await writeBeginning(this.documents, begun);
+      await this.#beginnings.write(begun);
     } catch (error) {
-      const { beginning } = await readBeginning(this.documents);
+      const { beginning } = await this.#beginnings.read();
       if (beginning.position !== begun.beginning.position) throw error;
     }
   }
 
-  async #purgeUpTo(sequence: number): Promise<void> {
+  async #purgeUpTo(sequence: number, position: number): Promise<void> {
     const options = { checkAPI: false, timeout: LONGEST_PURGE_MS };
     try {
       const patient = await jetstreamManager(this.#connection, options);
       await asked(() => patient.streams.purge(this.#stream, { seq: sequence + 1 }));
+      await this.#snapshots.forgetBeginnings(position);
     } catch (err) {
       this.#log.warn(
         { err, sequence },
@@ -616,9 +632,14 @@ export class NatsJournal implements Journal {
   async #headsAt(sequence: number, position: number): Promise<Head[]> {
     const astride = this.#index.astride(sequence);
     const wanted = new Set(astride.map(({ timerId }) => timerId));
-    const heads = new Map<string, Head>();
-    const first = astride.reduce((least, head) => Math.min(least, head.firstPosition), position);
     if (wanted.size === 0) return [];
+    const heads = new Map<string, Head>();
+    // Some have nothing between where the stream begins by now and the joint.
+    for (const head of (await this.#beginnings.read()).state.heads) {
+      const firstPosition = position + 1;
+      if (wanted.has(head.timerId)) heads.set(head.timerId, { ...head, firstPosition });
+    }
+    const first = astride.reduce((least, head) => Math.min(least, head.firstPosition), position);
     for await (const { entry, position: at } of this.#scan(first, position)) {
       if (wanted.has(entry.timerId))
         heads.set(entry.timerId, this.#headBehind(entry, at, position));

@@ -1,15 +1,21 @@
 /** Streams that entries were taken out of, on a real server: every node agrees on where they begin. */
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { Objm } from '@nats-io/obj';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.js';
 import {
   BEGINNING_DOCUMENT,
   type Documents,
   type Entry,
+  type Journal,
   JournalError,
+  type Milestone,
 } from '../../src/journal/journal.js';
-import { writeBeginning } from '../../src/journal/nats-beginning.js';
-import { StreamIndex } from '../../src/journal/nats-index.js';
+import type { NatsJournal } from '../../src/journal/nats.js';
+import { Beginnings } from '../../src/journal/nats-beginning.js';
+import { type Head, StreamIndex } from '../../src/journal/nats-index.js';
+import { Snapshots } from '../../src/journal/nats-snapshots.js';
 import { endWithFile } from '../support/endings.js';
 import { created, entry, START_MS, started } from '../support/entries.js';
 import { eventually } from '../support/eventually.js';
@@ -26,15 +32,16 @@ import { need } from '../support/tools.js';
 import { shortened } from './contract.js';
 
 const isThere = hasNatsServer();
+
 /** Of the next document that is put nobody hears whether it was. */
 function loseNextAnswer(documents: Documents): void {
-  const { put } = documents;
-  const losing: Documents['put'] = async (...asked) => {
-    Object.assign(documents, { put });
-    await put.call(documents, ...asked);
+  const { replace } = documents;
+  const losing: Documents['replace'] = async (...asked) => {
+    Object.assign(documents, { replace });
+    await replace.call(documents, ...asked);
     throw new JournalError('NATS cannot be asked: timeout');
   };
-  Object.assign(documents, { put: losing });
+  Object.assign(documents, { replace: losing });
 }
 
 beforeEach((context) => need(context, 'nats-server', isThere));
@@ -117,7 +124,7 @@ describe('R6: a stream that entries were taken out of', () => {
     for (const [at, one] of entries.slice(0, 2).entries()) index.fold(one, at + 1);
     const beginning = { ...index.hashes.last, endedBeforeMs: START_MS };
     const state = index.beginningAt(2, index.hashes.last, []);
-    await writeBeginning(node.documents, { beginning, state });
+    await (await beginningsOf(stream, node)).write({ beginning, state });
     const fresh = await openNats(server, { stream });
     expect(await fresh.read(0, 10)).toMatchObject([{ timerId: 'b', position: 3 }]);
   });
@@ -198,6 +205,80 @@ describe('R6: a stream that entries were taken out of', () => {
     for (const journal of [node, fresh]) expect(await journal.read(0, 10)).toHaveLength(7);
   });
 
+  it('begins with more timers astride than one document could hold', async () => {
+    const stream = newStream();
+    const node = await openNats(server, { stream });
+    await node.append([created('a'), entry('a', 2, { type: 'stopped', data: {} })]);
+    await node.append([created('b')]);
+    const milestone = await milestoneAt(node, 2);
+    const heads = Array.from({ length: 5000 }, (_, at) => headAt(`${at}`.padStart(200, 'x')));
+    expect(JSON.stringify(heads).length).toBeGreaterThan(1024 * 1024);
+    const beginning = { ...milestone, endedBeforeMs: START_MS };
+    const state = new StreamIndex().beginningAt(2, milestone, heads);
+    const beginnings = await beginningsOf(stream, node);
+    await beginnings.write({ beginning, state });
+    expect(await beginnings.read()).toEqual({ beginning, state });
+    const later = started(heads[0]?.timerId ?? '', 3);
+    await jetstream(connection).publish(`${stream}.${later.timerId}`, JSON.stringify(later));
+    const fresh = await openNats(server, { stream, entriesBetweenSnapshots: 1 });
+    expect(await fresh.read(0, 10)).toMatchObject([{ timerId: 'b' }, later]);
+    // It is no snapshot that could go with those that are of no use.
+    await fresh.append([created('c')]);
+    await fresh.close();
+    expect(await (await openNats(server, { stream })).beginning()).toEqual(beginning);
+    expect(await beginnings.read()).toEqual({ beginning, state });
+  });
+
+  it('knows timers that have entries before one joint and behind the next, and nothing of older joints', async () => {
+    const stream = newStream();
+    const node = await openNats(server, { stream });
+    const gone = (id: string, revision: number) =>
+      entry(id, revision, { type: 'deleted', data: {} });
+    for (const one of [created('a'), created('b'), gone('b', 2), created('c'), gone('a', 2)]) {
+      await node.append([one]);
+    }
+    const recorded = await node.read(0, 10);
+    for (const { position, hash } of [recorded[0], recorded[2]].flatMap((one) => one ?? [])) {
+      await node.takeOut({ position, hash, endedBeforeMs: START_MS });
+    }
+    const fresh = await openNats(server, { stream });
+    for (const journal of [node, fresh]) {
+      expect(await journal.read(0, 10)).toEqual(recorded.slice(3));
+      expect(await journal.history('a')).toEqual(recorded.slice(4));
+    }
+    const store = await new Objm(connection).open(`${stream}_snapshots`);
+    const names = (await store.list()).map(({ name }) => name);
+    expect(names.filter((name) => name.startsWith('beginning'))).toHaveLength(1);
+  });
+
+  it('is read as it was written when all of it was in the document', async () => {
+    const stream = newStream();
+    const node = await openNats(server, { stream });
+    await node.append([created('a'), entry('a', 2, { type: 'stopped', data: {} })]);
+    await node.append([created('b')]);
+    const milestone = await milestoneAt(node, 2);
+    const stored = { ...milestone, endedBeforeMs: 5, sequence: 2, heads: [headAt('c')], voids: [] };
+    const { drawer, name } = BEGINNING_DOCUMENT;
+    await node.documents.put(drawer, { name, text: JSON.stringify(stored) }, null);
+    await jetstream(connection).publish(`${stream}.c`, JSON.stringify(started('c', 3)));
+    const fresh = await openNats(server, { stream });
+    expect(await fresh.beginning()).toEqual({ ...milestone, endedBeforeMs: 5 });
+    expect(await fresh.read(0, 10)).toMatchObject([{ timerId: 'b', position: 3 }, { revision: 3 }]);
+  });
+
+  it('is not set back by a compaction that was planned before another one', async () => {
+    const stream = newStream();
+    const node = await openNats(server, { stream });
+    await node.append([created('z')]);
+    const earlier = { ...(await milestoneAt(node, 1)), endedBeforeMs: START_MS };
+    const { upTo } = await shortened(node);
+    const state = new StreamIndex().beginningAt(1, earlier, []);
+    const beginnings = await beginningsOf(stream, node);
+    const writing = beginnings.write({ beginning: earlier, state });
+    await expect(writing).rejects.toThrow(/Another compaction was faster/);
+    expect(await node.beginning()).toEqual(upTo);
+  });
+
   it('is said to begin anew if that was put down, whatever became of the answer', async () => {
     const stream = newStream();
     const node = await openNats(server, { stream });
@@ -205,6 +286,23 @@ describe('R6: a stream that entries were taken out of', () => {
     const { upTo } = await shortened(node);
     expect((await manager.streams.info(stream)).state.first_seq).toBe(upTo.position + 1);
   });
+
+  async function beginningsOf(stream: string, { documents }: NatsJournal): Promise<Beginnings> {
+    const snapshots = await Snapshots.open(manager, `${stream}_snapshots`, 1, systemClock);
+    return new Beginnings(documents, snapshots);
+  }
+
+  async function milestoneAt(journal: Journal, position: number): Promise<Milestone> {
+    const [recorded] = await journal.read(position - 1, 1);
+    if (recorded === undefined) throw new Error('it was recorded');
+    return { position, hash: recorded.hash };
+  }
+
+  /** A timer that stands at revision 2, of which the stream has nothing any more. */
+  function headAt(timerId: string): Head {
+    const place = { firstPosition: 3, position: 2, sequence: 2 };
+    return { timerId, revision: 2, ...place, endedAtMs: START_MS, record: null };
+  }
 
   /** Writes entries as a node does that has no time to wait for answers. */
   async function published(stream: string, entries: readonly Entry[]): Promise<void> {
