@@ -13,6 +13,7 @@ import { Heads } from './audit/heads.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createApp, listenerOf } from './http/app.js';
+import { Idempotency } from './http/idempotency.js';
 import { refuseUnreadable } from './http/refusals.js';
 import type { Journal } from './journal/journal.js';
 import { purgeRegularly } from './journal/purge.js';
@@ -126,6 +127,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     displays: () => realtime.figures(),
     webhooks: () => webhooks.figures(),
   });
+  const idempotency = new Idempotency({ registry, documents, clock, log });
   const server = createServer(
     {
       maxHeaderSize: LARGEST_HEADERS_BYTES,
@@ -143,7 +145,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         access,
         limits,
         signer,
-        documents,
+        idempotency,
         audit,
         realtime,
         webhooks,
@@ -178,7 +180,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     await registry.drain();
     await Promise.all([realtime.close(), webhooks.stop()]);
     await closeServer(server, clock);
-    await heads.stop();
+    await Promise.all([heads.stop(), idempotency.settled()]);
     await journal.close();
   }
 

@@ -17,7 +17,6 @@ import { problemOfHost } from '../access/origins.js';
 import type { Audit } from '../audit/export.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
-import type { Documents } from '../journal/documents.js';
 import { DoubtError, JournalError } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics/metrics.js';
@@ -41,7 +40,7 @@ import type { Webhooks } from '../webhooks/webhooks.js';
 import { credentialRoutes } from './credentials.js';
 import { displayRoutes } from './displays.js';
 import type { Handler } from './exchange.js';
-import { Idempotency } from './idempotency.js';
+import type { Idempotency } from './idempotency.js';
 import { openApiDocument } from './openapi.js';
 import { expressPath, type Operation, type Operations, operationsOf } from './operations.js';
 import { servePages } from './pages.js';
@@ -80,7 +79,7 @@ export interface AppOptions {
   readonly access: Access;
   readonly limits: Limits;
   readonly signer: Signer;
-  readonly documents: Documents;
+  readonly idempotency: Idempotency;
   readonly audit: Audit;
   readonly realtime: Realtime;
   readonly webhooks: Webhooks;
@@ -94,11 +93,10 @@ export interface AppOptions {
 }
 
 export function createApp(options: AppOptions): Express {
-  const { config, registry, access, limits, signer, documents, audit } = options;
+  const { config, registry, access, limits, signer, idempotency, audit } = options;
   const { readiness, realtime, webhooks, metrics, clock, log, version, webDirectory } = options;
   const schemas = requestSchemas(config);
   const operations = operationsOf(schemas);
-  const idempotency = new Idempotency({ registry, documents, clock, log });
   const handlers: Record<keyof Operations, Handler> = {
     ...timerRoutes(registry, schemas, idempotency),
     ...recordRoutes({ registry, access, limits, idempotency, audit, signer, log }),

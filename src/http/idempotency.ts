@@ -96,9 +96,15 @@ export interface IdempotencyOptions {
 export class Idempotency {
   readonly #options: IdempotencyOptions;
   readonly #underWay = new Map<string, UnderWay>();
+  readonly #givingBack = new Set<Promise<unknown>>();
 
   constructor(options: IdempotencyOptions) {
     this.#options = options;
+  }
+
+  /** Settles when other nodes may see to every request that was answered here. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#givingBack);
   }
 
   /** The route of a change, whose answer is given again to those who repeat the request. */
@@ -169,22 +175,25 @@ export class Idempotency {
 
   /** Lets one node at a time see to a request; whoever comes later finds what was kept. */
   async #alone(id: string, work: () => Promise<Answer>): Promise<Answer> {
-    const { documents, clock, log } = this.#options;
+    const { documents, clock } = this.#options;
     if (!documents.areShared) return work();
     const lease = new Lease(documents, clock, `request/${id}`);
     while (!(await this.#available(lease.take(LONGEST_UNDER_WAY_MS)))) {
       await new Promise<void>((resume) => clock.setTimeout(resume, ASK_AGAIN_MS));
     }
-    try {
-      return await work();
-    } finally {
-      await lease.giveBack().catch((err: unknown) => {
-        log.warn(
-          { err },
-          'a request could not be given back; who repeats it elsewhere has to wait',
-        );
-      });
-    }
+    return work().finally(() => this.#giveBack(lease));
+  }
+
+  /** Nobody waits for it with an answer: while the engine is away it takes as long as a change may take to be refused. */
+  #giveBack(lease: Lease): void {
+    const givingBack = lease
+      .giveBack()
+      .catch((err: unknown) => {
+        const words = 'a request could not be given back; who repeats it elsewhere has to wait';
+        this.#options.log.warn({ err }, words);
+      })
+      .finally(() => this.#givingBack.delete(givingBack));
+    this.#givingBack.add(givingBack);
   }
 
   async #firstOrKept(exchange: Exchange, named: Named, make: Way): Promise<Answer> {

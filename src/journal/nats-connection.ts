@@ -226,7 +226,7 @@ export function requireWhole({ config, state }: StreamInfo, takenOutUpTo: number
   if (state.first_seq <= takenOutUpTo + 1) return;
   throw new JournalError(
     `Something was taken out of the stream ${config.name}: its messages before ${state.first_seq} are missing. ` +
-      'Restore the stream and the bucket beside it from a backup.',
+      'Restore the stream and the buckets beside it from a backup.',
   );
 }
 

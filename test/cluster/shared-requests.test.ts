@@ -1,7 +1,7 @@
 /** The same request, sent to two nodes that share one log at the same moment. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { JournalError } from '../../src/journal/journal.js';
+import { type Documents, JournalError } from '../../src/journal/journal.js';
 import { timerSchema } from '../../src/protocol/timer.js';
 import { eventually } from '../support/eventually.js';
 import { loseNextAppend } from '../support/lost-append.js';
@@ -37,6 +37,23 @@ async function send(
     body: JSON.stringify(body),
   });
   return { status: response.status, text: await response.text() };
+}
+
+/** Holds the second lease back that is written: the one that ends the first. */
+function holdSecond(documents: Documents): () => void {
+  const { replace } = documents;
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let leases = 0;
+  const holding: Documents['replace'] = async (drawer, ...asked) => {
+    if (drawer === 'leases') leases += 1;
+    if (drawer === 'leases' && leases === 2) await released;
+    return replace.call(documents, drawer, ...asked);
+  };
+  Object.assign(documents, { replace: holding });
+  return release;
 }
 
 /** Lets a little time pass with each exchange of a node, until something is settled. */
@@ -144,11 +161,34 @@ describe('A5: a request that two nodes are sent at once', () => {
     expect(await other.journal.read(0, 100)).toHaveLength(2);
   });
 
+  it('J1, A5: is answered before others may see to it, which they may before its node stops', async () => {
+    const [one, other] = nodes;
+    if (one === undefined || other === undefined) throw new Error('There are two nodes');
+    const giveBack = holdSecond(one.journal.documents);
+    const answer = await send(one, '/timers', { duration_seconds: 300 });
+    expect(answer.status).toBe(201);
+    const { documents } = other.journal;
+    expect(await documents.list('leases', 'request/')).toHaveLength(1);
+    let isStopped = false;
+    const stopped = one.stop().then(() => {
+      isStopped = true;
+    });
+    const later = send(other, '/timers', { duration_seconds: 1 }, 'another');
+    expect((await whileTimePasses(other, later)).status).toBe(201);
+    expect(isStopped).toBe(false);
+    giveBack();
+    await stopped;
+    expect(await whileTimePasses(other, send(other, '/timers', { duration_seconds: 300 }))).toEqual(
+      answer,
+    );
+  });
+
   it('A5: is refused by one node under a key that another has seen with another body', async () => {
     const [one, other] = nodes;
     if (one === undefined || other === undefined) throw new Error('There are two nodes');
     expect((await send(one, '/timers', { duration_seconds: 1 })).status).toBe(201);
-    const { status, text } = await send(other, '/timers', { duration_seconds: 2 });
+    const asked = send(other, '/timers', { duration_seconds: 2 });
+    const { status, text } = await whileTimePasses(other, asked);
     expect([status, JSON.parse(text).code]).toEqual([422, 'idempotency_key_reused']);
   });
 });

@@ -14,6 +14,7 @@ import { Audit } from '../../src/audit/export.js';
 import { Heads } from '../../src/audit/heads.js';
 import { readConfig } from '../../src/config.js';
 import { createApp } from '../../src/http/app.js';
+import { Idempotency } from '../../src/http/idempotency.js';
 import { expressPath, type Operation, operationsOf } from '../../src/http/operations.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
 import { createLog } from '../../src/log.js';
@@ -1079,7 +1080,7 @@ async function mountedRoutes({ clock, journal, service }: TestService): Promise<
     metrics,
     readiness: new Readiness(registry, undefined),
     signer,
-    documents,
+    idempotency: new Idempotency({ registry, documents, clock, log }),
     audit: new Audit({ journal, heads, signer, clock }),
     realtime: new Realtime({ ...parts, presence: new Presence({ bus: undefined, clock }) }),
     webhooks: await Webhooks.open({ ...parts, journal, version: '0.0.0' }),
