@@ -83,12 +83,9 @@ describe('a file of signing keys', () => {
     expect(complaint.endsWith(`; ${TAKES}`)).toBe(true);
   });
 
-  it('that is of somebody else is told to be so', async (context) => {
-    if (process.getuid?.() === 0) context.skip('root reads every file');
-    const file = join(folder, 'closed.json');
-    writeFileSync(file, '{"keys":[]}', { mode: 0 });
-    const reason = 'which cannot be read (EACCES: permission denied';
-    expect(await complaintAbout(file)).toContain(reason);
+  it('that cannot be read is told with the reason', async () => {
+    // Whoever runs the tests may be allowed to read every file, but nobody reads a folder as one.
+    expect(await complaintAbout(folder)).toContain('which cannot be read (EISDIR');
   });
 
   it.each([
