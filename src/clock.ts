@@ -63,14 +63,17 @@ export function readOrigin(wallMs: () => number, monotonicMs: () => number): num
   return Math.max(...readings);
 }
 
-/** The wall clock read once, carried on by the monotonic clock. */
-const originMs = readOrigin(
-  () => Date.now(),
-  () => performance.now(),
-);
+/** The wall clock read once, carried on by the monotonic clock: a step of the wall clock moves nothing (T6). */
+export function carriedOn(wallMs: () => number, monotonicMs: () => number): () => number {
+  const originMs = readOrigin(wallMs, monotonicMs);
+  return () => Math.floor(originMs + monotonicMs());
+}
 
 export const systemClock: Clock = {
-  now: () => Math.floor(originMs + performance.now()),
+  now: carriedOn(
+    () => Date.now(),
+    () => performance.now(),
+  ),
   preciseMs: () => performance.now(),
   setTimeout: (callback, delayMs) => new SystemTimeout(callback, delayMs),
   clearTimeout: (timeout) => {

@@ -2,7 +2,7 @@
  * The clocks of one machine, and of the processes that run on it: its wall clock is not quite right and can be put
  * forward or back, its monotonic clock runs a little too fast or too slow.
  */
-import { type Clock, readOrigin, type Timeout } from '../../src/clock.js';
+import { type Clock, carriedOn, type Timeout } from '../../src/clock.js';
 import type { SimulatedClock } from '../support/simulated-clock.js';
 import type { Random } from './random.js';
 
@@ -54,25 +54,27 @@ export class Machine {
 export class ProcessClock implements Clock {
   readonly #clock: SimulatedClock;
   readonly #machine: Machine;
-  readonly #originMs: number;
+  /** As the clock of a service reads those of its machine. */
+  readonly now: () => number;
   readonly #pending = new Set<Timeout>();
   #isDead = false;
 
   constructor(clock: SimulatedClock, machine: Machine) {
     this.#clock = clock;
     this.#machine = machine;
-    this.#originMs = readOrigin(
+    this.now = carriedOn(
       () => machine.wallMs(),
       () => machine.monotonicMs(),
     );
   }
 
-  now(): number {
-    return Math.floor(this.#originMs + this.#machine.monotonicMs());
-  }
-
   preciseMs(): number {
     return this.#machine.monotonicMs();
+  }
+
+  /** What a clock would say that is right. */
+  get rightMs(): number {
+    return this.#clock.now();
   }
 
   /** Whether it is close enough to the right time for its node to record. */
