@@ -29,12 +29,17 @@ type Done = (error?: Error | null) => void;
 /** The end of a connection at the node: what is written to it arrives at once, unless nobody reads. */
 class NodeSocket extends Socket {
   readonly #onText: (text: string) => void;
+  readonly #clock: { now(): number };
   #unread: { readonly text: string; readonly done: Done } | undefined;
   #isStalled = false;
 
-  constructor(onText: (text: string) => void) {
+  /** Since when something waits that nobody reads, by the right clock. */
+  unreadSinceMs: number | undefined;
+
+  constructor(onText: (text: string) => void, clock: { now(): number }) {
     super();
     this.#onText = onText;
+    this.#clock = clock;
   }
 
   get isStalled(): boolean {
@@ -49,6 +54,7 @@ class NodeSocket extends Socket {
     this.#isStalled = false;
     const unread = this.#unread;
     this.#unread = undefined;
+    this.unreadSinceMs = undefined;
     if (unread !== undefined) this.#arrive(unread.text, unread.done);
   }
 
@@ -63,6 +69,7 @@ class NodeSocket extends Socket {
   #arrive(text: string, done: Done): void {
     if (this.#isStalled) {
       this.#unread = { text, done };
+      this.unreadSinceMs = this.#clock.now();
       return;
     }
     this.#onText(text);
@@ -74,8 +81,6 @@ interface Connection {
   readonly node: SimulatedNode;
   readonly socket: NodeSocket;
   readonly witness: DisplayWitness;
-  /** Since when something waits that the display does not read, in right time. */
-  behindSinceMs: number | undefined;
 }
 
 export interface DisplaysOptions {
@@ -128,8 +133,8 @@ export class Display {
       clock,
       revision,
     });
-    const socket = new NodeSocket(this.#reader(witness));
-    const connection: Connection = { node, socket, witness, behindSinceMs: undefined };
+    const socket = new NodeSocket(this.#reader(witness), this.#options.clock);
+    const connection: Connection = { node, socket, witness };
     this.#connection = connection;
     socket.once('close', () => this.#lost(connection));
     const response = new ServerResponse(new IncomingMessage(socket));
@@ -178,6 +183,12 @@ export class Display {
     this.lose();
   }
 
+  /** The node that has told it how its timer is, and of all changes since. */
+  get node(): SimulatedNode | undefined {
+    const connection = this.#connection;
+    return connection?.witness.isConnected === true ? connection.node : undefined;
+  }
+
   /** It reads nothing until it is woken. */
   stall(): void {
     if (this.#connection === undefined) return;
@@ -218,9 +229,7 @@ export class Display {
     const bytes = socket.writableLength;
     const isSmall = bytes <= LARGEST_BACKLOG_BYTES + LONGEST_MESSAGE_BYTES;
     must('T10', isSmall, () => `${bytes} bytes wait for display ${this.name}`);
-    if (bytes === 0) connection.behindSinceMs = undefined;
-    else connection.behindSinceMs ??= nowMs;
-    const behindMs = nowMs - (connection.behindSinceMs ?? nowMs);
+    const behindMs = nowMs - (socket.unreadSinceMs ?? nowMs);
     must('T10', behindMs <= LONGEST_PATIENCE_MS, () => {
       return `display ${this.name} has read nothing for ${behindMs} ms`;
     });

@@ -94,6 +94,13 @@ export class Instructors {
     }
   }
 
+  /** Who asked is shown the timer after the change, unless it is gone. */
+  #checkShown(what: string, result: CommandResult | undefined, revision = 0): void {
+    const shown = result?.ok === true ? result.timer?.record.revision : undefined;
+    const isAfter = shown === undefined || shown >= revision;
+    must('T3', isAfter, () => `${what} is answered with revision ${shown}, before ${revision}`);
+  }
+
   #answered(asked: Asked, result: CommandResult | undefined): void {
     const { command, node, revision, isOneOfMany } = asked;
     asked.answers += 1;
@@ -104,6 +111,7 @@ export class Instructors {
     must('T5', asked.answers === 1 && !node.isDead, () => `${what} is answered again`);
     if (outcome === 'done') {
       must('T3', revision !== undefined, () => `${what} is done, and nothing is committed`);
+      this.#checkShown(what, result, revision);
       return;
     }
     asked.isRefused = outcome !== 'outcome_unknown';

@@ -38,7 +38,8 @@ export interface KeyedRequestsOptions {
   readonly nodes: () => readonly SimulatedNode[];
   readonly tell: (line: string) => void;
   readonly onBroken: (error: unknown) => void;
-  readonly onRepeated: () => void;
+  /** Called right before a node is asked again. */
+  readonly onRepeated: (node: SimulatedNode, timerId: string) => void;
 }
 
 export class KeyedRequests {
@@ -105,7 +106,7 @@ export class KeyedRequests {
     const { tell, onRepeated } = this.#options;
     keyed.node = node;
     keyed.attempts += 1;
-    if (keyed.attempts > 1) onRepeated();
+    if (keyed.attempts > 1) onRepeated(node, timerId);
     tell(`node ${node.name} is asked to ${phrase(keyed)}`);
     const socket = new Socket();
     const request = Object.assign(new IncomingMessage(socket), {

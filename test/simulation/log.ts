@@ -22,8 +22,9 @@ import {
   VERY_BEGINNING,
 } from '../../src/journal/journal.js';
 import { MemoryJournal } from '../../src/journal/memory.js';
-import { StreamIndex } from '../../src/journal/nats-index.js';
+import { type IndexState, StreamIndex } from '../../src/journal/nats-index.js';
 import { linesOfSnapshot, readSnapshot } from '../../src/journal/nats-snapshot.js';
+import { must } from './model.js';
 import type { Random } from './random.js';
 
 const COMMITS_PER_LOSS = 5;
@@ -68,14 +69,24 @@ export interface LogOptions {
   readonly onDamaged: (error: unknown) => void;
 }
 
+interface Message {
+  readonly entry: Entry;
+  /** Whether it is an entry, or came too late to be one. */
+  readonly counts: boolean;
+  /** The place of the last entry up to it. */
+  readonly position: number;
+}
+
 export class SimulatedLog {
   readonly clock: Clock;
   readonly random: Random;
   readonly documents: Documents = new MemoryJournal().documents;
   /** In the order of their commit; the entry at position 1 is at index 0. */
   readonly entries: Entry[] = [];
+  /** All that the log was given that may have been an entry, of which some came too late to be one. */
+  readonly messages: Message[] = [];
   /** The last one that was written: of those before it nobody reads any, and together they would be large. */
-  snapshot: { readonly position: number; readonly lines: readonly string[] } | undefined;
+  snapshot: { readonly position: number; readonly state: IndexState } | undefined;
   readonly #histories = new Map<string, Entry[]>();
   readonly #connections = new Set<NodeJournal>();
   #commits = 0;
@@ -136,6 +147,7 @@ export class SimulatedLog {
     const passesByMistake =
       this.bug === 'revision off by one' && history.length > 0 && entry.revision === history.length;
     if (!isNext && !passesByMistake) {
+      this.#keep(entry, false);
       this.#onConflict(entry);
       return 'conflict';
     }
@@ -146,8 +158,13 @@ export class SimulatedLog {
     history.push(entry);
     this.#histories.set(entry.timerId, history);
     this.entries.push(entry);
+    this.#keep(entry, true);
     this.#onCommit(entry, recorder.now());
     return 'committed';
+  }
+
+  #keep(entry: Entry, counts: boolean): void {
+    this.messages.push({ entry, counts, position: this.entries.length });
   }
 }
 
@@ -171,12 +188,15 @@ export class NodeJournal implements Journal {
   #isGone = false;
   /** So many of the next answers to appends get lost on their way. */
   answersToLose = 0;
+  /** Since when the log takes and answers all that the node appends, unless it is cut off. */
+  reachedSinceMs: number;
   #untilHealed: (() => void)[] = [];
 
   constructor(log: SimulatedLog, clock: NodeClock) {
     this.#log = log;
     this.#clock = clock;
     this.documents = log.documents;
+    this.reachedSinceMs = log.clock.now();
   }
 
   get isCutOff(): boolean {
@@ -193,6 +213,7 @@ export class NodeJournal implements Journal {
   }
 
   heal(): void {
+    if (this.#isCutOff) this.reachedSinceMs = this.#log.clock.now();
     this.#isCutOff = false;
     for (const resume of this.#untilHealed.splice(0)) resume();
     this.hurry();
@@ -245,30 +266,36 @@ export class NodeJournal implements Journal {
   async *#readIndex(endedBeforeMs: number): AsyncGenerator<readonly TimerRecord[]> {
     const { snapshot } = this.#log;
     if (snapshot !== undefined)
-      this.#index = new StreamIndex(await readSnapshot(piecesOf(snapshot.lines)));
+      this.#index = new StreamIndex(await readSnapshot(piecesOf(linesOfSnapshot(snapshot.state))));
     this.#foldUpTo(this.#log.entries.length);
-    const heads = this.#index.unfinishedAt(endedBeforeMs);
-    const wanted = new Set(heads.map(({ timerId }) => timerId));
-    this.#noteRead(this.#log.entries.filter(({ timerId }) => wanted.has(timerId)));
-    yield heads.flatMap(({ record }) => record ?? []);
+    // What the node must know by that is said by the log, and not by the index that is to be tested.
+    for (const timerId of this.#log.timerIds()) {
+      const history = this.#log.historyOf(timerId);
+      if (isWanted(history, endedBeforeMs)) this.#noteRead(history);
+    }
+    yield this.#index.unfinishedAt(endedBeforeMs).flatMap(({ record }) => record ?? []);
   }
 
   /** What was delivered is in the index, of which a snapshot is made now and then. */
   #foldUpTo(position: number): void {
     const isStale = this.#log.bug === 'stale snapshot';
     let headsBefore = isStale ? this.#index.capture().heads : [];
-    for (const entry of this.#log.entries.slice(this.#index.position, position)) {
-      if (isStale) headsBefore = this.#index.capture().heads;
-      this.#index.fold(entry, this.#index.sequence + 1);
+    for (const message of this.#log.messages.slice(this.#index.sequence)) {
+      if (message.position > position) break;
+      if (isStale && message.counts) headsBefore = this.#index.capture().heads;
+      this.#fold(message);
     }
     const lastPosition = this.#log.snapshot?.position ?? 0;
     if (this.#index.position < lastPosition + ENTRIES_BETWEEN_SNAPSHOTS) return;
     const state = this.#index.capture();
     const written = isStale ? { ...state, heads: headsBefore } : state;
-    this.#log.snapshot = {
-      position: this.#index.position,
-      lines: [...linesOfSnapshot(written)],
-    };
+    this.#log.snapshot = { position: this.#index.position, state: written };
+  }
+
+  #fold({ entry: { type, timerId, revision }, entry, counts }: Message): void {
+    const isTaken = this.#index.fold(entry, this.#index.sequence + 1);
+    const what = `${type} of ${timerId}, revision ${revision}, which came too late`;
+    must('T5', isTaken === counts, () => `a node counts wrongly for an entry or not: ${what}`);
   }
 
   subscribe(listener: (commit: Commit) => void): () => void {
@@ -287,7 +314,10 @@ export class NodeJournal implements Journal {
     await this.#travel();
     if (this.#isCutOff) return this.#fail(new JournalError(NOT_REACHED));
     const isToBeLost = this.answersToLose > 0;
-    if (isToBeLost) this.answersToLose -= 1;
+    if (isToBeLost) {
+      this.answersToLose -= 1;
+      this.reachedSinceMs = this.#log.clock.now();
+    }
     if (isToBeLost && this.#log.random.chance(0.5)) return this.#failAndArriveLater(entries);
     const answers = this.#log.commit(entries, this.#clock);
     await this.#travel();
@@ -445,7 +475,7 @@ export class NodeJournal implements Journal {
   }
 }
 
-async function* piecesOf(lines: readonly string[]): AsyncGenerator<string> {
+async function* piecesOf(lines: Iterable<string>): AsyncGenerator<string> {
   yield* lines;
 }
 

@@ -26,6 +26,8 @@ export interface Counted {
   readonly revision: number;
   /** The instant of the entry. */
   readonly atMs: number;
+  /** When it was committed, by the right clock. */
+  readonly committedMs: number;
   readonly durationMs: number;
   readonly thresholdsMs: readonly number[];
   /** What was left at `sinceMs`, or since the clock stands still. */
@@ -72,17 +74,18 @@ export class Model {
     const latestMs = Math.min(possibleMs, nowMs + MAX_CLOCK_SKEW_MS);
     const earlyMs = entry.atMs - latestMs;
     must('T4', earlyMs <= 0, () => `${what} is committed ${earlyMs} ms early`);
-    const after = before === undefined ? begin(entry) : step(before, entry);
+    const after = before === undefined ? begin(entry, nowMs) : step(before, entry, nowMs);
     this.timers.set(timerId, [...(this.timers.get(timerId) ?? []), after]);
   }
 }
 
-function begin(entry: Entry): Counted {
+function begin(entry: Entry, committedMs: number): Counted {
   if (entry.type !== 'created') throw new BrokenRule('T5', `${entry.type} of a timer that is not`);
   const { durationMs, warningThresholdsMs, autoStart } = entry.data;
   return {
     revision: 1,
     atMs: entry.atMs,
+    committedMs,
     durationMs,
     thresholdsMs: warningThresholdsMs,
     leftMs: durationMs,
@@ -93,7 +96,7 @@ function begin(entry: Entry): Counted {
   };
 }
 
-function step(before: Counted, entry: Entry): Counted {
+function step(before: Counted, entry: Entry, committedMs: number): Counted {
   const { timerId, type, atMs } = entry;
   const isPossible = (isSo: boolean): void =>
     must('T4', isSo, () => `${type} of ${timerId}, which ${situation(before, atMs)}`);
@@ -101,7 +104,7 @@ function step(before: Counted, entry: Entry): Counted {
   const isInTime = atMs < endOf(before);
   const isRunning = before.sinceMs !== null;
   must('T2', atMs >= before.atMs, () => `${type} of ${timerId} is before the entry before it`);
-  const next = { ...before, revision: before.revision + 1, atMs };
+  const next = { ...before, revision: before.revision + 1, atMs, committedMs };
   const leftMs = before.sinceMs === null ? before.leftMs : before.leftMs - (atMs - before.sinceMs);
   const ended = { leftMs, sinceMs: null, endedAtMs: atMs };
   switch (type) {

@@ -121,6 +121,10 @@ export class SimulatedNode {
   /** So many of the next entries that are applied make their timers fail. */
   failuresToCome = 0;
   #lastPositionTold: number | undefined;
+  /** Since when it takes commands, by the right clock. */
+  #servingSinceMs = Number.POSITIVE_INFINITY;
+  /** When timers last came back that had failed or left memory, by the right clock. */
+  readonly #touchedMs = new Map<string, number>();
 
   constructor(options: NodeOptions) {
     const { name, clock, journal, model, bug, onTimerFailed, onBroken } = options;
@@ -155,16 +159,24 @@ export class SimulatedNode {
       config,
       log,
     });
-    this.registry.recovered.catch((error: unknown) => {
-      if (!this.isDead) onBroken(error);
-    });
+    this.registry.recovered.then(
+      () => {
+        this.#servingSinceMs = clock.rightMs;
+      },
+      (error: unknown) => {
+        if (!this.isDead) onBroken(error);
+      },
+    );
     this.#warnings = new WarningWitness(model, clock);
     this.registry.watch({
       changed: (changes) =>
         this.#checked(() => {
           for (const change of changes) this.#told(change);
         }),
-      touched: (timerId) => this.#warnings.lost(timerId),
+      touched: (timerId) => {
+        this.#touchedMs.set(timerId, clock.rightMs);
+        this.#warnings.lost(timerId);
+      },
       warned: (warning) => this.#checked(() => this.#warnings.warned(warning)),
     });
   }
@@ -176,6 +188,16 @@ export class SimulatedNode {
   /** Whether the node tells of changes as they are in the log at this moment. */
   get isCaughtUp(): boolean {
     return this.isServing && this.journal.isCaughtUp && this.registry.isIdle;
+  }
+
+  /** Since when nothing kept it from recording the end of a timer at a revision, by the right clock. */
+  mayRecordSinceMs(timerId: string, revision: number): number {
+    const found = this.registry.lookUp(timerId);
+    const isFree = !this.journal.isCutOff && this.journal.answersToLose === 0;
+    const mayRecord = isFree && this.hasRightClock && found.ok;
+    if (!mayRecord || found.timer.record.revision !== revision) return Number.POSITIVE_INFINITY;
+    const touchedMs = this.#touchedMs.get(timerId) ?? 0;
+    return Math.max(this.#servingSinceMs, this.journal.reachedSinceMs, touchedMs);
   }
 
   /** What its clock says, which is not quite right. */

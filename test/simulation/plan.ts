@@ -7,8 +7,13 @@ export type NodeName = (typeof NODES)[number];
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
+/** How far from the end of a timer something is that happens at its end: nodes differ by no more in when that is. */
+const NEAR_MS = 300;
+/** How long it takes at least until all know of an end. */
+const RECORDING_MS = 20;
 const FIRST_CREATIONS = 3;
-const STEPS_PER_RESTART = 25;
+const STEPS_PER_RESTART = 20;
+const FLOOD_CHANGES = 420;
 /** Commands are for the latest timers; one that is so old and has not ended would be carried along for ever. */
 const OLDEST_TIMER = 30;
 
@@ -18,6 +23,13 @@ export type Wish =
 
 /** A display's connection breaks, or it goes, or it reads nothing for a while. */
 export type Disturbance = 'lose' | 'leave' | 'stall';
+
+/** What keeps a node from recording for a while. */
+export type Outage =
+  | { readonly type: 'cut off'; readonly node: NodeName; readonly forMs: number }
+  | { readonly type: 'crash'; readonly node: NodeName; readonly forMs: number }
+  /** No node reaches the log. */
+  | { readonly type: 'engine away'; readonly forMs: number };
 
 /** Timers are named by how many were asked for since: 0 is the newest. */
 export type Event =
@@ -69,11 +81,27 @@ export type Event =
       readonly how: Disturbance;
       readonly forMs: number;
     }
-  | { readonly type: 'cut off'; readonly node: NodeName; readonly forMs: number }
-  | { readonly type: 'crash'; readonly node: NodeName; readonly forMs: number }
+  | Outage
   | { readonly type: 'drain'; readonly node: NodeName; readonly forMs: number }
-  /** No node reaches the log. */
-  | { readonly type: 'engine away'; readonly forMs: number }
+  /**
+   * Something happens at the end of a timer, or right before or after it, by the clock of the node that it happens to.
+   * Timers are named by how many end before them.
+   */
+  | {
+      readonly type: 'at end';
+      readonly ending: number;
+      readonly byMs: number;
+      readonly what:
+        | Outage
+        | { readonly type: 'ask'; readonly node: NodeName; readonly wish: Wish };
+    }
+  /** A display stops reading, and its timer is changed many times. */
+  | {
+      readonly type: 'flood';
+      readonly display: number;
+      readonly changes: number;
+      readonly forMs: number;
+    }
   /** Somebody sets the wall clock of a machine, and back. */
   | {
       readonly type: 'step clock';
@@ -93,6 +121,8 @@ export interface Step {
 export interface Plan {
   readonly seed: number;
   readonly steps: readonly Step[];
+  /** The time that passes after the last step. */
+  readonly afterMs: number;
 }
 
 export function planOf(seed: number, hours: number): Plan {
@@ -109,16 +139,17 @@ export function planOf(seed: number, hours: number): Plan {
     creations += 1;
     if (creations > OLDEST_TIMER) steps.push({ waitMs: 0, event: clearance(random) });
   }
-  return { seed, steps };
+  return { seed, steps, afterMs: 0 };
 }
 
 /** First there are timers; and in every plan that is not short a node starts again. */
 function nextEvent(step: number, random: Random): Event {
   if (step < FIRST_CREATIONS) return creation(random);
   const isRestart = step % STEPS_PER_RESTART === 0;
-  return isRestart
-    ? { type: 'drain', node: nodeOf(random), forMs: outageOf(random) }
-    : eventOf(random);
+  if (isRestart) return { type: 'drain', node: nodeOf(random), forMs: outageOf(random) };
+  const chance = random.next();
+  if (chance < 0.13) return endingOf(random);
+  return chance < 0.132 ? floodOf(random) : eventOf(random);
 }
 
 function waitOf(random: Random): number {
@@ -171,6 +202,29 @@ function eventOf(random: Random): Event {
     return { type: 'disturb', display: random.between(0, 5), how, forMs: outageOf(random) };
   }
   return faultOf(random);
+}
+
+function endingOf(random: Random): Event {
+  const ending = random.between(0, 5);
+  if (random.chance(0.4)) {
+    return { type: 'at end', ending, byMs: random.between(-NEAR_MS, 0), what: outageAtEnd(random) };
+  }
+  // Most dangerous is what comes while the end is being recorded.
+  const byMs = random.pick([random.between(-NEAR_MS, NEAR_MS), random.between(0, RECORDING_MS)]);
+  const what = { type: 'ask', node: nodeOf(random), wish: wishOf(random) } as const;
+  return { type: 'at end', ending, byMs, what };
+}
+
+function outageAtEnd(random: Random): Outage {
+  const type = random.pick<Outage['type']>(['cut off', 'crash', 'engine away', 'engine away']);
+  const forMs = random.between(SECOND_MS, 3 * MINUTE_MS);
+  return type === 'engine away' ? { type, forMs } : { type, node: nodeOf(random), forMs };
+}
+
+/** More than may wait for a display, in less time than it may read nothing. */
+function floodOf(random: Random): Event {
+  const display = random.between(0, 5);
+  return { type: 'flood', display, changes: FLOOD_CHANGES, forMs: 2 * MINUTE_MS };
 }
 
 function faultOf(random: Random): Event {

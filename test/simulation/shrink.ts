@@ -23,11 +23,27 @@ async function withoutOneChunk(
   options: RunOptions,
 ): Promise<Plan | undefined> {
   for (let from = 0; from < plan.steps.length; from += chunk) {
-    const steps = plan.steps.toSpliced(from, chunk);
-    const { broken } = await run({ ...plan, steps }, options);
-    if (broken?.rule === rule) return { ...plan, steps };
+    for (const fewer of [without(plan, from, chunk), withoutButLater(plan, from, chunk)]) {
+      const { broken } = await run(fewer, options);
+      if (broken?.rule === rule) return fewer;
+    }
   }
   return undefined;
+}
+
+function without(plan: Plan, from: number, chunk: number): Plan {
+  return { ...plan, steps: plan.steps.toSpliced(from, chunk) };
+}
+
+/** As much time passes as before: some steps are there only because a timer ends meanwhile. */
+function withoutButLater(plan: Plan, from: number, chunk: number): Plan {
+  const fewer = without(plan, from, chunk);
+  const gone = plan.steps.slice(from, from + chunk);
+  const waitedMs = gone.reduce((sumMs, { waitMs }) => sumMs + waitMs, 0);
+  const next = fewer.steps[from];
+  if (next === undefined) return { ...fewer, afterMs: plan.afterMs + waitedMs };
+  const later = { ...next, waitMs: next.waitMs + waitedMs };
+  return { ...fewer, steps: fewer.steps.with(from, later) };
 }
 
 /** What happened, line by line. */

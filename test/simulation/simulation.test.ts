@@ -12,7 +12,7 @@ const PATIENCE_MS = 180_000;
 
 describe('three nodes that share a log which is late, cuts them off, repeats itself and loses answers', () => {
   it(
-    'T1, T2, T3, T4, T5, T7, T8, T9, T10, T11, A5, D2, J1, J3, J4, J5: keep the rules, whatever they are asked and whoever crashes',
+    'T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, A5, D2, J1, J3, J4, J5: keep the rules, whatever they are asked and whoever crashes',
     async () => {
       for (let seed = 1; seed <= SEEDS; seed += 1) {
         const { broken } = await run(planOf(seed, 1));
@@ -31,7 +31,7 @@ describe('three nodes that share a log which is late, cuts them off, repeats its
 describe('a bug', () => {
   const bugs: readonly [Bug, RegExp][] = [
     ['revision off by one', /^(T[45]|A5)$/],
-    ['lost entry', /^(T[35]|A5)$/],
+    ['lost entry', /^(T[345]|A5)$/],
     ['early expiry', /^T4$/],
     ['clock ahead', /^T4$/],
     ['change told twice', /^D2$/],

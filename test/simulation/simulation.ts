@@ -31,6 +31,13 @@ const RECONCILIATION_MS = 300_000;
 /** By the bug of a clock that nobody compares with others. */
 const CLOCK_AHEAD_MS = 1000;
 const MOST_RECONCILIATIONS = 3;
+/**
+ * An end is on record so long after some node could record it: the turns before it and an append in hand have passed,
+ * one or two of its own failed, and all of that took long on its way.
+ */
+const LATEST_END_MS = 20_000;
+/** Whoever asks again meets somebody else there so often, who wants something of the same timer. */
+const CROWD = 0.7;
 
 export const FIGURES = [
   'steps',
@@ -100,8 +107,11 @@ class Simulation {
   readonly #timerIds: string[] = [];
   readonly #displays: Display[] = [];
   readonly #displaysOptions: DisplaysOptions;
+  /** Says where somebody else wants something at the same moment. */
+  readonly #crowd: Random;
   readonly #beganMs: number;
   readonly #figures = noFigures();
+  #isReconciling = false;
   #broken: BrokenRule | undefined;
 
   constructor(plan: Plan, options: RunOptions) {
@@ -131,12 +141,13 @@ class Simulation {
       onBroken: (error) => this.#breaks(error),
       onReturn: () => this.#count('reconnections'),
     };
+    this.#crowd = new Random(plan.seed ^ -3);
     this.#instructors = new Instructors({
       clock: this.#clock,
       random: new Random(plan.seed ^ -2),
       model: this.#model,
       nodes: () => [...this.#nodes.values()],
-      onRepeated: () => this.#count('repeated requests'),
+      onRepeated: (node, timerId) => this.#repeated(node, timerId),
       tell: (line) => this.#tell(line),
       onBroken: (error) => this.#breaks(error),
     });
@@ -154,6 +165,7 @@ class Simulation {
       this.#check();
       this.#options.onStep?.(this.#figures.steps, this.#plan.steps.length);
     }
+    await this.#pass(this.#plan.afterMs);
     await this.#reconcile();
     const simulatedMs = this.#clock.now() - this.#beganMs;
     return { figures: this.#figures, simulatedMs, broken: this.#broken };
@@ -167,6 +179,7 @@ class Simulation {
 
   /** At the end all faults are mended; soon after, all nodes agree and nothing is left undone. */
   async #reconcile(): Promise<void> {
+    this.#isReconciling = true;
     for (const name of NODES) {
       const node = this.#restarted(name);
       node.failuresToCome = 0;
@@ -275,6 +288,12 @@ class Simulation {
       case 'step clock':
         this.#stepClock(event);
         break;
+      case 'at end':
+        this.#atEnd(event);
+        break;
+      case 'flood':
+        this.#flood(event);
+        break;
       case 'lose answers':
         this.#loseAnswers(event);
         break;
@@ -328,11 +347,8 @@ class Simulation {
   #watch(node: NodeName, timerId: string): void {
     const counted = this.#model.now(timerId);
     const on = this.#nodes.get(node);
-    const following = this.#following();
-    const isAmong = following.some((display) => display.timerId === timerId);
-    const isAlive = (display: Display): boolean =>
-      this.#model.now(display.timerId)?.ending === null;
-    const hasRoom = !isAmong && following.filter(isAlive).length < MOST_DISPLAYS;
+    const isAmong = this.#following().some((display) => display.timerId === timerId);
+    const hasRoom = !isAmong && this.#alive().length < MOST_DISPLAYS;
     if (counted === undefined || counted.ending !== null || on === undefined || !hasRoom) return;
     const wantsTicks = leftAt(counted, this.#clock.now()) < LONGEST_TICKING_MS;
     const name = `${this.#displays.length + 1}`;
@@ -348,11 +364,80 @@ class Simulation {
     if (display === undefined) return;
     this.#tell(`display ${display.name} ${DISTURBANCES[how]}`);
     display[how]();
-    if (how === 'stall') this.#clock.setTimeout(() => display.wake(), forMs);
+    if (how === 'stall') this.#wakeLater(display, forMs);
+  }
+
+  /** What waits for whoever does not read is the most right before it reads again. */
+  #wakeLater(display: Display, forMs: number): void {
+    this.#clock.setTimeout(() => {
+      this.#checked(() => display.check());
+      display.wake();
+    }, forMs);
+  }
+
+  #flood({ display: index, changes, forMs }: EventOf<'flood'>): void {
+    const connected = this.#alive().filter(({ node }) => node !== undefined);
+    const display = connected.at(index % Math.max(1, connected.length));
+    const node = display?.node;
+    if (display === undefined || node === undefined) return;
+    this.#tell(`display ${display.name} stops reading, and its timer is changed ${changes} times`);
+    display.stall();
+    this.#wakeLater(display, forMs);
+    const { timerId } = display;
+    const change = { type: 'extend', addedMs: 1000, timerId } as const;
+    for (let asked = 0; asked < changes; asked += 1) this.#ask(node.name, [change]);
+  }
+
+  #atEnd({ ending, byMs, what }: EventOf<'at end'>): void {
+    const timerId = this.#endingNext(ending);
+    if (timerId === undefined) return;
+    const aheadMs = 'node' in what ? this.#aheadMs(what.node) : 0;
+    this.#whenItEnds(timerId, byMs - aheadMs, () => {
+      if (what.type === 'ask') this.#ask(what.node, [{ ...what.wish, timerId }]);
+      else this.#do(what);
+    });
+  }
+
+  /** How far the clock of a node is ahead. */
+  #aheadMs(name: NodeName): number {
+    const node = this.#nodes.get(name);
+    return node?.hasRightClock === true ? node.now() - this.#clock.now() : 0;
+  }
+
+  /** Of the timers that run, the one that ends after so many others. */
+  #endingNext(ending: number): string | undefined {
+    const nowMs = this.#clock.now();
+    const running = [...this.#model.timers].flatMap(([timerId, counted]) => {
+      const last = counted.at(-1);
+      const endMs = last === undefined ? nowMs : endOf(last);
+      return endMs > nowMs && endMs < Number.POSITIVE_INFINITY ? [{ timerId, endMs }] : [];
+    });
+    running.sort((a, b) => a.endMs - b.endMs);
+    return running.at(ending % Math.max(1, running.length))?.timerId;
+  }
+
+  /** An end may be put off until it comes; nothing happens any more when all faults are to be mended. */
+  #whenItEnds(timerId: string, byMs: number, happen: () => void): void {
+    const last = this.#model.now(timerId);
+    const leftMs = last === undefined ? 0 : endOf(last) + byMs - this.#clock.now();
+    if (leftMs === Number.POSITIVE_INFINITY || this.#isReconciling) return;
+    if (leftMs <= 0) happen();
+    else this.#clock.setTimeout(() => this.#whenItEnds(timerId, byMs, happen), leftMs);
+  }
+
+  #repeated(node: SimulatedNode, timerId: string): void {
+    this.#count('repeated requests');
+    if (!this.#crowd.chance(CROWD)) return;
+    this.#ask(node.name, [{ type: 'extend', addedMs: 1000, timerId }]);
   }
 
   #following(): readonly Display[] {
     return this.#displays.filter(({ isOver }) => !isOver);
+  }
+
+  /** Those that follow a timer that has not ended. */
+  #alive(): readonly Display[] {
+    return this.#following().filter(({ timerId }) => this.#model.now(timerId)?.ending === null);
   }
 
   #cutOff({ node: name, forMs }: EventOf<'cut off'>): void {
@@ -461,6 +546,7 @@ class Simulation {
     this.#count('entries');
     const when = timeOf(entry.atMs);
     this.#tell(`committed: ${type} of ${timerId}, revision ${revision}, at ${when}`);
+    this.#checked(() => this.#checkEndOf(timerId));
     this.#checked(() => this.#instructors.committed(entry, recordedMs));
   }
 
@@ -474,6 +560,21 @@ class Simulation {
       this.#checked(() => node.check());
     }
     for (const display of this.#displays) this.#checked(() => display.check());
+    for (const timerId of this.#model.timers.keys()) this.#checked(() => this.#checkEndOf(timerId));
+  }
+
+  /** While some node that knows of a timer may record, its end is soon on record, whoever else is away. */
+  #checkEndOf(timerId: string): void {
+    const last = this.#model.now(timerId);
+    const nowMs = this.#clock.now();
+    if (last === undefined || endOf(last) > nowMs - LATEST_END_MS) return;
+    for (const node of this.#nodes.values()) {
+      const mayRecordMs = node.mayRecordSinceMs(timerId, last.revision);
+      const lateMs = nowMs - Math.max(endOf(last), last.committedMs, mayRecordMs);
+      must('T4', lateMs <= LATEST_END_MS, () => {
+        return `${timerId} has not expired, and node ${node.name} could record that for ${lateMs} ms`;
+      });
+    }
   }
 
   #checked(check: () => void): void {
