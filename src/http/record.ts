@@ -5,7 +5,8 @@ import { hasRight } from '../access/caller.js';
 import type { Limits } from '../access/limits.js';
 import type { Audit } from '../audit/export.js';
 import { storyOf } from '../audit/story.js';
-import type { Link } from '../journal/chain.js';
+import type { Link, RecordedEntry } from '../journal/chain.js';
+import { unlessImpossible } from '../journal/journal.js';
 import type { Log } from '../log.js';
 import { auditQuerySchema, NDJSON_TYPE } from '../protocol/audit.js';
 import { Problem, problemOf } from '../protocol/problems.js';
@@ -58,7 +59,7 @@ export function recordRoutes(parts: RecordParts) {
     if (first?.type !== 'created') throw problemOf({ reason: 'unknown_timer' }, timerId);
     // Of timers that were deleted or left memory only the first entry tells whose they were.
     access.permit(caller, { id: timerId, ownerId: first.by.credential });
-    response.json(storyOf(history, hasRight(caller, 'audit')));
+    response.json(await readable(told(history, hasRight(caller, 'audit'))));
   };
 
   const exportAudit: Handler = async ({ request, response }) => {
@@ -114,6 +115,11 @@ export function recordRoutes(parts: RecordParts) {
   };
 
   return { getHistory, exportAudit, listHeads, createReceipt, publicKeys };
+}
+
+/** @throws {JournalError} if the entries contradict each other, as those of a damaged copy may. */
+async function told(history: readonly RecordedEntry[], withAddresses: boolean) {
+  return unlessImpossible(() => storyOf(history, withAddresses));
 }
 
 function requireReady({ absence }: Registry): void {

@@ -226,8 +226,13 @@ export const recordSchema = z.object({
  * @throws {JournalError} if one contradicts itself.
  */
 export function recordsOf(histories: readonly (readonly Entry[])[]): TimerRecord[] {
+  return unlessImpossible(() => histories.map(recordOf));
+}
+
+/** @throws {JournalError} if entries that are folded contradict each other. */
+export function unlessImpossible<T>(fold: () => T): T {
   try {
-    return histories.map(recordOf);
+    return fold();
   } catch (cause) {
     if (!(cause instanceof ImpossibleEntryError)) throw cause;
     throw new JournalError(`The journal is damaged. ${cause.message}. Restore it from a backup.`, {

@@ -55,6 +55,15 @@ export class KeptHashes {
     return this.#first;
   }
 
+  /** The first kept one from a place on; the last, if that is before it. */
+  from(position: number): Milestone {
+    for (let place = position; place < this.#last.position; place += 1) {
+      const hash = this.#hashes.get(place);
+      if (hash !== undefined) return { position: place, hash };
+    }
+    return this.#last;
+  }
+
   /** Forgets those before a place. */
   beginAt(milestone: Milestone): void {
     for (const position of this.#hashes.keys()) {

@@ -21,6 +21,15 @@ const SILENCE_MS = 2000;
 export interface Message {
   readonly seq: number;
   readonly data: Uint8Array;
+  readonly subject: string;
+}
+
+/** Messages of a subject in their order; ends early when the engine falls silent, and goes on behind the last. */
+export interface Reading {
+  readonly messages: AsyncIterable<Message>;
+  /** The server whose copy is read, if that is known. */
+  readonly server: string | undefined;
+  readonly isOfLeader: boolean;
 }
 
 export interface Stretch {
@@ -44,11 +53,17 @@ export class StreamReader {
     this.#options = options;
   }
 
-  /** The messages of a subject in their order; ends early when the engine falls silent, and goes on behind the last. */
-  async *messages(stretch: Stretch): AsyncGenerator<Message> {
+  /** From any copy of the stream. */
+  async messages(stretch: Stretch): Promise<Reading> {
     const consumer = await this.#consumerOf(stretch);
-    if (consumer === undefined) yield* this.#askedFor(stretch);
-    else yield* broughtBy(consumer, stretch);
+    if (consumer === undefined) return this.messagesOfLeader(stretch);
+    const { cluster } = await consumer.info(true);
+    const messages = broughtBy(consumer, stretch);
+    return { messages, server: cluster?.leader, isOfLeader: false };
+  }
+
+  messagesOfLeader(stretch: Stretch): Reading {
+    return { messages: this.#askedFor(stretch), server: undefined, isOfLeader: true };
   }
 
   async #consumerOf({ first, subject }: Stretch): Promise<Consumer | undefined> {

@@ -21,7 +21,7 @@ import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import type { Bus } from '../bus.js';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import { linkOf, type Milestone } from './chain.js';
+import { linkOf } from './chain.js';
 import {
   type Anchor,
   BEGINNING_DOCUMENT,
@@ -54,9 +54,10 @@ import {
   wordsOf,
 } from './nats-connection.js';
 import { NatsDocuments } from './nats-documents.js';
+import { damaged, EntryReader, entryAt, entryIn } from './nats-entries.js';
 import { type Head, type IndexState, StreamIndex } from './nats-index.js';
 import { InDoubtError, Publisher } from './nats-publisher.js';
-import { type Message, StreamReader } from './nats-reader.js';
+import { StreamReader } from './nats-reader.js';
 import { type SnapshotName, Snapshots } from './nats-snapshots.js';
 import { Soundings } from './nats-soundings.js';
 
@@ -79,6 +80,8 @@ const SNAPSHOT_STAGGER = 0.2;
 const PART_AT_THE_END = 0.1;
 /** Somebody waits for an answer about a timer that this node may not have heard of yet. */
 const LONGEST_CATCHING_UP_MS = 1800;
+/** More of them need more memory, and fewer more consumers. */
+const ENTRIES_READ_TOGETHER = 10_000;
 /** A purge is a deed for which nobody waits like for an answer; of many entries it takes the engine a while. */
 const LONGEST_PURGE_MS = 60_000;
 const NS_PER_MS = 1_000_000;
@@ -102,14 +105,13 @@ export interface NatsJournalOptions {
   readonly onCrash: (error: Error) => void;
 }
 
-/** A message of the stream, however it came. */
-interface Brought extends Message {
+/** A message of the stream. */
+interface Brought {
+  readonly seq: number;
+  readonly data: Uint8Array;
   readonly headers: MsgHdrs | undefined;
-}
-
-interface Arrived {
-  readonly entry: Entry;
-  readonly position: number;
+  /** Whether whoever leads the stream was asked for it; it may come from any copy else. */
+  readonly isOfLeader: boolean;
 }
 
 export class NatsJournal implements Journal {
@@ -132,12 +134,10 @@ export class NatsJournal implements Journal {
   #replays = 0;
   /** The place of the last snapshot that this node knows of. */
   #lastSnapshot: number;
-  /** Where the last reading of entries ended: the next one often goes on there. */
-  #lastRead: Milestone | undefined;
   readonly #listeners = new Set<(commit: Commit) => void>();
   readonly #soundings: Soundings;
   readonly #publisher: Publisher;
-  readonly #reader: StreamReader;
+  readonly #entries: EntryReader;
   /** Entries that are in the index but were not delivered yet. */
   #arrived: Entry[] = [];
   #appendsUnderWay = 0;
@@ -154,6 +154,10 @@ export class NatsJournal implements Journal {
     | undefined;
   #stopListening: () => void = () => {};
   #reading: Promise<void> | undefined;
+  /** The server whose copy is listened to. */
+  #bringer = 'a server of NATS';
+  /** While the leader is asked whether a message is right. */
+  #doubt: Promise<void> | undefined;
   /** Who waits until all up to a message was delivered. */
   #catchingUp: { readonly sequence: number; readonly resolve: () => void }[] = [];
 
@@ -198,7 +202,14 @@ export class NatsJournal implements Journal {
       },
       askQuorum: async () => silenceMs(await manager.streams.info(stream)),
     });
-    this.#reader = new StreamReader({ client: this.#client, manager, stream, clock });
+    this.#entries = new EntryReader({
+      index,
+      reader: new StreamReader({ client: this.#client, manager, stream, clock }),
+      subjectOf: (timerId) => this.#subjectOf(timerId),
+      subject: `${stream}.*`,
+      requireConnection: () => this.#requireConnection(),
+      log: options.log,
+    });
     this.#publisher = new Publisher({
       client: this.#client,
       stream,
@@ -342,9 +353,9 @@ export class NatsJournal implements Journal {
   async history(timerId: string): Promise<readonly RecordedEntry[]> {
     const head = this.#index.headOf(timerId);
     if (head === undefined) return [];
-    const arrived = await this.#entriesOf(head);
+    const arrived = await this.#entries.ofTimer(head);
     const recorded: RecordedEntry[] = [];
-    for (const one of arrived) recorded.push(await this.#recorded(one));
+    for (const one of arrived) recorded.push(await this.#entries.recorded(one));
     // Somebody may have gone on meanwhile; what is given must not end before what was delivered.
     if (this.#index.revisionOf(timerId) > head.revision) return this.history(timerId);
     return recorded.filter((entry) => entry.position <= this.#delivered);
@@ -353,7 +364,7 @@ export class NatsJournal implements Journal {
   async read(afterPosition: number, limit: number): Promise<readonly RecordedEntry[]> {
     const before = Math.max(afterPosition, this.#beginning.position);
     const last = Math.min(before + limit, this.#delivered);
-    return last <= before ? [] : this.#linked(before + 1, last);
+    return last <= before ? [] : this.#entries.linked(before + 1, last);
   }
 
   /** Entries are recorded in the order of time, as far as the clocks of the nodes agree. */
@@ -451,6 +462,7 @@ export class NatsJournal implements Journal {
    */
   async #follow(): Promise<void> {
     while (!this.#isClosed && this.#failure === undefined) {
+      await this.#doubt;
       try {
         await this.#listen();
       } catch {
@@ -472,10 +484,11 @@ export class NatsJournal implements Journal {
       }),
     );
     if (this.#isClosed) return;
+    this.#bringer = (await consumer.info(true)).cluster?.leader ?? 'a server of NATS';
     const messages = await consumer.consume({
       max_messages: READ_AHEAD,
       expires: SILENCE_MS,
-      callback: ({ seq, data, headers }) => this.#take({ seq, data, headers }),
+      callback: ({ seq, data, headers }) => this.#take({ seq, data, headers, isOfLeader: false }),
     });
     this.#stopListening = () => messages.stop();
     await untilSilent(messages);
@@ -517,19 +530,44 @@ export class NatsJournal implements Journal {
     const seq = this.#index.sequence + 1;
     const message = await this.#manager.streams.getMessage(this.#stream, { seq });
     if (message === null || this.#index.sequence >= seq || this.#isClosed) return false;
-    this.#take({ seq, data: message.data, headers: message.header });
+    this.#take({ seq, data: message.data, headers: message.header, isOfLeader: true });
     return this.#failure === undefined;
   }
 
   #take(message: Brought): void {
-    if (this.#failure !== undefined || message.seq <= this.#index.sequence) return;
+    const isInDoubt = this.#doubt !== undefined && !message.isOfLeader;
+    if (this.#failure !== undefined || message.seq <= this.#index.sequence || isInDoubt) return;
     try {
       this.#arrive(message);
     } catch (error) {
-      this.#fail(error);
+      if (message.isOfLeader) this.#fail(error);
+      else this.#askLeaderInstead(error);
     }
     this.#tellCaughtUp();
     if (this.#index.sequence >= (this.#opening?.lastSequence ?? 0)) this.#opening?.resolve();
+  }
+
+  /** What one copy has may differ from the others for good, and is no damage unless whoever leads the stream has it too. */
+  #askLeaderInstead(error: unknown): void {
+    this.#stopListening();
+    const asking = async (): Promise<void> => {
+      const { sequence } = this.#index;
+      try {
+        await this.#readNext();
+        if (this.#index.sequence === sequence) this.#fail(error);
+        else
+          this.#log.error(
+            { err: error },
+            `${this.#bringer} has another message than the leader of the stream, which counts`,
+          );
+      } catch {
+        // Who listens anew meets the same message, and asks again.
+        await this.#pause();
+      }
+    };
+    this.#doubt ??= asking().finally(() => {
+      this.#doubt = undefined;
+    });
   }
 
   async #watchConnection(): Promise<void> {
@@ -640,27 +678,20 @@ export class NatsJournal implements Journal {
       if (wanted.has(head.timerId)) heads.set(head.timerId, { ...head, firstPosition });
     }
     const first = astride.reduce((least, head) => Math.min(least, head.firstPosition), position);
-    for await (const { entry, position: at } of this.#scan(first, position)) {
-      if (wanted.has(entry.timerId))
-        heads.set(entry.timerId, this.#headBehind(entry, at, position));
+    for (let from = first; from <= position; from += ENTRIES_READ_TOGETHER) {
+      const last = Math.min(from + ENTRIES_READ_TOGETHER - 1, position);
+      for (const entry of await this.#entries.linked(from, last)) {
+        if (wanted.has(entry.timerId)) heads.set(entry.timerId, this.#headBehind(entry, position));
+      }
     }
     return [...heads.values()];
   }
 
-  #headBehind(entry: Entry, at: number, joint: number): Head {
-    const { timerId, revision } = entry;
-    const sequence = this.#index.sequenceOf(at);
-    const firstPosition = joint + 1;
-    const endMs = endedAtMs(entry);
-    return {
-      timerId,
-      revision,
-      firstPosition,
-      position: at,
-      sequence,
-      endedAtMs: endMs,
-      record: null,
-    };
+  #headBehind(entry: RecordedEntry, joint: number): Head {
+    const { timerId, revision, position } = entry;
+    const sequence = this.#index.sequenceOf(position);
+    const place = { firstPosition: joint + 1, position, sequence };
+    return { timerId, revision, ...place, endedAtMs: endedAtMs(entry), record: null };
   }
 
   /** Makes a snapshot if enough has come since the last one, and nothing more urgent is under way. */
@@ -691,29 +722,8 @@ export class NatsJournal implements Journal {
     await this.#snapshots.write(state);
   }
 
-  /** The entries from one place to another, of all timers or one; the last place must hold one of them. */
-  async *#scan(from: number, to: number, subject = `${this.#stream}.*`): AsyncGenerator<Arrived> {
-    this.#requireConnection();
-    const [first, last] = [this.#index.sequenceOf(from), this.#index.sequenceOf(to)];
-    for await (const { seq, data } of this.#reader.messages({ first, last, subject })) {
-      const position = this.#index.positionUpTo(seq);
-      if (!this.#index.isVoid(seq)) yield { entry: entryIn(data, seq), position };
-      if (seq >= last) return;
-    }
-    throw new JournalError('NATS fell silent while entries were read');
-  }
-
-  /** The entries of a timer up to where it stood. */
-  async #entriesOf({ timerId, firstPosition, position }: Head): Promise<Arrived[]> {
-    const arrived: Arrived[] = [];
-    if (position < firstPosition) return arrived;
-    const subject = this.#subjectOf(timerId);
-    for await (const one of this.#scan(firstPosition, position, subject)) arrived.push(one);
-    return arrived;
-  }
-
   async #recordOf(head: Head): Promise<TimerRecord> {
-    const history = (await this.#entriesOf(head)).map(({ entry }) => entry);
+    const history = (await this.#entries.ofTimer(head)).map(({ entry }) => entry);
     const [record] = recordsOf([history]);
     if (record === undefined) throw damaged(head.sequence, 'it is gone');
     return record;
@@ -725,39 +735,6 @@ export class NatsJournal implements Journal {
     const entry = await entryAt(this.#manager, this.#stream, sequence);
     if (entry === undefined) throw damaged(sequence, 'it is gone');
     return entry;
-  }
-
-  async #recorded({ entry, position }: Arrived): Promise<RecordedEntry> {
-    const previousHash = this.#index.hashes.at(position - 1);
-    const hash = this.#index.hashes.at(position);
-    if (previousHash !== undefined && hash !== undefined) {
-      return { ...entry, position, previousHash, hash };
-    }
-    const [recorded] = await this.#linked(position, position);
-    if (recorded === undefined) throw damaged(this.#index.sequenceOf(position), 'it is gone');
-    return recorded;
-  }
-
-  /** The entries of some places; hashes that are not kept are computed from the last one before that is. */
-  async #linked(first: number, last: number): Promise<RecordedEntry[]> {
-    const recorded: RecordedEntry[] = [];
-    let milestone = this.#milestoneUpTo(first - 1);
-    for await (const { entry, position } of this.#scan(milestone.position + 1, last)) {
-      const previousHash = milestone.hash;
-      const hash = this.#index.hashes.at(position) ?? linkOf(entry, position, previousHash).hash;
-      milestone = { position, hash };
-      if (position >= first) recorded.push({ ...entry, position, previousHash, hash });
-    }
-    this.#lastRead = milestone;
-    return recorded;
-  }
-
-  #milestoneUpTo(position: number): Milestone {
-    const kept = this.#index.hashes.upTo(position);
-    const read = this.#lastRead;
-    return read !== undefined && read.position > kept.position && read.position <= position
-      ? read
-      : kept;
   }
 
   #subjectOf(timerId: string): string {
@@ -839,15 +816,6 @@ function silenceMs({ cluster }: StreamInfo): number {
   return needed === 0 ? 0 : (silences[needed - 1] ?? Number.POSITIVE_INFINITY);
 }
 
-async function entryAt(
-  manager: JetStreamManager,
-  stream: string,
-  sequence: number,
-): Promise<Entry | undefined> {
-  const message = await asked(() => manager.streams.getMessage(stream, { seq: sequence }));
-  return message === null ? undefined : entryIn(message.data, sequence);
-}
-
 /**
  * What became of each entry.
  * @throws {DoubtError} if that is not known of some.
@@ -878,25 +846,4 @@ function payloadOf(entry: Entry): string {
   const result = entrySchema.safeParse(entry);
   if (result.success) return JSON.stringify(result.data);
   throw new JournalError(`Entry ${entry.revision} of timer ${entry.timerId} cannot be recorded`);
-}
-
-function entryIn(data: Uint8Array, sequence: number): Entry {
-  const result = entrySchema.safeParse(parseJson(data));
-  if (result.success) return result.data;
-  throw damaged(sequence, result.error.issues[0]?.message ?? 'unknown reason');
-}
-
-function damaged(sequence: number, reason: string): JournalError {
-  return new JournalError(
-    `The journal is damaged: message ${sequence} of the stream is not readable (${reason}). ` +
-      'Restore the stream from a backup.',
-  );
-}
-
-function parseJson(data: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(data));
-  } catch {
-    return undefined;
-  }
 }

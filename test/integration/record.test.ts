@@ -55,6 +55,18 @@ async function claimsOf(service: TestService, jws: string, type: string): Promis
 const headLine = z.strictObject({ head: z.string() });
 
 describe('R2: the history of a timer', () => {
+  it('is not there for now when its entries contradict each other', async () => {
+    const { log, lines } = readableLog();
+    const service = await TestService.start({ log });
+    const { id } = await service.create();
+    await service.act(id, 'start');
+    const [creation, start] = await service.journal.history(id);
+    Object.assign(service.journal, { history: async () => [creation, start, start] });
+    const answer = await service.request('GET', `/timers/${id}/history`);
+    expect([answer.status, problemIn(answer).code]).toEqual([503, 'journal_unavailable']);
+    expect(lines.join()).toContain('The journal is damaged');
+  });
+
   it('tells what happened, who and why, and how the timer stood before and after', async () => {
     const service = await TestService.start();
     const { id } = await service.create({ name: 'Algebra', duration_seconds: 600 });
