@@ -977,7 +977,8 @@ class StrictSchemas {
     formats: { 'date-time': true, uri: true },
   });
 
-  readonly #validators = new Map<Json, ValidateFunction>();
+  /** By the text of the schema: most answers refer to the same few, and to compile one takes long. */
+  readonly #validators = new Map<string, ValidateFunction>();
 
   constructor({ components }: { readonly components: Json }) {
     this.#ajv.addKeyword('components');
@@ -986,8 +987,9 @@ class StrictSchemas {
 
   /** Gives what tells everything that is wrong with a value. Throws if the schema is not valid. */
   compile(schema: Json): (value: unknown) => string[] {
-    const validate = this.#validators.get(schema) ?? this.#ajv.compile(closed(schema));
-    this.#validators.set(schema, validate);
+    const text = JSON.stringify(schema);
+    const validate = this.#validators.get(text) ?? this.#ajv.compile(closed(schema));
+    this.#validators.set(text, validate);
     return (value) => {
       if (validate(value)) return [];
       return (validate.errors ?? []).map(({ instancePath, message, params }) => {
