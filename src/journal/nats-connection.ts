@@ -200,9 +200,28 @@ export async function asked<T>(asking: () => Promise<T>): Promise<T> {
 /** What stands in the way of our own stream for good is told as a `JournalError`. */
 function isPassing(error: unknown): boolean {
   if (error instanceof JetStreamApiError && error.code === SUBJECTS_OVERLAP) return true;
+  return isUnanswered(error);
+}
+
+function isUnanswered(error: unknown): boolean {
   const cause = error instanceof JournalError ? error.cause : error;
   if (cause instanceof JetStreamApiError) return NOT_YET_AVAILABLE.includes(cause.code);
   return cause instanceof Error && cause.name === 'TimeoutError';
+}
+
+/** Why the journal cannot be opened, in words that end with what is done about it. */
+export function unopened(error: unknown): JournalError {
+  if (isUnanswered(error)) {
+    const cause = error instanceof JournalError ? error.cause : error;
+    return new JournalError(
+      `NATS cannot say what the journal holds: ${wordsOf(cause)}. More than half of the servers of its cluster must run ` +
+        'and reach each other: start those that are missing, then this node again.',
+      { cause },
+    );
+  }
+  if (error instanceof JournalError) return error;
+  const words = `The journal in NATS cannot be opened: ${wordsOf(error)}`;
+  return new JournalError(words, { cause: error });
 }
 
 function requireJournal({ config, state }: StreamInfo): void {

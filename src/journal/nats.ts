@@ -50,6 +50,7 @@ import {
   patiently,
   requireWhole,
   tellOfFewCopies,
+  unopened,
   untilSilent,
   wordsOf,
 } from './nats-connection.js';
@@ -266,11 +267,7 @@ export class NatsJournal implements Journal {
       return journal;
     } catch (error) {
       await connection.close();
-      throw error instanceof JournalError
-        ? error
-        : new JournalError(`The journal in NATS cannot be opened: ${wordsOf(error)}`, {
-            cause: error,
-          });
+      throw unopened(error);
     }
   }
 

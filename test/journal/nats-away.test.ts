@@ -23,7 +23,14 @@ import { endWithTest } from '../support/endings.js';
 import { created, started } from '../support/entries.js';
 import { eventually } from '../support/eventually.js';
 import { readableLog } from '../support/log-lines.js';
-import { AnswerProxy, hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import {
+  AnswerProxy,
+  denying,
+  hasNatsServer,
+  NatsServer,
+  newStream,
+  openNats,
+} from '../support/nats.js';
 import { need } from '../support/tools.js';
 
 const isThere = hasNatsServer();
@@ -232,6 +239,24 @@ describe('while the engine is away', () => {
       await untilMissing(cutOff);
     }
     expect((await ask(cutOff, 'GET', '/timers/timer_none')).status).toBe(404);
+  });
+
+  it('J5: an engine that does not show that it records is not believed that nothing is newer', async () => {
+    const stream = newStream();
+    const server = await NatsServer.start(denying(`$JS.API.STREAM.MSG.GET.${stream}`));
+    const journal = await openNats(server, { stream });
+    // It says which entry is the last one, as a leader does for a while that has lost its quorum.
+    expect(await journal.entriesOfRequest('x.')).toEqual([]);
+    await expect(journal.caughtUp()).rejects.toThrow(/records nothing/);
+  });
+
+  it('T5: a node that starts without a quorum says what to do', async () => {
+    const { servers: cluster } = await NatsServer.startCluster();
+    await Promise.all([cluster[1]?.kill(), cluster[2]?.kill()]);
+    const clock = new AlteredClock({ speed: 20 });
+    const opening = openNats(cluster[0], { clock });
+    await expect(opening).rejects.toThrow(/More than half .* start those that are missing/);
+    await expect(opening).rejects.toBeInstanceOf(JournalError);
   });
 
   it('J1: a change is not even sent to an engine that has stopped answering', async () => {
