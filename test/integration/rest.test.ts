@@ -1205,7 +1205,7 @@ describe('the service about itself', () => {
     const release = journal.hold();
     const starting = service.control(id, 'start');
     await expect.poll(() => service.service.registry.isIdle).toBe(false);
-    const stopping = service.stop();
+    const stopping = service.beginToStop();
     const refusals = [
       await service.control(id, 'pause'),
       await service.request('POST', '/timers', { duration_seconds: 5 }),
@@ -1221,6 +1221,7 @@ describe('the service about itself', () => {
     expect(await service.get(id)).toMatchObject({ state: 'created' });
     release();
     expect(await starting).toMatchObject({ status: 200, body: { state: 'running' } });
+    await service.stop();
     await stopping;
     const types = (await journal.history(id)).map(({ type }) => type);
     expect(types).toEqual(['created', 'started']);

@@ -49,6 +49,7 @@ export class TestService {
   /** The key or token that requests show from now on. */
   token: string | undefined;
   readonly #agent = new Agent({ keepAlive: true });
+  #stopping: Promise<void> | undefined;
 
   private constructor(
     service: Service,
@@ -176,10 +177,16 @@ export class TestService {
     return settled(this.service.registry);
   }
 
+  /** Asks the service to stop while time stands still, so that nothing that it waits for is cut short. */
+  beginToStop(): Promise<void> {
+    this.#stopping ??= this.service.stop();
+    return this.#stopping;
+  }
+
   async stop(): Promise<void> {
     if (!running.delete(this)) return;
     let isStopped = false;
-    const stopping = this.service.stop().finally(() => {
+    const stopping = this.beginToStop().finally(() => {
       isStopped = true;
     });
     void this.clock.advance(10_000);
