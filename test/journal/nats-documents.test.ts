@@ -1,10 +1,19 @@
 /** Documents that several nodes share: on a real server of NATS, and on a cluster of three. */
+import { jetstream } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Document } from '../../src/journal/journal.js';
 import type { NatsJournal } from '../../src/journal/nats.js';
 import { START_MS } from '../support/entries.js';
 import { eventually } from '../support/eventually.js';
-import { hasNatsServer, NatsServer, newStream, openNats } from '../support/nats.js';
+import {
+  AnswerProxy,
+  hasNatsServer,
+  NatsServer,
+  newStream,
+  openNats,
+  subjectOfDocument,
+} from '../support/nats.js';
 import { need } from '../support/tools.js';
 
 const isThere = hasNatsServer();
@@ -55,5 +64,38 @@ describe('documents in NATS', () => {
       const kept = await nodes[0]?.documents.get('leases', name, START_MS);
       expect(kept).toBe(`${outcomes.indexOf(true)}`);
     }
+  });
+
+  it('A5: of conditional writes that were all taken the last one stays, and only who wrote that is told so', async () => {
+    const { servers } = await NatsServer.startCluster();
+    const [first] = servers;
+    if (first === undefined) throw new Error('There are three servers');
+    const proxy = await AnswerProxy.start(first);
+    const stream = newStream();
+    const access = { servers: [proxy.url] };
+    const { documents } = await eventually(() => openNats(first, { stream, access }), PATIENCE);
+    const rival = await connect({ servers: first.url });
+    const text = JSON.stringify({ text: 'rival', expiresAtMs: null });
+    const outcomes: boolean[] = [];
+    for (let round = 0; round < 10; round += 1) {
+      const document = { name: `${round}`, text: 'ours' };
+      const subject = subjectOfDocument(stream, { drawer: 'leases', name: document.name });
+      // The answer to ours is held until another one is behind it, which a leader may take at the same moment.
+      const overtaking = new Promise<void>((resolve, reject) => {
+        const callback = (): void => {
+          proxy.hold();
+          const written = jetstream(rival).publish(subject, text);
+          written.then(() => resolve(), reject).finally(() => proxy.release());
+        };
+        rival.subscribe(subject, { max: 1, callback });
+      });
+      await rival.flush();
+      const condition = { before: undefined, nowMs: START_MS };
+      outcomes.push(await documents.replace('leases', document, null, condition));
+      await overtaking;
+      expect(await documents.get('leases', document.name, START_MS)).toBe('rival');
+    }
+    await rival.close();
+    expect(outcomes).toContain(false);
   });
 });
