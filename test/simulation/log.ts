@@ -347,7 +347,8 @@ export class NodeJournal implements Journal {
     if (this.#isCutOff) return this.#fail(new JournalError(NOT_REACHED));
     const history = this.#log.historyOf(timerId);
     await this.#wait(this.#log.random.between(0, LONGEST_READING_MS));
-    this.#noteRead(history);
+    // Who reads a history may only want to answer by it: what it tells ahead of the log is not given to the timer.
+    this.#noteReadRevisions(history);
     return history.map((entry, index) => ({ ...entry, ...linkOf(entry, index + 1, NO_HASH) }));
   }
 
@@ -441,8 +442,12 @@ export class NodeJournal implements Journal {
   }
 
   #noteRead(history: readonly Entry[]): void {
-    for (const { timerId, revision } of history) this.readRevisions.set(timerId, revision);
+    this.#noteReadRevisions(history);
     this.#note(history);
+  }
+
+  #noteReadRevisions(history: readonly Entry[]): void {
+    for (const { timerId, revision } of history) this.readRevisions.set(timerId, revision);
   }
 
   #note(entries: readonly Entry[]): void {
