@@ -128,7 +128,12 @@ export class SqliteJournal implements Journal {
     const journal = new SqliteJournal(path, worker, clock, (error) => {
       if (isOpen) onCrash(error);
     });
-    await new Promise((resolve, reject) => journal.#pending.set(0, { asked: [], resolve, reject }));
+    const exited = new Promise((resolve) => worker.once('exit', resolve));
+    const opened = new Promise((resolve, reject) => {
+      journal.#pending.set(0, { asked: [], resolve, reject });
+    });
+    // Whoever is told that the file cannot be used finds nobody at it any more.
+    await opened.catch((error: unknown) => exited.then(() => Promise.reject(error)));
     isOpen = true;
     return journal;
   }
