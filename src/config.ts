@@ -211,7 +211,8 @@ export const SETTINGS = {
   },
   KEEPALIVE_SECONDS: {
     default: '30',
-    description: 'Silence after which a display gets a keepalive message, and time between pings',
+    description:
+      'Silence after which a display gets a keepalive message; one silent twice as long is dropped',
     ...wholeNumber(1, 3600),
   },
   MAX_BULK_TIMERS: {

@@ -1,4 +1,4 @@
-/** A display that follows over WebSocket. It is pinged, and closed when it does not answer. */
+/** A display that follows over WebSocket. One that is silent is pinged, and closed when it stays silent. */
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Clock } from '../clock.js';
@@ -8,6 +8,10 @@ import { holdForMessage, holdForTurn } from './hold.js';
 import { LAST_WORDS_MS, Outlet } from './outlet.js';
 
 const TICK_MS = 1000;
+/** Keepalive times without a sign of life after which a display is asked for one. */
+const KEEPALIVES_UNTIL_PING = 1.5;
+/** Keepalive times that it has to answer. */
+const KEEPALIVES_TO_ANSWER = 0.5;
 
 /** Problems a display's connection can end with. */
 export type CloseProblem = {
@@ -26,6 +30,8 @@ export interface WebSocketDisplayOptions {
 
 export class WebSocketDisplay extends Outlet {
   readonly #options: WebSocketDisplayOptions;
+  /** When it last gave a sign of life, in epoch ms. */
+  #heardMs: number;
   /** When the ping became due that goes out with the next tick, in epoch ms. */
   #pingDueAtMs: number | undefined;
   /** When the ping became due that was sent and is still to be answered, in epoch ms. */
@@ -34,6 +40,7 @@ export class WebSocketDisplay extends Outlet {
   constructor(options: WebSocketDisplayOptions) {
     super(options.socket, options.clock, options.keepaliveMs);
     this.#options = options;
+    this.#heardMs = options.clock.now();
   }
 
   /**
@@ -85,6 +92,8 @@ export class WebSocketDisplay extends Outlet {
 
   /** Notes that the display has given a sign of life. */
   heard(): void {
+    this.#heardMs = this.clock.now();
+    this.#pingDueAtMs = undefined;
     this.#pingedAtMs = undefined;
   }
 
@@ -92,11 +101,11 @@ export class WebSocketDisplay extends Outlet {
   close(problem: CloseProblem): void {
     if (!this.isOpen) return;
     this.isOpen = false;
-    const { webSocket, clock } = this.#options;
+    const { webSocket } = this.#options;
     const { closeCode, title } = PROBLEMS[problem];
     webSocket.close(closeCode, title);
-    clock.clearTimeout(this.pulse);
-    this.pulse = clock.setTimeout(() => this.terminate(), LAST_WORDS_MS);
+    this.clock.clearTimeout(this.pulse);
+    this.pulse = this.clock.setTimeout(() => this.terminate(), LAST_WORDS_MS);
   }
 
   /** Breaks the connection off. */
@@ -108,26 +117,11 @@ export class WebSocketDisplay extends Outlet {
     this.close('too_slow');
   }
 
-  /** Pings with the next tick where ticks flow, which saves a write; at once where they do not. */
-  #ping(nowMs: number, silenceMs: number): void {
-    if (silenceMs <= TICK_MS && this.#pingDueAtMs === undefined) {
-      this.#pingDueAtMs = nowMs;
-    } else {
-      this.#notePing(nowMs);
-      this.socket.write(PING_FRAME);
-    }
-  }
-
-  #notePing(dueAtMs: number): void {
-    this.#pingDueAtMs = undefined;
-    this.#pingedAtMs = dueAtMs;
-  }
-
   /** Finds dead peers, breaks silences. */
   protected override beat(): void {
-    const { clock, keepaliveMs, keepaliveFrame } = this.#options;
-    const nowMs = clock.now();
-    if (this.#pingedAtMs !== undefined && nowMs - this.#pingedAtMs >= keepaliveMs) {
+    const { keepaliveMs, keepaliveFrame } = this.#options;
+    const nowMs = this.clock.now();
+    if (nowMs >= this.#patienceEndsMs) {
       if (this.socket.writableLength > 0) this.giveUp();
       else this.terminate();
       return;
@@ -138,9 +132,35 @@ export class WebSocketDisplay extends Outlet {
       if (frame !== undefined) this.send(frame);
     }
     if (!this.canWrite) return;
-    if (this.#pingedAtMs === undefined) this.#ping(nowMs, silenceMs);
-    const silenceEndsMs = this.lastSentMs + keepaliveMs;
-    const patienceEndsMs = (this.#pingedAtMs ?? Number.POSITIVE_INFINITY) + keepaliveMs;
-    this.pulse = this.beatIn(Math.max(1, Math.min(silenceEndsMs, patienceEndsMs) - nowMs));
+    if (nowMs >= this.#nextPingMs) this.#ping(nowMs, silenceMs);
+    const nextMs = Math.min(this.lastSentMs + keepaliveMs, this.#nextPingMs, this.#patienceEndsMs);
+    this.pulse = this.beatIn(Math.max(1, nextMs - nowMs));
+  }
+
+  /** When a ping is due, or one that waits for a tick waits no longer. */
+  get #nextPingMs(): number {
+    if (this.#pingedAtMs !== undefined) return Number.POSITIVE_INFINITY;
+    if (this.#pingDueAtMs !== undefined) return this.#pingDueAtMs + TICK_MS;
+    return this.#heardMs + KEEPALIVES_UNTIL_PING * this.#options.keepaliveMs;
+  }
+
+  get #patienceEndsMs(): number {
+    if (this.#pingedAtMs === undefined) return Number.POSITIVE_INFINITY;
+    return this.#pingedAtMs + KEEPALIVES_TO_ANSWER * this.#options.keepaliveMs;
+  }
+
+  /** Pings with the next tick where ticks flow, which saves a write; at once where they do not. */
+  #ping(nowMs: number, silenceMs: number): void {
+    if (silenceMs <= TICK_MS && this.#pingDueAtMs === undefined) {
+      this.#pingDueAtMs = nowMs;
+    } else {
+      this.#notePing(this.#pingDueAtMs ?? nowMs);
+      this.socket.write(PING_FRAME);
+    }
+  }
+
+  #notePing(dueAtMs: number): void {
+    this.#pingDueAtMs = undefined;
+    this.#pingedAtMs = dueAtMs;
   }
 }

@@ -98,6 +98,9 @@ async function flow(
   return news;
 }
 
+const pingsOf = ({ frames }: RawClient): number =>
+  frames.filter(({ opcode }) => opcode === OPCODES.ping).length;
+
 describe('a protocol ping', () => {
   it('is answered also while the last tick waits for the end', async () => {
     const service = await TestService.start();
@@ -1121,9 +1124,13 @@ describe('T10: a slow or dead display delays nobody else and costs bounded memor
       const { id } = await service.create({ auto_start });
       const dead = await RawClient.open(service, `/ws/${id}`);
       const living = await service.display(id);
-      await flow(service, 30, living);
-      await dead.until(() => dead.frames.some(({ opcode }) => opcode === OPCODES.ping));
-      await flow(service, 29, living);
+      await flow(service, 44, living);
+      expect(pingsOf(dead)).toBe(0);
+      await flow(service, 1, living);
+      // With a tick, if one comes within a second.
+      await service.advance(1);
+      await dead.until(() => pingsOf(dead) === 1);
+      await service.advance(14 * SECOND - 1);
       expect(await connectedClients(service, id)).toBe(2);
       await flow(service, 1, living);
       await untilConnected(service, id, 1);
@@ -1140,9 +1147,8 @@ describe('T10: a slow or dead display delays nobody else and costs bounded memor
       const { id } = await service.create();
       const client = await RawClient.open(service, `/ws/${id}`);
       for (let count = 1; count <= 5; count += 1) {
-        await service.advance(30 * SECOND);
-        const pings = () => client.frames.filter(({ opcode }) => opcode === OPCODES.ping);
-        await client.until(() => pings().length === count);
+        await service.advance(45 * SECOND);
+        await client.until(() => pingsOf(client) === count);
         if (sign === 'a pong') client.sendFrame(OPCODES.pong, '');
         else client.say({ type: 'ping' });
         await client.heard();
@@ -1150,6 +1156,29 @@ describe('T10: a slow or dead display delays nobody else and costs bounded memor
       expect(await connectedClients(service, id)).toBe(1);
     },
   );
+
+  it('a display that says something now and then is not pinged', async () => {
+    const service = await TestService.start(KEEPALIVE);
+    const { id } = await service.create({ auto_start: true });
+    const client = await RawClient.open(service, `/ws/${id}`);
+    for (let passed = 0; passed < 120; passed += 40) {
+      await service.advance(40 * SECOND);
+      client.say({ type: 'ping' });
+      await client.heard();
+    }
+    expect(pingsOf(client)).toBe(0);
+    expect(await connectedClients(service, id)).toBe(1);
+  });
+
+  it('a ping that was to go out with a tick goes out without, when the timer is paused', async () => {
+    const service = await TestService.start(KEEPALIVE);
+    const { id } = await service.create({ auto_start: true });
+    const client = await RawClient.open(service, `/ws/${id}`);
+    await service.advance(45 * SECOND - 1);
+    await service.act(id, 'pause');
+    await service.advance(SECOND + 1);
+    await client.until(() => pingsOf(client) === 1);
+  });
 
   /**
    * Asks and does not read the answers, until the buffers of the kernel are full and the service
@@ -1284,19 +1313,13 @@ describe('T10: a slow or dead display delays nobody else and costs bounded memor
     const stalled = await RawClient.open(service, `/ws/${id}`);
     await fillPipe(service, stalled);
     const healthy = await service.display(id);
-    // The first thing that is sent to it in this silence is the ping.
-    const waiting = stalled.serverSide.writableLength;
-    for (let passedMs = 0; passedMs < 30 * SECOND; passedMs += 100) {
-      if (stalled.serverSide.writableLength > waiting) break;
-      await service.advance(100);
-    }
-    expect(stalled.serverSide.writableLength).toBeGreaterThan(waiting);
-    await service.advance(30 * SECOND);
+    await flow(service, 61, healthy);
     expect(stalled.serverSide.writableLength).toBeLessThan(66 * 1024);
     expect(await connectedClients(service, id)).toBe(2);
     stalled.resume();
     await stalled.until(() => stalled.closeCode !== undefined);
     expect(stalled.closeCode).toBe(4008);
+    expect(pingsOf(stalled)).toBe(1);
     stalled.socket.end();
     await untilConnected(service, id, 1);
     healthy.say({ type: 'ping' });
