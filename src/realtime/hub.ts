@@ -95,6 +95,8 @@ export interface HubOptions {
   readonly onDisplaysChange: (timerId: string) => void;
 }
 
+/** Fewer displays than this are not worth waking their network for: their ticks leave with those of other timers. */
+const MANY = 8;
 /** How late a display may be pinged or told that nothing happens. */
 const BEAT_STEP_MS = 250;
 
@@ -372,10 +374,13 @@ function tickWebSockets(
   notice: Notice,
 ): void {
   const frame = new TickFrame(JSON.stringify(message));
-  const isLast = remainingMs(notice.record, notice.atMs) === 0;
-  for (const display of displays) {
-    if (isLast) display.lastTick(frame, notice.atMs);
-    else display.tick(frame, notice.atMs);
+  const { record, atMs } = notice;
+  if (remainingMs(record, atMs) === 0) {
+    for (const display of displays) display.lastTick(frame, atMs);
+  } else if (displays.size < MANY) {
+    for (const display of displays) display.tickWithOthers(frame, atMs);
+  } else {
+    for (const display of displays) display.tick(frame, atMs);
   }
 }
 
