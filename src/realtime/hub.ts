@@ -95,7 +95,7 @@ export interface HubOptions {
   readonly onDisplaysChange: (timerId: string) => void;
 }
 
-/** Fewer displays than this are not worth waking their network for: their ticks leave with those of other timers. */
+/** So many displays of one timer are written to right after each other anyway; fewer wait for those of other timers. */
 const MANY = 8;
 /** How late a display may be pinged or told that nothing happens. */
 const BEAT_STEP_MS = 250;
