@@ -22,4 +22,4 @@ EXPOSE 8003
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/livez`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Without a shell in between, so that SIGTERM reaches the service.
-CMD ["node", "--max-semi-space-size=64", "--no-memory-reducer", "dist/service/main.js"]
+CMD ["node", "--max-semi-space-size=128", "--no-memory-reducer", "dist/service/main.js"]
