@@ -10,8 +10,9 @@ import { LAST_WORDS_MS, Outlet } from './outlet.js';
 const TICK_MS = 1000;
 /** Keepalive times without a sign of life after which a display is asked for one. */
 const KEEPALIVES_UNTIL_PING = 1.5;
-/** Keepalive times that it has to answer. */
+/** Keepalive times that it has to answer, and the least that makes, in ms: networks are no faster where they are short. */
 const KEEPALIVES_TO_ANSWER = 0.5;
+const SHORTEST_PATIENCE_MS = 2000;
 
 /** Problems a display's connection can end with. */
 export type CloseProblem = {
@@ -34,7 +35,7 @@ export class WebSocketDisplay extends Outlet {
   #heardMs: number;
   /** When the ping became due that goes out with the next tick, in epoch ms. */
   #pingDueAtMs: number | undefined;
-  /** When the ping became due that was sent and is still to be answered, in epoch ms. */
+  /** When the ping was sent that is still to be answered, in epoch ms. */
   #pingedAtMs: number | undefined;
 
   constructor(options: WebSocketDisplayOptions) {
@@ -60,14 +61,14 @@ export class WebSocketDisplay extends Outlet {
     } else if (this.#pingDueAtMs === undefined) {
       this.write(frame.bytes, nowMs);
     } else {
-      this.#notePing(this.#pingDueAtMs);
+      this.#notePing(nowMs);
       this.write(frame.withPing, nowMs);
     }
   }
 
   /**
    * Sends the tick of a timer that few watch. Thousands of such timers tick at one instant, and written one by
-   * one between the work for each, their ticks would cost the kernel twice as much.
+   * one between the work for each, their ticks would cost a third more.
    */
   tickWithOthers(frame: TickFrame, nowMs: number): void {
     if (this.canWrite && !this.#isBehind) holdForOthers(this.socket);
@@ -131,7 +132,7 @@ export class WebSocketDisplay extends Outlet {
     const { keepaliveMs, keepaliveFrame } = this.#options;
     const nowMs = this.clock.now();
     if (nowMs >= this.#patienceEndsMs) {
-      if (this.socket.writableLength > 0) this.giveUp();
+      if (this.#isBehind) this.giveUp();
       else this.terminate();
       return;
     }
@@ -155,7 +156,8 @@ export class WebSocketDisplay extends Outlet {
 
   get #patienceEndsMs(): number {
     if (this.#pingedAtMs === undefined) return Number.POSITIVE_INFINITY;
-    return this.#pingedAtMs + KEEPALIVES_TO_ANSWER * this.#options.keepaliveMs;
+    const patienceMs = KEEPALIVES_TO_ANSWER * this.#options.keepaliveMs;
+    return this.#pingedAtMs + Math.max(patienceMs, SHORTEST_PATIENCE_MS);
   }
 
   /** Pings with the next tick where ticks flow, which saves a write; at once where they do not. */
@@ -163,13 +165,13 @@ export class WebSocketDisplay extends Outlet {
     if (silenceMs <= TICK_MS && this.#pingDueAtMs === undefined) {
       this.#pingDueAtMs = nowMs;
     } else {
-      this.#notePing(this.#pingDueAtMs ?? nowMs);
+      this.#notePing(nowMs);
       this.socket.write(PING_FRAME);
     }
   }
 
-  #notePing(dueAtMs: number): void {
+  #notePing(nowMs: number): void {
     this.#pingDueAtMs = undefined;
-    this.#pingedAtMs = dueAtMs;
+    this.#pingedAtMs = nowMs;
   }
 }

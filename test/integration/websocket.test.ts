@@ -1135,7 +1135,8 @@ describe('T10: a slow or dead display delays nobody else and costs bounded memor
       await dead.until(() => pingsOf(dead) === 1);
       await service.advance(14 * SECOND - 1);
       expect(await connectedClients(service, id)).toBe(2);
-      await flow(service, 1, living);
+      // A ping that waited for its tick has as long to be answered as any.
+      await flow(service, 2, living);
       await untilConnected(service, id, 1);
       await dead.closed;
       living.say({ type: 'ping' });
@@ -1171,6 +1172,28 @@ describe('T10: a slow or dead display delays nobody else and costs bounded memor
     }
     expect(pingsOf(client)).toBe(0);
     expect(await connectedClients(service, id)).toBe(1);
+  });
+
+  it('a display has two seconds to answer, however short the keepalive time is', async () => {
+    const service = await TestService.start({ settings: { KEEPALIVE_SECONDS: '1' } });
+    const { id } = await service.create();
+    const client = await RawClient.open(service, `/ws/${id}`);
+    // It was told `keepalive` half a second before, so the ping waits a second for a tick.
+    await service.advance(2500);
+    await client.until(() => pingsOf(client) === 1);
+    await service.advance(2 * SECOND - 1);
+    expect(await connectedClients(service, id)).toBe(1);
+    await service.advance(251);
+    await untilConnected(service, id, 0);
+  });
+
+  it('a dead display whose tick is held is not taken for a slow one', async () => {
+    const service = await TestService.start(KEEPALIVE);
+    const { id } = await service.create({ auto_start: true });
+    const dead = await RawClient.open(service, `/ws/${id}`);
+    for (let passed = 0; passed < 62; passed += 1) await service.advance(SECOND);
+    await dead.closed;
+    expect(dead.closeCode).toBeUndefined();
   });
 
   it('a ping that was to go out with a tick goes out without, when the timer is paused', async () => {
